@@ -1,0 +1,184 @@
+// Db: one open database. The C interface (capi/) holds it through handles and checks arguments, handle kinds, fork and closing;
+// nothing here is called after Close returned, nor in a fork child.
+//
+// Threads: everything from any thread, concurrently, unless said otherwise.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "batch/packed_batch.h"
+#include "db/options.h"
+#include "iter/internal_iterator.h"
+#include "util/epoch.h"
+#include "util/ref.h"
+#include "util/status.h"
+#include "vfs/vfs.h"
+
+namespace kist {
+
+enum class Durability : uint32_t { kDefault = 0, kBuffered = 1, kOs = 2, kSync = 3 };
+
+struct LogSink {
+  int level = 1;
+  void (*log)(void* ctx, int32_t level, const char* message, size_t len) = nullptr;
+  void* ctx = nullptr;
+};
+
+// A keyspace while any handle or engine structure knows it. dropped() turns true for ever.
+class Keyspace {
+ public:
+  virtual ~Keyspace() = default;
+  uint32_t id() const { return id_; }
+  const std::string& name() const { return name_; }
+  bool dropped() const { return dropped_.load(std::memory_order_acquire); }
+  void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void Unref() {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ protected:
+  uint32_t id_ = 0;
+  std::string name_;
+  std::atomic<bool> dropped_{false};
+  std::atomic<uint32_t> refs_{1};
+};
+
+enum class KeyspaceMode { kOpen = 0, kCreate = 1, kCreateNew = 2 };
+
+// A registered snapshot: holds its sequence and TTL time against compaction until destroyed.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+  Sequence seq = 0;
+  int64_t time_ms = 0;
+};
+
+// What a point read found. `value` is valid while the ReadGuard lives or until Release of a Pin made from it.
+struct ReadFound {
+  bool found = false;
+  Slice value;
+  int64_t expires_ms = 0;  // 0: never
+  // What keeps `value` alive; moved into a pin by MakePin.
+  Block* block = nullptr;
+  RefPtr<Block> owned;
+  class Memtable* memtable = nullptr;
+};
+
+// A reference that outlives the guard: release(owner) once.
+struct PinRef {
+  void* owner = nullptr;  // nullptr: nothing to release
+  void (*release)(void*) = nullptr;
+};
+
+struct IterOptions {
+  const Snapshot* snapshot = nullptr;
+  Slice lower, upper, prefix;  // copied
+  bool has_upper = false;
+  bool fill_cache = true;
+  bool keys_only = false;
+};
+
+// Over the visible entries of one keyspace as they were at one commit.
+class DbIterator {
+ public:
+  virtual ~DbIterator() = default;
+  enum class Position { kUnpositioned, kOn, kBefore, kPast };
+  virtual void SeekToFirst() = 0;
+  virtual void SeekToLast() = 0;
+  virtual void SeekGe(Slice key) = 0;
+  virtual void SeekGt(Slice key) = 0;
+  virtual void SeekLe(Slice key) = 0;
+  virtual void SeekLt(Slice key) = 0;
+  virtual void Next() = 0;  // per SEMANTICS.md from every position
+  virtual void Prev() = 0;
+  Position position() const { return position_; }
+  bool on() const { return position_ == Position::kOn; }
+  Slice key() const { return key_; }
+  Slice value() const { return value_; }
+  const Status& status() const { return status_; }  // sticky
+  // While set, entries stay valid over further steps until ReleaseHeld (for kist_iter_entries).
+  virtual void HoldEntries(bool on) = 0;
+  virtual void ReleaseHeld() = 0;
+  virtual Status Refresh() = 0;  // to the newest state; keeps an explicit snapshot; unpositioned
+
+ protected:
+  Position position_ = Position::kUnpositioned;
+  Slice key_;
+  Slice value_;
+  Status status_;
+};
+
+struct WriteRequest {
+  Durability durability = Durability::kDefault;
+  // One of: a packed batch that was validated (with kRecordHeaderMax bytes of headroom in front where has_headroom).
+  char* batch = nullptr;
+  size_t batch_bytes = 0;
+  bool has_headroom = false;
+  BatchSummary summary;
+};
+
+struct JobControl {
+  // Returns false to cancel. May be empty.
+  std::function<bool(uint64_t done, uint64_t total)> progress;
+};
+
+class Db {
+ public:
+  // path ":memory:": vfs is made inside. `vfs` nullptr: PosixVfs().
+  static Result<std::unique_ptr<Db>> Open(const std::string& path, const OptionSet& options, const LogSink& log, Vfs* vfs);
+  virtual ~Db() = default;
+  // Drains, syncs, stops background work, releases files and lock. Iterators, snapshots and keyspace references must have been
+  // destroyed or must not be used again; memtables and blocks that pins hold live on. Waits for running reads.
+  virtual Status Close() = 0;
+
+  virtual Vfs* vfs() = 0;
+  virtual const DbOptions& options() const = 0;
+  virtual Status SetOption(Slice name, Slice value) = 0;
+
+  // ---- keyspaces
+  virtual RefPtr<Keyspace> DefaultKeyspace() = 0;
+  virtual Result<RefPtr<Keyspace>> OpenKeyspace(const std::string& name, KeyspaceMode mode, const OptionSet* options) = 0;
+  virtual Status DropKeyspace(const std::string& name) = 0;
+  virtual std::vector<std::string> ListKeyspaces() = 0;  // sorted
+
+  // ---- reads. Get is called, and its result used, inside one Epoch::Guard of epoch().
+  virtual Epoch& epoch() = 0;
+  virtual Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadFound* found) = 0;
+  // Takes a reference to what holds found->value; still inside the guard.
+  static PinRef MakePin(ReadFound* found);
+  virtual Result<std::unique_ptr<Snapshot>> NewSnapshot() = 0;
+  virtual Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) = 0;
+  virtual Status ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) = 0;
+
+  // ---- writes
+  virtual Status Write(WriteRequest* request, Sequence* seq) = 0;
+  // The path of a single put or delete: builds the record in a reused buffer.
+  virtual Status Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms, Sequence* seq) = 0;
+  virtual Status Delete(Keyspace* ks, Durability durability, Slice key, Sequence* seq) = 0;
+  virtual Status DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end, Sequence* seq) = 0;
+  virtual Status Sync() = 0;
+  virtual Sequence last_seq() const = 0;
+  virtual Sequence durable_seq() const = 0;
+  virtual Status WaitDurable(Sequence seq, int64_t timeout_ms) = 0;
+  virtual const BatchLimits& limits() const = 0;
+
+  // ---- maintenance
+  virtual Status Flush() = 0;
+  virtual Status Compact(Keyspace* ks, Slice begin, Slice end, const JobControl& job) = 0;  // empty end: to the last key
+  virtual Status WaitIdle(int64_t timeout_ms) = 0;
+  virtual Status Verify(const JobControl& job) = 0;
+
+  // ---- statistics
+  virtual std::optional<uint64_t> Stat(Slice name) = 0;
+  enum class StatsFormat { kText = 0, kJson = 1, kPrometheus = 2 };
+  virtual std::string Stats(StatsFormat format) = 0;
+};
+
+Status DestroyDb(const std::string& path, Vfs* vfs);
+
+}  // namespace kist

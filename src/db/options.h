@@ -1,0 +1,91 @@
+// Options: every option of a database and a keyspace, and the registry that names them for kist_options_*.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "table/table.h"
+#include "util/status.h"
+
+namespace kist {
+
+// When commits of KIST_DURABILITY_DEFAULT reach stable storage.
+struct SyncPolicy {
+  enum class Kind { kEveryWrite, kEveryN, kInterval, kHybrid, kNever };
+  Kind kind = Kind::kEveryWrite;
+  uint64_t commits = 0;      // every_n, hybrid
+  uint64_t interval_us = 0;  // interval, hybrid
+};
+
+struct KeyspaceOptions {
+  Compression compression = Compression::kAdaptive;
+  uint32_t filter_bits = 10;
+  uint32_t block_size = 4096;
+  int64_t default_ttl_ms = 0;  // 0: never
+  uint64_t target_file_size = uint64_t{32} << 20;
+};
+
+struct DbOptions {
+  bool create_if_missing = true;
+  bool error_if_exists = false;
+  bool read_only = false;
+  SyncPolicy sync;
+  bool write_back = false;                       // DEFAULT durability means BUFFERED
+  uint64_t write_back_size = uint64_t{4} << 20;  // drained at the latest at so many bytes
+  uint64_t write_back_interval_us = 100000;      // or so long after the first
+  uint64_t memory_budget = uint64_t{256} << 20;
+  uint64_t cache_size = 0;         // 0: derived from memory_budget
+  uint64_t write_buffer_size = 0;  // 0: derived
+  bool memtable_preallocate = false;
+  bool wal_preallocate = true;
+  bool wal_timestamps = true;
+  Compression wal_compression = Compression::kNone;
+  bool compaction_manual = false;
+  uint32_t compaction_threads = 1;
+  uint32_t max_open_files = 4000;
+  uint32_t max_key_size = 65535;
+  uint64_t max_value_size = uint64_t{1} << 30;
+  uint64_t log_retention = 0;      // bytes of log kept for feeds beyond need
+  bool mmap_reads = false;
+  KeyspaceOptions keyspace;        // of the default keyspace, and what others derive from
+
+  uint64_t CacheBytes() const;
+  uint64_t WriteBufferBytes() const;
+};
+
+class Logger;  // db/logger.h
+
+// A set of name = value pairs that were checked one by one; kist_options holds one.
+class OptionSet {
+ public:
+  // kInvalid with a message that names the option, the value and its bounds. A name that begins with '?' is ignored where unknown.
+  Status Set(Slice name, Slice value);
+  Status Parse(Slice text);  // "a=1; b=2", all or nothing
+  Result<std::string> Get(Slice name) const;  // the value set, else the standard one
+  const DbOptions& values() const { return values_; }
+  bool IsSet(Slice name) const;
+
+ private:
+  DbOptions values_;
+  std::map<std::string, std::string, std::less<>> set_;
+};
+
+struct OptionInfo {
+  const char* name;
+  const char* type;  // "bytes", "duration", "count", "bool", "choice", "sync", "text"
+  const char* standard;
+  const char* bounds;
+  const char* text;
+  bool database;
+  bool keyspace;
+  bool live;
+};
+const OptionInfo* DescribeOption(size_t index);  // nullptr past the last
+
+// Keyspace options as text ("compression=snappy; ...") for manifest and log, and back.
+std::string EncodeKeyspaceOptions(const KeyspaceOptions& options);
+Result<KeyspaceOptions> DecodeKeyspaceOptions(Slice text);
+
+}  // namespace kist

@@ -1,0 +1,74 @@
+// The iterator that memtables, tables, levels and the merge of them share: over stored versions in the order
+// of key/internal_key.h. The current entry stands in plain members, so that reading it is not a virtual call.
+//
+// Invariants:
+//  1. Where valid() is false, status() tells an end (ok) from an error. An error is sticky until the next Seek*.
+//  2. key and value stay valid until the iterator's next positioning call; with a PinSink, until the sink is released.
+//  3. Range tombstones are not entries; their owners answer for them apart.
+// Threads: one at a time.
+#pragma once
+
+#include <vector>
+
+#include "key/internal_key.h"
+#include "util/slice.h"
+#include "util/status.h"
+
+namespace kist {
+
+// Keeps what entries point into (blocks) alive after the iterator has moved on.
+class PinSink {
+ public:
+  PinSink() = default;
+  ~PinSink() { Release(); }
+  PinSink(const PinSink&) = delete;
+  PinSink& operator=(const PinSink&) = delete;
+  void Hold(void* object, void (*release)(void*)) { held_.push_back({object, release}); }
+  void Release() {
+    for (const auto& h : held_) h.release(h.object);
+    held_.clear();
+  }
+  bool active = false;  // iterators hand over what they leave only while this is set
+
+ private:
+  struct Held {
+    void* object;
+    void (*release)(void*);
+  };
+  std::vector<Held> held_;
+};
+
+// How an iterator (or a point read) treats the cache.
+struct ReadContext {
+  bool fill_cache = true;
+  size_t readahead_bytes = 0;  // 0: none; compaction and scans read this much at once
+  PinSink* sink = nullptr;
+};
+
+class InternalIterator {
+ public:
+  virtual ~InternalIterator() = default;
+  bool valid() const { return valid_; }
+  Slice key() const { return key_; }
+  uint64_t tag() const { return tag_; }
+  Slice value() const { return value_; }  // of kPutTtl: with the expiry in front
+  const Status& status() const { return status_; }
+
+  virtual void SeekToFirst() = 0;
+  virtual void SeekToLast() = 0;
+  // To the first entry >= (key, tag).
+  virtual void Seek(Slice key, uint64_t tag) = 0;
+  // To the last entry < (key, tag). With tag kMaxTag: the last entry of an earlier key.
+  virtual void SeekBefore(Slice key, uint64_t tag) = 0;
+  virtual void Next() = 0;  // only where valid()
+  virtual void Prev() = 0;  // only where valid()
+
+ protected:
+  Slice key_;
+  Slice value_;
+  uint64_t tag_ = 0;
+  bool valid_ = false;
+  Status status_;
+};
+
+}  // namespace kist

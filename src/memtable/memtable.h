@@ -1,0 +1,70 @@
+// Memtable: the ordered in-memory map of the newest commits, one tree per keyspace that was written, one arena.
+//
+// Invariants
+//  1. Versions of a key are ordered newest first. Within one commit (equal sequence) the entry added last wins: it is the first found.
+//  2. After Reserve(n entries, bytes) succeeded, Adds within it cannot fail.
+//  3. Entries, once added, never move or change: slices into them stay valid while the memtable lives.
+//  4. Readers never lock and never wait for the writer (they may retry a node that it is changing).
+// Threads: Reserve, Add*, Seal by one writer at a time; everything const by any thread beside it. The memtable is held by a reference
+// count, by the views and iterators and pins that use it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "iter/internal_iterator.h"
+#include "key/internal_key.h"
+#include "util/slice.h"
+#include "util/status.h"
+
+namespace kist {
+
+class RangeTombstoneSet;  // iter/range_tombstones.h
+
+class Memtable {
+ public:
+  // arena_bytes: the size it is meant to grow to; preallocate: reserve and touch that much memory now.
+  static Result<Memtable*> New(size_t arena_bytes, bool preallocate);  // with one reference
+  void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void Unref();  // the last one deletes
+
+  // Makes sure that `entries` entries with `bytes` key and value bytes in all can be added to at most `keyspaces` trees. kNoMem otherwise.
+  Status Reserve(size_t entries, size_t bytes, size_t keyspaces = 1);
+  void Add(uint32_t keyspace, Slice key, uint64_t tag, Slice value) noexcept;
+  // A put with an expiry: stores i64 expires_ms in front of the value.
+  void AddTtl(uint32_t keyspace, Slice key, Sequence seq, int64_t expires_ms, Slice value) noexcept;
+  void AddRangeTombstone(uint32_t keyspace, Slice begin, Slice end, Sequence seq) noexcept;
+
+  struct Found {
+    uint64_t tag = 0;
+    Slice value;
+  };
+  // The newest version of the key with a sequence <= seq. Range tombstones apart: see MaxCovering.
+  bool Get(uint32_t keyspace, Slice key, Sequence seq, Found* found) const noexcept;
+  // The highest sequence <= seq of a range tombstone that covers the key; 0 where there is none.
+  Sequence MaxCovering(uint32_t keyspace, Slice key, Sequence seq) const noexcept;
+  // The newest sequence of any version or covering tombstone of the key; 0 where there is none (transactions' conflict check).
+  Sequence LatestSequence(uint32_t keyspace, Slice key) const noexcept;
+  // nullptr where the keyspace has no entries. The iterator borrows the memtable; it sees entries added later too (readers filter by
+  // sequence).
+  std::unique_ptr<InternalIterator> NewIterator(uint32_t keyspace) const;
+  // nullptr where there are none. Immutable snapshot of the tombstones present at the call, shared.
+  std::shared_ptr<const RangeTombstoneSet> RangeTombstones(uint32_t keyspace) const;
+  // Keyspaces that have entries or tombstones, ascending.
+  std::vector<uint32_t> Keyspaces() const;
+
+  size_t used_bytes() const noexcept;      // arena bytes handed out
+  size_t memory_bytes() const noexcept;    // arena bytes reserved
+  uint64_t entries() const noexcept;
+  bool empty() const noexcept;
+
+ private:
+  class Impl;
+  Memtable() = default;
+  ~Memtable();
+  std::atomic<uint32_t> refs_{1};
+  Impl* impl_ = nullptr;
+};
+
+}  // namespace kist
