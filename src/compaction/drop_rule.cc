@@ -1,0 +1,80 @@
+#include "compaction/drop_rule.h"
+
+#include <algorithm>
+
+#include "util/coding.h"
+
+namespace kist {
+
+bool DropRule::SeenBetween(Sequence seq, Sequence newer) const {
+  const auto& s = visibility_.snapshots;
+  const auto it = std::lower_bound(s.begin(), s.end(), seq);
+  if (it != s.end() && *it < newer) return true;
+  // The newest state, and every later snapshot, sees at least visibility_.newest.
+  return newer > visibility_.newest;
+}
+
+Sequence DropRule::OldestReader() const {
+  return visibility_.snapshots.empty() ? visibility_.newest
+                                       : std::min(visibility_.snapshots.front(), visibility_.newest);
+}
+
+Sequence DropRule::OldestCoveringAbove(Slice key, Sequence seq, bool* covered) const {
+  Sequence newest = 0;
+  const RangeTombstoneSet::Fragment* f = tombstones_->Find(key, kMaxSequence, &newest);
+  *covered = f != nullptr;
+  if (f == nullptr || newest <= seq) return 0;
+  const Sequence* seqs = tombstones_->seqs(*f);
+  uint32_t i = f->seq_count;  // newest first: the last one above seq is the oldest above it
+  while (i > 0 && seqs[i - 1] <= seq) --i;
+  return i > 0 ? seqs[i - 1] : 0;
+}
+
+bool DropRule::TombstoneIsDead(const RangeTombstone& t, bool bottom) const {
+  return bottom && t.seq <= OldestReader();
+}
+
+Verdict DropRule::Decide(Slice key, uint64_t tag, Slice value, bool bottom, uint64_t* tag_out) {
+  const Sequence seq = TagSequence(tag);
+  const bool first = !has_key_ || Slice(key_) != key;
+  if (first) {
+    key_.assign(key.data(), key.size());
+    has_key_ = true;
+  } else if (!SeenBetween(seq, newer_)) {
+    newer_ = seq;
+    ++counts_.shadowed;
+    return Verdict::kDrop;
+  }
+  newer_ = seq;
+  bool under_tombstone = false;
+  if (tombstones_ != nullptr) {
+    const Sequence hides = OldestCoveringAbove(key, seq, &under_tombstone);
+    if (hides != 0 && !SeenBetween(seq, hides)) {
+      ++counts_.range_deleted;
+      return Verdict::kDrop;
+    }
+  }
+  EntryKind kind = TagKind(tag);
+  bool expired = false;
+  if (kind == EntryKind::kPutTtl) {
+    const int64_t expiry = value.size() >= 8 ? static_cast<int64_t>(Load64(value.data())) : 0;
+    if (expiry <= visibility_.ttl_time_ms) {
+      kind = EntryKind::kDelete;
+      expired = true;
+    }
+  }
+  const bool everyone = seq <= OldestReader();
+  if (kind == EntryKind::kDelete) {
+    if (bottom && everyone) {
+      ++(expired ? counts_.expired : counts_.tombstones);
+      return Verdict::kDrop;
+    }
+    *tag_out = MakeTag(seq, EntryKind::kDelete);
+    return expired ? Verdict::kKeepAsDelete : Verdict::kKeep;
+  }
+  // A range tombstone over the key, though older, may live on in the output: sequence 0 would fall below it.
+  *tag_out = bottom && everyone && !under_tombstone ? MakeTag(0, kind) : tag;
+  return Verdict::kKeep;
+}
+
+}  // namespace kist

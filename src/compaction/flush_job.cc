@@ -1,0 +1,49 @@
+#include "compaction/job.h"
+#include "compaction/output.h"
+#include "util/check.h"
+
+namespace kist {
+namespace {
+
+constexpr uint64_t kPollEntries = 1024;
+
+std::vector<RangeTombstone> AllTombstones(const RangeTombstoneSet* set) {
+  std::vector<RangeTombstone> out;
+  if (set == nullptr) return out;
+  for (const auto& f : set->fragments()) {
+    const Sequence* seqs = set->seqs(f);
+    for (uint32_t i = 0; i < f.seq_count; ++i) out.push_back({f.begin, f.end, seqs[i]});
+  }
+  return out;
+}
+
+}  // namespace
+
+Status RunFlush(const JobContext& context, const Memtable& memtable, uint32_t keyspace, const Visibility& visibility,
+                JobResult* result) {
+  const auto tombstones = memtable.RangeTombstones(keyspace);
+  DropRule rule(visibility, tombstones.get());
+  TableOutputs outputs(context, keyspace, 0, AllTombstones(tombstones.get()));
+  if (auto it = memtable.NewIterator(keyspace)) {
+    uint64_t since_poll = 0;
+    for (it->SeekToFirst(); it->valid(); it->Next()) {
+      ++result->entries_in;
+      if (++since_poll == kPollEntries) {
+        since_poll = 0;
+        if (context.stop != nullptr && context.stop->load(std::memory_order_relaxed)) return Status::Bare(Code::kCancelled);
+      }
+      uint64_t tag = 0;
+      const Verdict verdict = rule.Decide(it->key(), it->tag(), it->value(), false, &tag);
+      if (verdict == Verdict::kDrop) continue;
+      ++result->entries_out;
+      KIST_TRY(outputs.Add(it->key(), tag, verdict == Verdict::kKeepAsDelete ? Slice() : it->value()));
+    }
+    KIST_TRY(it->status());
+  }
+  KIST_TRY(outputs.Finish(result));
+  result->dropped = rule.counts();
+  KIST_CHECK(result->entries_in == result->entries_out + result->dropped.total());
+  return Status();
+}
+
+}  // namespace kist

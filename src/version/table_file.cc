@@ -1,0 +1,144 @@
+#include "version/table_file.h"
+
+#include <algorithm>
+
+#include "key/file_name.h"
+
+namespace kist {
+
+TableFile::~TableFile() {
+  Table* t = table_.load(std::memory_order_acquire);
+  if (t != nullptr) t->Unref();
+}
+
+void TableFile::Unref() {
+  if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  store_->Died(this);
+  delete this;
+}
+
+Status TableFile::OpenReader(Table** table) {
+  RefPtr<Table> opened;
+  KIST_TRY(store_->Open(this, &opened));
+  // The reference that table_ holds outlives the caller's guard: it is dropped by retirement.
+  *table = opened.get();
+  return Status();
+}
+
+Result<RefPtr<Table>> TableFile::ReaderRef() {
+  Epoch::Guard guard(*store_->options().epoch);
+  Table* t = nullptr;
+  KIST_TRY(Reader(&t));
+  return RefPtr<Table>::Share(t);
+}
+
+bool TableFile::MayHold(Slice key) const {
+  const TableProperties& p = properties_;
+  if (key < Slice(p.smallest_key)) return false;
+  if (p.entries > 0 && key <= Slice(p.largest_key)) return true;
+  if (p.range_tombstones == 0) return false;
+  return p.tombstone_unbounded || key < Slice(p.tombstone_end);
+}
+
+bool TableFile::Overlaps(Slice begin, Slice end, bool end_inclusive, bool to_last) const {
+  const TableProperties& p = properties_;
+  const Slice low(p.smallest_key);
+  if (!to_last && (end_inclusive ? low > end : low >= end)) return false;
+  if (p.entries > 0 && Slice(p.largest_key) >= begin) return true;
+  if (p.range_tombstones == 0) return false;
+  return p.tombstone_unbounded || Slice(p.tombstone_end) > begin;
+}
+
+TableStore::~TableStore() { RemoveDead(); }
+
+std::string TableStore::Path(uint64_t number) const {
+  return JoinPath(options_.dir, TableFileName(number));
+}
+
+Status TableStore::Open(TableFile* file, RefPtr<Table>* reader) {
+  MutexLock lock(&mutex_);
+  Table* t = file->table_.load(std::memory_order_relaxed);
+  if (t == nullptr) {
+    if (open_.size() >= options_.max_open) CloseSome();
+    open_.reserve(open_.size() + 1);
+    const std::string path = Path(file->number_);
+    Result<std::unique_ptr<File>> opened = options_.vfs->Open(path, OpenMode::kRead);
+    if (!opened.ok()) {
+      if (opened.status().Is(Code::kMissing)) {
+        return Status::Corrupt(path, 0, "a table that the manifest lists is missing");
+      }
+      return std::move(opened).status();
+    }
+    Table::OpenOptions oo;
+    oo.table_id = file->number_;
+    oo.database_id = options_.database_id;
+    oo.file_bytes = file->bytes();
+    oo.cache = options_.cache;
+    oo.map = options_.map;
+    KIST_TRY_ASSIGN(RefPtr<Table> table, Table::Open(opened.Take(), path, oo));
+    reader_bytes_.fetch_add(table->memory_bytes(), std::memory_order_relaxed);
+    t = table.Release();
+    open_.push_back(file);
+    file->table_.store(t, std::memory_order_release);
+  }
+  file->used_.store(true, std::memory_order_relaxed);
+  *reader = RefPtr<Table>::Share(t);
+  return Status();
+}
+
+// CLOCK over the open readers: closes about an eighth, those not used since the last sweep first.
+void TableStore::CloseSome() {
+  size_t want = open_.size() / 8 + 1;
+  for (size_t turns = 2 * open_.size(); want > 0 && turns > 0 && !open_.empty(); --turns) {
+    if (hand_ >= open_.size()) hand_ = 0;
+    TableFile* f = open_[hand_];
+    if (f->used_.exchange(false, std::memory_order_relaxed)) {
+      ++hand_;
+      continue;
+    }
+    Table* t = f->table_.exchange(nullptr, std::memory_order_acq_rel);
+    reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
+    open_[hand_] = open_.back();
+    open_.pop_back();
+    options_.epoch->Retire(t, [](void* p) { static_cast<Table*>(p)->Unref(); });
+    --want;
+  }
+}
+
+void TableStore::Died(TableFile* file) {
+  MutexLock lock(&mutex_);
+  Table* t = file->table_.load(std::memory_order_relaxed);
+  if (t != nullptr) {
+    reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
+    open_.erase(std::remove(open_.begin(), open_.end(), file), open_.end());
+  }
+  if (file->obsolete_.load(std::memory_order_acquire)) dead_.push_back(file->number_);
+}
+
+bool TableStore::HasDead() {
+  MutexLock lock(&mutex_);
+  return !dead_.empty();
+}
+
+size_t TableStore::open_tables() {
+  MutexLock lock(&mutex_);
+  return open_.size();
+}
+
+void TableStore::RemoveDead() {
+  std::vector<uint64_t> dead;
+  {
+    MutexLock lock(&mutex_);
+    dead.swap(dead_);
+  }
+  std::vector<uint64_t> kept;
+  for (uint64_t number : dead) {
+    Status s = options_.vfs->Remove(Path(number));
+    if (!s.ok() && !s.Is(Code::kMissing)) kept.push_back(number);
+  }
+  if (kept.empty()) return;
+  MutexLock lock(&mutex_);
+  dead_.insert(dead_.end(), kept.begin(), kept.end());
+}
+
+}  // namespace kist
