@@ -1,4 +1,7 @@
-// Fixed-width little-endian numbers, unaligned. Formats in Kist use nothing else.
+// Fixed-width little-endian numbers, unaligned; formats in Kist use nothing else. Writing appends
+// to a string or stores into a buffer; reading loads from a buffer that was measured before, or
+// goes through a Decoder, which never reads past its input. Threads: pure functions; a Decoder has
+// one user.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +12,8 @@
 
 namespace kist {
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a big-endian port swaps in these helpers");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "a big-endian port swaps in these helpers");
 
 template <typename T>
 inline void StoreLe(char* p, T v) {

@@ -1,4 +1,6 @@
-// RefPtr<T>: owns one reference of an intrusively counted object (T has Ref() and Unref()).
+// RefPtr<T>: owns one reference of an intrusively counted object; T has Ref() and Unref(), and the
+// last Unref deletes it. Threads: like a plain pointer; the counts themselves are T's to make
+// atomic.
 #pragma once
 
 #include <utility>

@@ -1,5 +1,6 @@
 // Slice: borrowed bytes. A std::string_view compares by memcmp with the shorter first on a tie,
 // which is exactly Kist's key order, so the standard type is used under the field's name.
+// Threads: pure functions.
 #pragma once
 
 #include <cstddef>

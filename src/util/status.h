@@ -62,8 +62,9 @@ class [[nodiscard]] Status {
   static Status Bare(Code code) noexcept;
   static Status Invalid(std::string m) { return Error(Code::kInvalid, std::move(m)); }
   static Status Corrupt(const std::string& file, uint64_t offset, const std::string& reason);
-  // The code that errno stands for (ENOSPC, EDQUOT, EFBIG: kNoSpace; ENOENT: kMissing; EACCES, EPERM,
-  // EROFS: kPermission; ENOMEM: kNoMem; else kIo), with "<doing> <path>: <strerror>" as its message.
+  // The code that errno stands for (ENOSPC, EDQUOT, EFBIG: kNoSpace; ENOENT: kMissing; EACCES,
+  // EPERM, EROFS: kPermission; ENOMEM: kNoMem; else kIo), with "<doing> <path>: <strerror>" as its
+  // message.
   static Status FromErrno(int err, const std::string& doing, const std::string& path);
 
   bool ok() const { return rep_ == 0; }
@@ -90,8 +91,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                // NOLINT: implicit on purpose
-  Result(Status status) : status_(std::move(status)) {}        // NOLINT
+  Result(T value) : value_(std::move(value)) {}          // NOLINT: implicit on purpose
+  Result(Status status) : status_(std::move(status)) {}  // NOLINT
   bool ok() const { return status_.ok(); }
   const Status& status() const& { return status_; }
   Status status() && { return std::move(status_); }
@@ -106,9 +107,9 @@ class [[nodiscard]] Result {
   Status status_;
 };
 
-#define KIST_TRY(expr)                         \
-  do {                                         \
-    ::kist::Status kist_try_status_ = (expr);  \
+#define KIST_TRY(expr)                                   \
+  do {                                                   \
+    ::kist::Status kist_try_status_ = (expr);            \
     if (!kist_try_status_.ok()) return kist_try_status_; \
   } while (0)
 
@@ -117,8 +118,8 @@ class [[nodiscard]] Result {
 // KIST_TRY_ASSIGN(auto file, vfs->Open(...)): returns the error or binds the value.
 #define KIST_TRY_ASSIGN(decl, expr) \
   KIST_TRY_ASSIGN2(decl, expr, KIST_TRY_CONCAT(kist_try_result_, __LINE__))
-#define KIST_TRY_ASSIGN2(decl, expr, tmp)      \
-  auto tmp = (expr);                           \
+#define KIST_TRY_ASSIGN2(decl, expr, tmp)        \
+  auto tmp = (expr);                             \
   if (!tmp.ok()) return std::move(tmp).status(); \
   decl = tmp.Take()
 
