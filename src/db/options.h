@@ -1,9 +1,13 @@
-// Options: every option of a database and a keyspace, and the registry that names them for kist_options_*.
+// Options: every option of a database and a keyspace, and the registry that names them for
+// kist_options_*.
+// Invariants:
+//  1. The table in options.cc is the one place that knows an option's name, bounds and text.
+//  2. Text is parsed strictly: no sign, space, fraction, empty value or trailing byte; no value is
+//     ever clamped.
+//  3. What Get returns, Set accepts, and it means the same.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <string>
 
 #include "table/table.h"
@@ -47,9 +51,9 @@ struct DbOptions {
   uint32_t max_open_files = 4000;
   uint32_t max_key_size = 65535;
   uint64_t max_value_size = uint64_t{1} << 30;
-  uint64_t log_retention = 0;      // bytes of log kept for feeds beyond need
+  uint64_t log_retention = 0;  // bytes of log kept for feeds beyond need
   bool mmap_reads = false;
-  KeyspaceOptions keyspace;        // of the default keyspace, and what others derive from
+  KeyspaceOptions keyspace;  // of the default keyspace, and what others derive from
 
   uint64_t CacheBytes() const;
   uint64_t WriteBufferBytes() const;
@@ -57,24 +61,10 @@ struct DbOptions {
 
 class Logger;  // db/logger.h
 
-// A set of name = value pairs that were checked one by one; kist_options holds one.
-class OptionSet {
- public:
-  // kInvalid with a message that names the option, the value and its bounds. A name that begins with '?' is ignored where unknown.
-  Status Set(Slice name, Slice value);
-  Status Parse(Slice text);  // "a=1; b=2", all or nothing
-  Result<std::string> Get(Slice name) const;  // the value set, else the standard one
-  const DbOptions& values() const { return values_; }
-  bool IsSet(Slice name) const;
-
- private:
-  DbOptions values_;
-  std::map<std::string, std::string, std::less<>> set_;
-};
-
+// One line of the registry. The texts live as long as the library.
 struct OptionInfo {
   const char* name;
-  const char* type;  // "bytes", "duration", "count", "bool", "choice", "sync", "text"
+  const char* type;  // "bytes", "duration", "count", "bool", "choice", "sync"
   const char* standard;
   const char* bounds;
   const char* text;
@@ -83,8 +73,33 @@ struct OptionInfo {
   bool live;
 };
 const OptionInfo* DescribeOption(size_t index);  // nullptr past the last
+const OptionInfo* FindOption(Slice name);        // nullptr where there is none
 
-// Keyspace options as text ("compression=snappy; ...") for manifest and log, and back.
+// A set of name = value pairs that were checked one by one; kist_options holds one.
+// Threads: one at a time.
+class OptionSet {
+ public:
+  // kInvalid with a message that names the option, the value and its bounds; nothing was changed.
+  // A name that begins with '?' is ignored where unknown.
+  Status Set(Slice name, Slice value);
+  // Bytes, counts, microseconds of durations, 0 or 1 of bools.
+  Status SetU64(Slice name, uint64_t value);
+  // "a=1; b=2": all or nothing; the message says at which byte.
+  Status Parse(Slice text);
+  // Canonical text of the value set, else the standard one.
+  Result<std::string> Get(Slice name) const;
+  const DbOptions& values() const { return values_; }
+  bool IsSet(Slice name) const;
+  // The first option set for which `refuse` holds; nullptr where there is none.
+  const OptionInfo* FirstSet(bool (*refuse)(const OptionInfo&)) const;
+
+ private:
+  DbOptions values_;
+  uint64_t set_ = 0;  // bit i: the registry's i-th option was set
+};
+
+// Keyspace options as text ("compression=snappy; ...") for manifest and log, and back. Decoding
+// skips names that it does not know (a newer version wrote them) and refuses bad values.
 std::string EncodeKeyspaceOptions(const KeyspaceOptions& options);
 Result<KeyspaceOptions> DecodeKeyspaceOptions(Slice text);
 
