@@ -33,7 +33,8 @@ constexpr uint32_t kNoOp = UINT32_MAX;
 Status Bad(uint32_t op, const char* what) { return Refuse(Code::kInvalid, op, what); }
 
 inline void Count(BatchSummary* s, OpKind kind, uint32_t keyspace, size_t key_bytes,
-                  size_t value_bytes) {
+                  size_t value_bytes, bool ttl) {
+  s->has_ttl |= ttl;
   if (s->count == 0) s->first_keyspace = keyspace;
   s->one_keyspace &= keyspace == s->first_keyspace;
   ++s->count;
@@ -128,7 +129,8 @@ Status ValidateBatch(Slice batch, const BatchLimits& limits, bool allow_engine_o
         Slice(p + kOpHeaderBytes, key_bytes) > Slice(p + kOpHeaderBytes + key_bytes, value_bytes)) {
       return Bad(i, "a range delete whose begin is above its end");
     }
-    Count(summary, static_cast<OpKind>(kind), Load32(p + 4), key_bytes, value_bytes);
+    Count(summary, static_cast<OpKind>(kind), Load32(p + 4), key_bytes, value_bytes,
+          (p[1] & kOpTtl) != 0);
     p += need;
     left -= need;
   }
@@ -186,7 +188,7 @@ Status BatchBuilder::Add(OpKind kind, uint32_t keyspace, Slice key, Slice value,
   if (!key.empty()) std::memcpy(p, key.data(), key.size());
   if (!value.empty()) std::memcpy(p + key.size(), value.data(), value.size());
   size_ += more;
-  Count(&summary_, kind, keyspace, key.size(), value.size());
+  Count(&summary_, kind, keyspace, key.size(), value.size(), ttl_ms != 0);
   Store32(buf_ + headroom_ + 4, summary_.count);
   return Status();
 }
@@ -203,7 +205,7 @@ Status BatchBuilder::AppendBatch(Slice batch) {
   BatchWalker walker(batch);
   Op op;
   while (walker.Next(&op)) {
-    Count(&summary_, op.kind, op.keyspace, op.key.size(), op.value.size());
+    Count(&summary_, op.kind, op.keyspace, op.key.size(), op.value.size(), op.has_ttl);
   }
   Store32(buf_ + headroom_ + 4, summary_.count);
   return Status();
@@ -229,7 +231,7 @@ void BatchBuilder::TruncateTo(size_t bytes, uint32_t count) {
   BatchWalker walker(data());
   Op op;
   while (walker.Next(&op)) {
-    Count(&summary_, op.kind, op.keyspace, op.key.size(), op.value.size());
+    Count(&summary_, op.kind, op.keyspace, op.key.size(), op.value.size(), op.has_ttl);
   }
 }
 

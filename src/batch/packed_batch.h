@@ -58,6 +58,7 @@ struct BatchSummary {
   uint64_t value_bytes = 0;  // of puts
   bool one_keyspace = true;  // every op names first_keyspace
   uint32_t first_keyspace = 0;
+  bool has_ttl = false;  // some put carries a TTL
 };
 
 // Walks the ops of a batch that was validated.
