@@ -52,8 +52,8 @@ extern "C" {
 
 #define ASSERT_SLICE(actual, expected)                                                       \
   do {                                                                                       \
-    const ::kist::Slice assert_a_ = (actual);                                                \
-    const ::kist::Slice assert_e_ = (expected);                                              \
+    const ::std::string assert_a_(actual);                                                   \
+    const ::std::string assert_e_(expected);                                                 \
     if (assert_a_ != assert_e_)                                                              \
       fail_msg("%s: wanted '%.*s', got '%.*s'", #actual, static_cast<int>(assert_e_.size()), \
                assert_e_.data(), static_cast<int>(assert_a_.size()), assert_a_.data());      \

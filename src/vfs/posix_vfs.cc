@@ -1,0 +1,192 @@
+// The operating system's Vfs: names and directories, clock, randomness. Files, locks and threads
+// stand in posix_file.cc, posix_lock.cc and posix_thread.cc. See vfs.h for the contract of each
+// method.
+//
+// Threads: any; the object has no state of its own.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#if defined(__linux__)
+#include <sys/random.h>
+#endif
+
+#include "vfs/posix_file.h"
+
+namespace kist {
+
+namespace {
+
+class PosixVfsImpl : public Vfs {
+ public:
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    int flags = O_RDWR;
+    const char* doing = "open";
+    switch (mode) {
+      case OpenMode::kRead:
+        flags = O_RDONLY;
+        break;
+      case OpenMode::kReadWrite:
+        break;
+      case OpenMode::kCreateNew:
+        flags |= O_CREAT | O_EXCL;
+        doing = "create";
+        break;
+      case OpenMode::kCreateOrTruncate:
+        flags |= O_CREAT | O_TRUNC;
+        doing = "create";
+        break;
+    }
+    KIST_TRY_ASSIGN(Fd fd, PosixOpen(path, flags, doing));
+    return std::unique_ptr<File>(std::make_unique<PosixFile>(std::move(fd), path));
+  }
+
+  Status Rename(const std::string& from, const std::string& to) override {
+    return Check(rename(from.c_str(), to.c_str()), "rename", from);
+  }
+
+  Status Remove(const std::string& path) override {
+    return Check(unlink(path.c_str()), "remove", path);
+  }
+
+  Status Link(const std::string& from, const std::string& to) override {
+    if (link(from.c_str(), to.c_str()) == 0) return Status();
+    const int err = errno;
+    Status s = Status::FromErrno(err, "link", to);
+    // EPERM: a file system without hard links; a directory or a protected file gives it too, and
+    // neither can be linked.
+    const bool cannot =
+        err == EXDEV || err == EOPNOTSUPP || err == ENOSYS || err == EMLINK || err == EPERM;
+    return cannot ? s.WithCode(Code::kUnsupported) : s;
+  }
+
+  Status MakeDir(const std::string& path) override {
+    return Check(mkdir(path.c_str(), 0755), "create directory", path);
+  }
+
+  Status RemoveDir(const std::string& path) override {
+    return Check(rmdir(path.c_str()), "remove directory", path);
+  }
+
+  Result<std::vector<std::string>> List(const std::string& dir) override {
+    DIR* stream = opendir(dir.c_str());
+    if (stream == nullptr) return Status::FromErrno(errno, "list", dir);
+    const std::unique_ptr<DIR, int (*)(DIR*)> closer(stream, closedir);
+    std::vector<std::string> names;
+    for (;;) {
+      errno = 0;
+      const dirent* entry = readdir(stream);
+      if (entry == nullptr) break;
+      const Slice name(entry->d_name);
+      if (name != "." && name != "..") names.emplace_back(name);
+    }
+    if (errno != 0) return Status::FromErrno(errno, "list", dir);
+    return names;
+  }
+
+  Result<FileInfo> Stat(const std::string& path) override {
+    struct stat st;
+    if (stat(path.c_str(), &st) != 0) return Status::FromErrno(errno, "stat", path);
+    FileInfo info;
+    info.bytes = static_cast<uint64_t>(st.st_size);
+    info.is_directory = S_ISDIR(st.st_mode);
+    info.device = static_cast<uint64_t>(st.st_dev);
+    info.inode = static_cast<uint64_t>(st.st_ino);
+    return info;
+  }
+
+  Status SyncDir(const std::string& dir) override {
+    Result<Fd> fd = PosixOpen(dir, O_RDONLY | O_DIRECTORY, "sync directory");
+    if (!fd.ok())
+      return fd.status().WithCode(fd.status().Is(Code::kMissing) ? Code::kMissing : Code::kIo);
+    int rc;
+    do {
+      rc = fsync((*fd).get());
+    } while (rc != 0 && errno == EINTR);
+    // EINVAL: a file system whose directories have nothing to sync.
+    if (rc == 0 || errno == EINVAL) return Status();
+    return Status::FromErrno(errno, "sync directory", dir).WithCode(Code::kIo);
+  }
+
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    return PosixLock(path);
+  }
+
+  int64_t WallMs() override {
+    timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return static_cast<int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1000000;
+  }
+
+  uint64_t MonotonicUs() override {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1000000 + static_cast<uint64_t>(t.tv_nsec) / 1000;
+  }
+
+  void Random(void* buf, size_t n) override;
+
+  void SleepUs(uint64_t us) override {
+    timespec left;
+    left.tv_sec = static_cast<time_t>(us / 1000000);
+    left.tv_nsec = static_cast<long>(us % 1000000 * 1000);
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+  }
+
+  Result<std::unique_ptr<Thread>> Start(const char* name, std::function<void()> fn) override {
+    return PosixStart(name, std::move(fn));
+  }
+
+  Result<std::unique_ptr<ForkGuard>> MakeForkGuard() override { return PosixMakeForkGuard(); }
+
+ private:
+  static Status Check(int rc, const char* doing, const std::string& path) {
+    return rc == 0 ? Status() : Status::FromErrno(errno, doing, path);
+  }
+};
+
+void PosixVfsImpl::Random(void* buf, size_t n) {
+  char* p = static_cast<char*>(buf);
+#if defined(__linux__)
+  while (n > 0) {
+    const ssize_t got = getrandom(p, n, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    p += got;
+    n -= static_cast<size_t>(got);
+  }
+#endif
+  if (n == 0) return;
+  Result<Fd> fd = PosixOpen("/dev/urandom", O_RDONLY, "open");
+  while (n > 0 && fd.ok()) {
+    const ssize_t got = read((*fd).get(), p, n);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    p += got;
+    n -= static_cast<size_t>(got);
+  }
+  // No source of randomness at all (a bare chroot on an old kernel): ids need to differ, not to be
+  // secret.
+  uint64_t state = MonotonicUs() * 1000003 ^ static_cast<uint64_t>(WallMs()) << 20 ^
+                   static_cast<uint64_t>(getpid()) << 44 ^ reinterpret_cast<uintptr_t>(buf);
+  for (; n > 0; ++p, --n) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    *p = static_cast<char>(state >> 56);
+  }
+}
+
+}  // namespace
+
+Vfs* PosixVfs() {
+  static Vfs* const vfs =
+      new PosixVfsImpl;  // never destroyed: handles may outlive static destructors
+  return vfs;
+}
+
+}  // namespace kist
