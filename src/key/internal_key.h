@@ -1,6 +1,6 @@
 // One stored version of a key: (user key, tag, value). The tag is sequence << 8 | kind.
-// Order: user key ascending by memcmp (the shorter first where one is a prefix of the other), then tag
-// descending, so that the newest version of a key comes first.
+// Order: user key ascending by memcmp (the shorter first where one is a prefix of the other), then
+// tag descending, so that the newest version of a key comes first.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,14 @@
 
 namespace kist {
 
-// The number of a commit: every operation of a batch carries its commit's number. Dense within a run of
-// the database; jumps ahead at each open.
+// The number of a commit: every operation of a batch carries its commit's number. Dense within a
+// run of the database; jumps ahead at each open.
 using Sequence = uint64_t;
 constexpr Sequence kMaxSequence = (uint64_t{1} << 56) - 1;
 
-// Stored on disk in tables; values never change. 3 is what a range delete is called in packed batches (it is never
-// an entry); 6 and up are free; 7 is kept for merge operands, 8 for values stored apart.
+// Stored on disk in tables; values never change. 3 is what a range delete is called in packed
+// batches (it is never an entry); 6 and up are free; 7 is kept for merge operands, 8 for values
+// stored apart.
 enum class EntryKind : uint8_t {
   kPut = 1,
   kDelete = 2,
@@ -37,7 +38,8 @@ inline int CompareEntry(Slice a_key, uint64_t a_tag, Slice b_key, uint64_t b_tag
   return a_tag > b_tag ? -1 : a_tag < b_tag ? 1 : 0;
 }
 
-// Deletes every version with a sequence below `seq` of the keys in [begin, end). An empty end reaches past the last key.
+// Deletes every version with a sequence below `seq` of the keys in [begin, end). An empty end
+// reaches past the last key.
 struct RangeTombstone {
   Slice begin;
   Slice end;
