@@ -1,0 +1,190 @@
+// Transactions, the feed, copies, streams and repair: the functions of kist.h whose engine is not
+// in this version. They check what they are given and set their outputs as the rest does, then
+// return KIST_E_UNSUPPORTED by their name. Threads: any.
+#include "capi/args.h"
+
+namespace kist::capi {
+namespace {
+
+kist_rc Unsupported(kist_err* err, const char* function) {
+  return Fail(err, KIST_E_UNSUPPORTED, {}, "%s is not in this version", function);
+}
+
+// A function of a handle that no call of this version hands out.
+kist_rc OnHandle(const void* handle, const char* kind, kist_err* err, const char* function) {
+  return handle == nullptr ? FailHandle(err, kind) : Unsupported(err, function);
+}
+
+kist_rc OnText(const char* text, const char* what, kist_err* err, const char* function) {
+  if (text == nullptr) return FailNull(err, what);
+  if (*text == '\0') return Fail(err, KIST_E_INVALID, {KIST_D_NAME}, "%s is empty", what);
+  return Unsupported(err, function);
+}
+
+kist_rc TxnBegin(kist_db* db, uint32_t isolation, kist_txn** txn_out, kist_err* err) {
+  SetOut<kist_txn*>(txn_out, nullptr);
+  KIST_CHECKED(CheckDb(db, err));
+  if (isolation > KIST_TXN_SERIALIZABLE)
+    return Fail(err, KIST_E_INVALID, {KIST_D_FLAG}, "unknown isolation %u", isolation);
+  if (txn_out == nullptr) return FailNull(err, "txn_out");
+  return Unsupported(err, "kist_txn_begin");
+}
+
+kist_rc Checkpoint(kist_db* db, const char* path, kist_err* err) {
+  KIST_CHECKED(CheckDb(db, err));
+  return OnText(path, "path", err, "kist_checkpoint");
+}
+
+kist_rc Backup(kist_db* db, const char* target, const kist_job* job, uint64_t* seq_out,
+               kist_err* err) {
+  SetOut<uint64_t>(seq_out, 0);
+  KIST_CHECKED(CheckDb(db, err));
+  JobControl control;
+  KIST_CHECKED(CheckJob(job, &control, err));
+  return OnText(target, "target", err, "kist_backup");
+}
+
+kist_rc Restore(const char* target, const char* path, const kist_restore_options* options,
+                const kist_job* job, uint64_t* seq_out, kist_err* err) {
+  SetOut<uint64_t>(seq_out, 0);
+  if (path == nullptr) return FailNull(err, "path");
+  if (options != nullptr) {
+    KIST_CHECKED(CheckStruct(options, sizeof *options, "kist_restore_options", err));
+    if (options->flags != 0)
+      return Fail(err, KIST_E_INVALID, {KIST_D_FLAG}, "unknown flags 0x%x", options->flags);
+    if (options->to_seq != 0 && options->to_time_ms != 0) {
+      return Fail(err, KIST_E_INVALID, {KIST_D_STRUCT}, "a sequence and a time exclude each other");
+    }
+  }
+  JobControl control;
+  KIST_CHECKED(CheckJob(job, &control, err));
+  return OnText(target, "target", err, "kist_restore");
+}
+
+kist_rc StreamStart(kist_db* db, const char* target, const kist_options* options,
+                    kist_stream** stream_out, kist_err* err) {
+  SetOut<kist_stream*>(stream_out, nullptr);
+  KIST_CHECKED(CheckDb(db, err));
+  if (options != nullptr && !Is(options, kOptionsMagic)) return FailHandle(err, "options");
+  if (stream_out == nullptr) return FailNull(err, "stream_out");
+  return OnText(target, "target", err, "kist_stream_start");
+}
+
+kist_rc StreamStatus(kist_stream* stream, kist_stream_info* info_out, kist_err* err) {
+  if (stream == nullptr) return FailHandle(err, "stream");
+  if (info_out == nullptr) return FailNull(err, "info_out");
+  kist_stream_info info{};
+  info.size = info_out->size;
+  KIST_CHECKED(FillStruct(&info, sizeof info, info_out));
+  return Unsupported(err, "kist_stream_status");
+}
+
+kist_rc FeedOpen(kist_db* db, kist_feed** feed_out, kist_err* err) {
+  SetOut<kist_feed*>(feed_out, nullptr);
+  KIST_CHECKED(CheckDb(db, err));
+  if (feed_out == nullptr) return FailNull(err, "feed_out");
+  return Unsupported(err, "kist_feed_open");
+}
+
+kist_rc Repair(const char* path, const kist_job* job, char* report, size_t cap, size_t* len_out,
+               kist_err* err) {
+  SetOut<size_t>(len_out, 0);
+  if (report == nullptr && cap != 0) return FailNull(err, "report");
+  if (cap != 0) report[0] = '\0';
+  JobControl control;
+  KIST_CHECKED(CheckJob(job, &control, err));
+  return OnText(path, "path", err, "kist_repair");
+}
+
+}  // namespace
+}  // namespace kist::capi
+
+using namespace kist::capi;  // NOLINT: this file is the C side
+
+extern "C" {
+
+kist_rc kist_txn_begin(kist_db* db, uint32_t isolation, kist_txn** txn_out, kist_err* err) {
+  return Guard(err, [&] { return TxnBegin(db, isolation, txn_out, err); });
+}
+
+kist_rc kist_txn_put(kist_txn* txn, kist_keyspace*, const void*, size_t, const void*, size_t,
+                     int64_t, kist_err* err) {
+  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_put"); });
+}
+
+kist_rc kist_txn_delete(kist_txn* txn, kist_keyspace*, const void*, size_t, kist_err* err) {
+  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_delete"); });
+}
+
+kist_rc kist_txn_delete_range(kist_txn* txn, kist_keyspace*, const void*, size_t, const void*,
+                              size_t, kist_err* err) {
+  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_delete_range"); });
+}
+
+kist_rc kist_txn_savepoint(kist_txn* txn, kist_err* err) {
+  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_savepoint"); });
+}
+
+kist_rc kist_txn_rollback_to(kist_txn* txn, kist_err* err) {
+  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_rollback_to"); });
+}
+
+kist_rc kist_txn_commit(kist_txn* txn, const kist_write_options*, uint64_t* seq_out,
+                        kist_err* err) {
+  SetOut<uint64_t>(seq_out, 0);
+  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_commit"); });
+}
+
+void kist_txn_free(kist_txn*) {}
+
+kist_rc kist_checkpoint(kist_db* db, const char* path, kist_err* err) {
+  return Guard(err, [&] { return Checkpoint(db, path, err); });
+}
+
+kist_rc kist_backup(kist_db* db, const char* target, const kist_job* job, uint64_t* seq_out,
+                    kist_err* err) {
+  return Guard(err, [&] { return Backup(db, target, job, seq_out, err); });
+}
+
+kist_rc kist_restore(const char* target, const char* path, const kist_restore_options* options,
+                     const kist_job* job, uint64_t* seq_out, kist_err* err) {
+  return Guard(err, [&] { return Restore(target, path, options, job, seq_out, err); });
+}
+
+kist_rc kist_stream_start(kist_db* db, const char* target, const kist_options* options,
+                          kist_stream** stream_out, kist_err* err) {
+  return Guard(err, [&] { return StreamStart(db, target, options, stream_out, err); });
+}
+
+kist_rc kist_stream_status(kist_stream* stream, kist_stream_info* info_out, kist_err* err) {
+  return Guard(err, [&] { return StreamStatus(stream, info_out, err); });
+}
+
+kist_rc kist_stream_wait(kist_stream* stream, uint64_t, int64_t, kist_err* err) {
+  return Guard(err, [&] { return OnHandle(stream, "stream", err, "kist_stream_wait"); });
+}
+
+kist_rc kist_stream_stop(kist_stream* stream, int64_t, kist_err* err) {
+  return Guard(err, [&] { return OnHandle(stream, "stream", err, "kist_stream_stop"); });
+}
+
+kist_rc kist_feed_open(kist_db* db, uint64_t, kist_feed** feed_out, kist_err* err) {
+  return Guard(err, [&] { return FeedOpen(db, feed_out, err); });
+}
+
+kist_rc kist_feed_next(kist_feed* feed, int64_t, uint64_t* seq_out, int64_t* time_ms_out,
+                       kist_slice* packed_out, kist_err* err) {
+  SetOut<uint64_t>(seq_out, 0);
+  SetOut<int64_t>(time_ms_out, 0);
+  SetOut(packed_out, kist_slice{nullptr, 0});
+  return Guard(err, [&] { return OnHandle(feed, "feed", err, "kist_feed_next"); });
+}
+
+void kist_feed_free(kist_feed*) {}
+
+kist_rc kist_repair(const char* path, const kist_job* job, char* report, size_t cap,
+                    size_t* len_out, kist_err* err) {
+  return Guard(err, [&] { return Repair(path, job, report, cap, len_out, err); });
+}
+
+}  // extern "C"

@@ -1,0 +1,216 @@
+// Point reads. The path of kist_get: handle, fork, the engine's epoch, closing, arguments, Db::Get,
+// copy out; nothing allocates. Invariant: what Db::Get found is used, copied or pinned inside the
+// epoch guard under which it was found. Threads: any.
+#include "capi/args.h"
+#include "util/alloc.h"
+
+namespace kist::capi {
+namespace {
+
+// Calls on_found with what the key holds. `missing` names a required output that is NULL.
+template <typename OnFound>
+inline kist_rc ReadOne(kist_keyspace* ks, const kist_read_options* ro, const void* key,
+                       size_t key_len, const char* missing, kist_err* err, OnFound&& on_found) {
+  KIST_CHECKED(CheckKeyspace(ks, err));
+  kist_db* db = ks->link.db;
+  Epoch::Guard guard(*db->epoch);
+  // Pairs with the store in lifecycle.cc, after which the epoch is drained.
+  if (Unlikely(db->closed.load(std::memory_order_seq_cst))) return FailClosed(err);
+  if (Unlikely(ks->keyspace->dropped())) return FailDropped(err);
+  ReadArgs args;
+  if (ro != nullptr) KIST_CHECKED(CheckReadOptions(db, ro, &args, err));
+  KIST_CHECKED(CheckKey(db, key, key_len, 0, err));
+  if (Unlikely(missing != nullptr)) return FailNull(err, missing);
+  ReadFound found;
+  const Status s = db->engine->Get(ks->keyspace.get(), args.snapshot, Bytes(key, key_len),
+                                   args.fill_cache, &found);
+  if (Unlikely(!s.ok())) return FailWith(err, s);
+  return found.found ? on_found(&found) : KIST_NOT_FOUND;
+}
+
+inline void ClearPin(kist_pin* pin) { *pin = kist_pin{nullptr, 0, nullptr, 0}; }
+
+// kist_pin.reserved holds the function that drops `owner`.
+inline void FillPin(ReadFound* found, kist_pin* pin) {
+  const Slice value = found->value;
+  const PinRef ref = Db::MakePin(found);
+  pin->data = value.data() != nullptr ? value.data() : "";
+  pin->len = value.size();
+  pin->owner = ref.owner;
+  pin->reserved = reinterpret_cast<uintptr_t>(ref.release);
+}
+
+inline void ReleasePin(kist_pin* pin) {
+  if (pin == nullptr) return;
+  if (pin->owner != nullptr)
+    reinterpret_cast<void (*)(void*)>(static_cast<uintptr_t>(pin->reserved))(pin->owner);
+  ClearPin(pin);
+}
+
+kist_rc Get(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
+            void* buf, size_t cap, size_t* len_out, kist_err* err) {
+  SetOut<size_t>(len_out, 0);
+  const char* missing = buf == nullptr && cap != 0 ? "buf" : nullptr;
+  return ReadOne(ks, ro, key, key_len, missing, err,
+                 [=](ReadFound* found) { return CopyBytes(found->value, buf, cap, len_out); });
+}
+
+kist_rc GetPin(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
+               kist_pin* pin_out, kist_err* err) {
+  if (pin_out != nullptr) ClearPin(pin_out);
+  const char* missing = pin_out == nullptr ? "pin_out" : nullptr;
+  return ReadOne(ks, ro, key, key_len, missing, err, [=](ReadFound* found) {
+    FillPin(found, pin_out);
+    return KIST_OK;
+  });
+}
+
+kist_rc GetCopy(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
+                void** value_out, size_t* len_out, kist_err* err) {
+  SetOut<void*>(value_out, nullptr);
+  SetOut<size_t>(len_out, 0);
+  const char* missing = value_out == nullptr ? "value_out" : nullptr;
+  return ReadOne(ks, ro, key, key_len, missing, err, [=](ReadFound* found) {
+    const Slice value = found->value;
+    void* copy = Allocate(value.empty() ? 1 : value.size());
+    if (copy == nullptr) return FailNoMemory(err);
+    if (!value.empty()) std::memcpy(copy, value.data(), value.size());
+    *value_out = copy;
+    SetOut(len_out, value.size());
+    return KIST_OK;
+  });
+}
+
+// A snapshot for the call where the caller gave none.
+kist_rc FixState(kist_db* db, ReadArgs* args, std::unique_ptr<Snapshot>* own, kist_err* err) {
+  if (args->snapshot != nullptr) return KIST_OK;
+  auto made = db->engine->NewSnapshot();
+  if (!made.ok()) return FailWith(err, made.status());
+  *own = made.Take();
+  args->snapshot = own->get();
+  return KIST_OK;
+}
+
+kist_rc Ttl(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
+            int64_t* left_ms_out, kist_err* err) {
+  SetOut<int64_t>(left_ms_out, 0);
+  Call call(ks, err);
+  KIST_CHECKED(call.rc());
+  if (left_ms_out == nullptr) return FailNull(err, "left_ms_out");
+  kist_db* db = ks->link.db;
+  ReadArgs args;
+  if (ro != nullptr) KIST_CHECKED(CheckReadOptions(db, ro, &args, err));
+  KIST_CHECKED(CheckKey(db, key, key_len, 0, err));
+  // The time left counts from the time at which the state was fixed.
+  std::unique_ptr<Snapshot> own;
+  KIST_CHECKED(FixState(db, &args, &own, err));
+  Epoch::Guard guard(*db->epoch);
+  ReadFound found;
+  const Status s = db->engine->Get(ks->keyspace.get(), args.snapshot, Bytes(key, key_len),
+                                   args.fill_cache, &found);
+  if (!s.ok()) return FailWith(err, s);
+  if (!found.found) return KIST_NOT_FOUND;
+  *left_ms_out = found.expires_ms == 0 ? -1 : found.expires_ms - args.snapshot->time_ms;
+  return KIST_OK;
+}
+
+// Releases what a multi_get pinned, unless it came to its end.
+class PinsOnFailure {
+ public:
+  PinsOnFailure(kist_pin* pins, kist_rc* rcs) : pins_(pins), rcs_(rcs) {}
+  ~PinsOnFailure() {
+    for (size_t i = 0; i < count; ++i) {
+      ReleasePin(&pins_[i]);
+      rcs_[i] = KIST_OK;
+    }
+  }
+  size_t count = 0;
+
+ private:
+  kist_pin* pins_;
+  kist_rc* rcs_;
+};
+
+kist_rc MultiGetOne(kist_keyspace* ks, const ReadArgs& args, const kist_slice& key, kist_pin* pin) {
+  kist_db* db = ks->link.db;
+  KIST_CHECKED(CheckKey(db, key.data, key.len, 0, nullptr));
+  Epoch::Guard guard(*db->epoch);
+  ReadFound found;
+  const Status s = db->engine->Get(ks->keyspace.get(), args.snapshot, Bytes(key.data, key.len),
+                                   args.fill_cache, &found);
+  if (!s.ok()) return s.rc();
+  if (!found.found) return KIST_NOT_FOUND;
+  FillPin(&found, pin);
+  return KIST_OK;
+}
+
+kist_rc MultiGet(kist_keyspace* ks, const kist_read_options* ro, size_t count,
+                 const kist_slice* keys, kist_pin* pins_out, kist_rc* rcs_out, kist_err* err) {
+  for (size_t i = 0; i < count && pins_out != nullptr; ++i) ClearPin(&pins_out[i]);
+  for (size_t i = 0; i < count && rcs_out != nullptr; ++i) rcs_out[i] = KIST_OK;
+  Call call(ks, err);
+  KIST_CHECKED(call.rc());
+  ReadArgs args;
+  if (ro != nullptr) KIST_CHECKED(CheckReadOptions(ks->link.db, ro, &args, err));
+  if (count == 0) return KIST_OK;
+  if (keys == nullptr) return FailNull(err, "keys");
+  if (pins_out == nullptr) return FailNull(err, "pins_out");
+  if (rcs_out == nullptr) return FailNull(err, "rcs_out");
+  std::unique_ptr<Snapshot> own;
+  KIST_CHECKED(FixState(ks->link.db, &args, &own, err));
+  PinsOnFailure pinned(pins_out, rcs_out);
+  for (size_t i = 0; i < count; ++i) {
+    rcs_out[i] = MultiGetOne(ks, args, keys[i], &pins_out[i]);
+    pinned.count = i + 1;
+  }
+  pinned.count = 0;
+  return KIST_OK;
+}
+
+}  // namespace
+}  // namespace kist::capi
+
+using namespace kist::capi;  // NOLINT: this file is the C side
+
+extern "C" {
+
+kist_rc kist_get(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
+                 void* buf, size_t cap, size_t* len_out, kist_err* err) {
+  return Guard(err, [&] { return Get(ks, ro, key, key_len, buf, cap, len_out, err); });
+}
+
+kist_rc kist_get_pin(kist_keyspace* ks, const kist_read_options* ro, const void* key,
+                     size_t key_len, kist_pin* pin_out, kist_err* err) {
+  return Guard(err, [&] { return GetPin(ks, ro, key, key_len, pin_out, err); });
+}
+
+void kist_pin_release(kist_pin* pin) {
+  GuardVoid([&] { ReleasePin(pin); });
+}
+
+kist_rc kist_get_copy(kist_keyspace* ks, const kist_read_options* ro, const void* key,
+                      size_t key_len, void** value_out, size_t* len_out, kist_err* err) {
+  return Guard(err, [&] { return GetCopy(ks, ro, key, key_len, value_out, len_out, err); });
+}
+
+void kist_free(void* copy) { kist::Deallocate(copy); }
+
+kist_rc kist_exists(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
+                    kist_err* err) {
+  return Guard(err, [&] {
+    return ReadOne(ks, ro, key, key_len, nullptr, err, [](kist::ReadFound*) { return KIST_OK; });
+  });
+}
+
+kist_rc kist_ttl(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
+                 int64_t* left_ms_out, kist_err* err) {
+  return Guard(err, [&] { return Ttl(ks, ro, key, key_len, left_ms_out, err); });
+}
+
+kist_rc kist_multi_get(kist_keyspace* ks, const kist_read_options* ro, size_t count,
+                       const kist_slice* keys, kist_pin* pins_out, kist_rc* rcs_out,
+                       kist_err* err) {
+  return Guard(err, [&] { return MultiGet(ks, ro, count, keys, pins_out, rcs_out, err); });
+}
+
+}  // extern "C"
