@@ -105,8 +105,8 @@ void IterFree(kist_iter* iter) {
 
 // ---- one call on an iterator
 
-// Checks and takes the iterator; what the last kist_iter_entries pinned is let go. `broken` stands
-// while the engine steps, so that an exception leaves it set.
+// Checks and takes the iterator. `broken` stands while the engine steps, so that an exception
+// leaves it set.
 class Step {
  public:
   Step(kist_iter* iter, kist_err* err) : Step(Check(iter, err), iter, err) {}
@@ -145,10 +145,6 @@ class Step {
       return;
     }
     iter->broken = true;
-    if (Unlikely(iter->held)) {
-      iter->it->ReleaseHeld();
-      iter->held = false;
-    }
   }
   kist_iter* iter_ = nullptr;
   kist_rc rc_;
@@ -296,9 +292,9 @@ kist_rc Entries(kist_iter* iter, int32_t dir, kist_entry* entries, size_t max, s
   const kist_rc checked = CheckMany(dir, max, entries, true, "entries", err);
   if (checked != KIST_OK) return step.Done(checked);
   DbIterator* it = iter->it.get();
-  it->HoldEntries(true);
-  iter->held = true;
+  // The first step lets go of what the last call held; what follows it is held until the next call.
   Begin(iter, dir);
+  it->HoldEntries(true);
   size_t count = 0;
   while (it->on()) {
     entries[count].key = KeyOf(it);

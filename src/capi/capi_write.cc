@@ -173,7 +173,7 @@ kist_rc WroteNothing(kist_db* db, uint64_t* seq_out, kist_err* err) {
 kist_rc Commit(kist_db* db, WriteRequest* request, uint64_t* seq_out, kist_err* err) {
   Sequence seq = 0;
   const Status s = db->engine->Write(request, &seq);
-  if (!s.ok()) return FailWith(err, s);
+  if (Unlikely(!s.ok())) return FailWith(err, s);
   SetOut<uint64_t>(seq_out, seq);
   return KIST_OK;
 }
@@ -201,7 +201,9 @@ kist_rc Write(kist_db* db, const kist_write_options* wo, const kist_batch* batch
   request.batch_bytes = builder.data().size();
   request.has_headroom = true;
   request.summary = builder.summary();
-  return Commit(db, &request, seq_out, err);
+  const kist_rc rc = Commit(db, &request, seq_out, err);
+  // What the builder made is well formed: a keyspace that it names has been dropped since.
+  return rc == KIST_E_INVALID ? FailDropped(err) : rc;
 }
 
 kist_rc WritePacked(kist_db* db, const kist_write_options* wo, const void* data, size_t len,

@@ -96,8 +96,6 @@ struct kist_iter : kist::capi::SingleUser {
   bool keys_only = false;
   // A seek has just found the current entry: entries and chunk begin with it.
   bool fresh = false;
-  // entries pinned what it handed out.
-  bool held = false;
   // A call ended by an exception: the engine's iterator is in doubt.
   bool broken = false;
   // chunk found no room for an entry: `it` stands on it, one step in this direction (1, -1) past

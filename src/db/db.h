@@ -132,8 +132,9 @@ class Db {
   // path ":memory:": vfs is made inside. `vfs` nullptr: PosixVfs().
   static Result<std::unique_ptr<Db>> Open(const std::string& path, const OptionSet& options, const LogSink& log, Vfs* vfs);
   virtual ~Db() = default;
-  // Drains, syncs, stops background work, releases files and lock. Iterators, snapshots and keyspace references must have been
-  // destroyed or must not be used again; memtables and blocks that pins hold live on. Waits for running reads.
+  // Drains, syncs, stops background work, releases files and lock. Iterators, snapshots and keyspace references may live on until they
+  // are destroyed, which is before the Db itself is; they take no other call, and what an iterator's entry points into stays readable. So
+  // do memtables and blocks that pins hold, for ever. epoch() and vfs() work on. Waits for running reads.
   virtual Status Close() = 0;
 
   virtual Vfs* vfs() = 0;
