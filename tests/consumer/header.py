@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""kist.h compiles alone, with every warning an error, in each C and C++ standard that its users write, by gcc and clang."""
+"""kist.h compiles alone, warnings as errors, in each C and C++ standard, by gcc and clang."""
 import shutil
 import subprocess
 import sys
@@ -14,9 +14,19 @@ STRICT = ["-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
 STANDARDS = {"c": ["c89", "c99", "c11", "c17"], "c++": ["c++11", "c++14", "c++17", "c++20"]}
 COMPILERS = {"gcc": {"c": "gcc", "c++": "g++"}, "clang": {"c": "clang", "c++": "clang++"}}
 
+ALONE = "#include <kist/kist.h>\n"
+MACROS = ALONE + """
+kist_err err = KIST_ERR_INIT;
+kist_read_options read_options = KIST_READ_OPTIONS_INIT;
+kist_iter_options iter_options = KIST_ITER_OPTIONS_INIT;
+kist_write_options write_options = KIST_WRITE_OPTIONS_INIT;
+kist_job job = KIST_JOB_INIT;
+kist_restore_options restore_options = KIST_RESTORE_OPTIONS_INIT;
+"""
 
-def compiles(compiler, language, standard, source, *flags):
-    command = [compiler, f"-std={standard}", "-x", language, *STRICT, *flags, f"-I{ROOT}/include", "-"]
+
+def compiles(source, compiler, language, standard):
+    command = [compiler, f"-std={standard}", "-x", language, *STRICT, f"-I{ROOT}/include", "-"]
     done = subprocess.run(command, input=source, text=True, capture_output=True)
     return [] if done.returncode == 0 else [" ".join(command), done.stderr]
 
@@ -26,18 +36,11 @@ for family, compilers in COMPILERS.items():
     for language, standards in STANDARDS.items():
         for standard in standards:
             name = f"header__alone_{family}_{standard.replace('+', 'p')}"
-            if not shutil.which(compilers[language]):
-                cases.skip(name, f"{compilers[language]} is not installed")
-                continue
-            cases.run(name, lambda: compiles(compilers[language], language, standard, "#include <kist/kist.h>\n"))
-cases.run("header__twice", lambda: compiles("cc", "c", "c11", "#include <kist/kist.h>\n#include <kist/kist.h>\n"))
-cases.run("header__macros_initialize", lambda: compiles("cc", "c", "c99", """
-#include <kist/kist.h>
-kist_err err = KIST_ERR_INIT;
-kist_read_options read_options = KIST_READ_OPTIONS_INIT;
-kist_iter_options iter_options = KIST_ITER_OPTIONS_INIT;
-kist_write_options write_options = KIST_WRITE_OPTIONS_INIT;
-kist_job job = KIST_JOB_INIT;
-kist_restore_options restore_options = KIST_RESTORE_OPTIONS_INIT;
-""", "-Wconversion", "-Wmissing-field-initializers"))
+            compiler = compilers[language]
+            if shutil.which(compiler):
+                cases.run(name, lambda: compiles(ALONE, compiler, language, standard))
+            else:
+                cases.skip(name, f"{compiler} is not installed")
+cases.run("header__twice", lambda: compiles(ALONE + ALONE, "cc", "c", "c11"))
+cases.run("header__macros_initialize", lambda: compiles(MACROS, "cc", "c", "c89"))
 cases.finish()

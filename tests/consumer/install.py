@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Installs a build into a temporary prefix, moves the prefix elsewhere, and builds and runs programs from there in each way
-that users have: install.py BUILD_DIRECTORY."""
+"""Programs built from an installed tree in each way that users have: install.py BUILD_DIRECTORY.
+
+The build is installed into a temporary prefix, which is then moved, as a package may be.
+"""
 import os
 import shlex
 import subprocess
@@ -13,65 +15,71 @@ sys.path.insert(0, str(HERE.parent / "support"))
 
 from cases import Cases  # noqa: E402
 
+NAMES = (
+    "kist kist.h kist.pc kist-config.cmake kist-config-version.cmake kist-targets.cmake"
+    " libkist.a libkist.so libkist.so.0"
+).split()
+
+
+def run(*command, env=None):
+    words = [str(word) for word in command]
+    done = subprocess.run(words, env=env, text=True, capture_output=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{shlex.join(words)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
 
 class Installed:
-    """A tree as `cmake --install` makes it, after a move."""
-
     def __init__(self, build, work):
         self.work = Path(work)
         first, self.prefix = self.work / "first", self.work / "moved"
-        self.run("cmake", "--install", build, "--prefix", first)
+        run("cmake", "--install", build, "--prefix", first)
         first.rename(self.prefix)
-        pc = next(self.prefix.glob("**/kist.pc"))
-        self.lib = pc.parent.parent
-        self.env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent), "LD_LIBRARY_PATH": str(self.lib)}
-
-    def run(self, *command, env=None):
-        done = subprocess.run([str(word) for word in command], env=env, text=True, capture_output=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"{shlex.join(str(word) for word in command)}\n{done.stdout}{done.stderr}")
-        return done.stdout
-
-    def start(self, program, *arguments):
-        self.run(program, self.work / "db", *arguments, env=self.env)
+        packages = next(self.prefix.glob("**/kist.pc")).parent
+        self.lib = packages.parent
+        self.env = {
+            **os.environ,
+            "PKG_CONFIG_PATH": str(packages),
+            "LD_LIBRARY_PATH": str(self.lib),
+        }
 
     def flags(self, *words):
+        flags = run("pkg-config", *words, "kist", env=self.env).split()
         # Beside libkist.so the linker would not take libkist.a by its plain name.
-        flags = self.run("pkg-config", *words, "kist", env=self.env).split()
-        return ["-l:libkist.a" if flag == "-lkist" and "--static" in words else flag for flag in flags]
+        library = "-l:libkist.a" if "--static" in words else "-lkist"
+        return [library if flag == "-lkist" else flag for flag in flags]
+
+    def holds_all(self):
+        names = {path.name for path in self.prefix.glob("**/*")}
+        for name in NAMES:
+            if name not in names:
+                yield f"{name} was not installed"
+        for path in [*self.prefix.glob("**/*.pc"), *self.prefix.glob("**/*.cmake")]:
+            if str(self.work) in path.read_text():
+                yield f"{path.name} holds the prefix that it was installed with"
 
     def by_pkg_config(self, compiler, language, *words):
         program = self.work / "program"
-        self.run(compiler, "-Wall", "-Werror", "-x", language, HERE / "use.c", "-x", "none", "-o", program,
-                 *self.flags("--cflags", "--libs", *words), "-ldl")
-        self.start(program)
-        linked = self.run("readelf", "-d", program)
-        if ("libkist" in linked) == ("--static" in words):
-            yield f"linked with the wrong library:\n{linked}"
+        source = ["-x", language, HERE / "use.c", "-x", "none"]
+        flags = self.flags("--cflags", "--libs", *words)
+        run(compiler, "-Wall", "-Werror", *source, "-o", program, *flags, "-ldl")
+        run(program, self.work / "db", env=self.env)
+        needed = run("readelf", "-d", program)
+        if ("libkist" in needed) == ("--static" in words):
+            yield f"linked with the wrong library:\n{needed}"
 
     def by_cmake(self, target):
         build = self.work / target.replace("::", "_")
-        self.run("cmake", "-S", HERE, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DKIST_TARGET={target}")
-        self.run("cmake", "--build", build)
+        options = [f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DKIST_TARGET={target}"]
+        run("cmake", "-S", HERE, "-B", build, *options)
+        run("cmake", "--build", build)
         for program in ("use_c", "use_cc"):
-            self.start(build / program)
+            run(build / program, self.work / "db", env=self.env)
 
     def by_dlopen(self, mode):
         program = self.work / "load"
-        self.run("cc", "-Wall", HERE / "load.c", "-o", program, *self.flags("--cflags"), "-ldl")
-        self.run(program, self.lib / "libkist.so.0", self.work / "db", mode, env=self.env)
-
-    def holds_all(self):
-        # The first version of every name that packages and programs rely on.
-        names = {path.relative_to(self.prefix).name for path in self.prefix.glob("**/*") if not path.is_dir()}
-        for name in ("kist.h", "libkist.so", "libkist.so.0", "libkist.a", "kist.pc", "kist-config.cmake",
-                     "kist-config-version.cmake", "kist-targets.cmake", "kist"):
-            if name not in names:
-                yield f"{name} was not installed"
-        for path in self.prefix.glob("**/*.pc"), self.prefix.glob("**/*.cmake"):
-            for file in path:
-                if "first" in file.read_text():
-                    yield f"{file.name} holds the prefix it was installed with"
+        run("cc", "-Wall", HERE / "load.c", "-o", program, *self.flags("--cflags"), "-ldl")
+        run(program, self.lib / "libkist.so.0", self.work / "db", mode, env=self.env)
 
 
 def main():
@@ -79,12 +87,14 @@ def main():
     with tempfile.TemporaryDirectory(prefix="kist-") as work:
         tree = Installed(sys.argv[1], work)
         cases.run("install__holds_all", tree.holds_all)
-        for language, compiler in (("c", "cc"), ("c++", "c++")):
-            name = language.replace("+", "p")
-            cases.run(f"install__pkg_config_shared_{name}", lambda: tree.by_pkg_config(compiler, language))
-            cases.run(f"install__pkg_config_static_{name}", lambda: tree.by_pkg_config(compiler, language, "--static"))
-        for target in ("kist::kist", "kist::kist_static"):
-            cases.run(f"install__cmake_{target.split('::')[1]}", lambda: tree.by_cmake(target))
+        for name, compiler, language in (("c", "cc", "c"), ("cpp", "c++", "c++")):
+            for kind, words in (("shared", []), ("static", ["--static"])):
+                cases.run(
+                    f"install__pkg_config_{kind}_{name}",
+                    lambda: tree.by_pkg_config(compiler, language, *words),
+                )
+        for target in ("kist", "kist_static"):
+            cases.run(f"install__cmake_{target}", lambda: tree.by_cmake(f"kist::{target}"))
         for mode in ("local", "global", "deepbind"):
             cases.run(f"install__dlopen_{mode}", lambda: tree.by_dlopen(mode))
     cases.finish()

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs the code of README.md against an installed tree: readme.py BUILD_DIRECTORY.
 
-Blocks run in order, in one directory. A c block that begins with a file name in a comment is saved under it; any other one is
-compiled into the context that the text gives it and run. An sh block is run. A console block is only shown.
+Blocks run in order, in one directory. A c block that begins with a file name in a comment is saved
+under it; any other one is compiled inside the function that the text around it describes, and run.
+An sh block is run. A console block is only shown.
 """
 import re
 import subprocess
@@ -21,7 +22,7 @@ CONTEXT = """
 #include <kist/kist.h>
 #include <stdio.h>
 static int block(kist_db *db, kist_keyspace *ks, kist_err err) {
-  (void)ks;
+  (void)db, (void)ks;
 #line %d "README.md"
 %s
   return 0;
@@ -37,6 +38,7 @@ int main(void) {
   return rc;
 }
 """
+COMPILE = "cc -Wall -Wextra -Werror block.c $(pkg-config --cflags --libs kist) -o block\n./block"
 
 
 def blocks(text):
@@ -46,19 +48,18 @@ def blocks(text):
 
 
 def run_block(tree, language, line, code):
-    named = re.match(r"/\* (\S+\.c) \*/\n", code)
     place = tree.work / "readme"
     place.mkdir(exist_ok=True)
-    if language == "c" and named:
-        (place / named.group(1)).write_text(code)
-        script = "true"
-    elif language == "c":
-        (place / "block.c").write_text(CONTEXT % (line, code))
-        script = "cc -Wall -Wextra -Werror block.c $(pkg-config --cflags --libs kist) -o block\n./block"
-    else:
-        script = code
+    script = code
+    if language == "c":
+        named = re.match(r"/\* (\S+\.c) \*/\n", code)
+        (place / (named[1] if named else "block.c")).write_text(
+            code if named else CONTEXT % (line, code)
+        )
+        script = "true" if named else COMPILE
     env = {**tree.env, "PATH": f"{tree.prefix}/bin:{tree.env['PATH']}"}
-    done = subprocess.run(["sh", "-eu", "-c", script], cwd=place, env=env, text=True, capture_output=True)
+    command = ["sh", "-eu", "-c", script]
+    done = subprocess.run(command, cwd=place, env=env, text=True, capture_output=True)
     print(done.stdout + done.stderr)
     return [] if done.returncode == 0 else [f"README.md:{line}: exit {done.returncode}"]
 
@@ -68,5 +69,6 @@ with tempfile.TemporaryDirectory(prefix="kist-") as work:
     tree = Installed(sys.argv[1], work)
     for language, line, code in blocks((ROOT / "README.md").read_text()):
         if language in ("c", "sh"):
-            cases.run(f"readme__{language}_block_at_line_{line}", lambda: run_block(tree, language, line, code))
+            name = f"readme__{language}_block_at_line_{line}"
+            cases.run(name, lambda: run_block(tree, language, line, code))
 cases.finish()

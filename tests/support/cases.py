@@ -1,4 +1,4 @@
-"""The cases of a test script, printed the way cmocka prints its own, so that tests/run counts both alike."""
+"""The cases of a test script, printed as cmocka prints its own, so that tests/run counts both."""
 import sys
 import traceback
 
@@ -8,7 +8,10 @@ class Cases:
         self.failed = 0
 
     def run(self, name, check, reason=""):
-        """Runs check(): the complaints it returns, or an exception, fail the case; the reason says why it matters."""
+        """Runs check(); complaints that it returns, or an exception, fail the case.
+
+        The reason says why the case matters; it is printed below the complaints.
+        """
         print(f"[ RUN      ] {name}", flush=True)
         try:
             complaints = list(check() or [])

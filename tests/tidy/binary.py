@@ -14,12 +14,25 @@ library = sys.argv[1]
 header = (ROOT / "include/kist/kist.h").read_text()
 script = (ROOT / "src/capi/kist.map").read_text()
 cases = Cases()
-cases.run("binary__exports_are_the_header", lambda: rules.exports_are_the_header(library, header, script),
-          "what is exported is promised for ever, and what is declared must be there")
-cases.run("binary__no_mutable_globals", lambda: rules.no_mutable_globals(library),
-          "two databases in one process share nothing; state belongs to a handle")
-cases.run("binary__no_static_constructors", lambda: rules.no_static_constructors(library),
-          "loading a library must do nothing to its host")
-cases.run("binary__loading", lambda: rules.loading(library), "hosts of every kind load it, and dlclose it, safely")
+cases.run(
+    "binary__exports_are_the_header",
+    lambda: rules.exports_are_the_header(library, header, script),
+    "what is exported is promised for ever, and what is declared must be there",
+)
+cases.run(
+    "binary__no_mutable_globals",
+    lambda: rules.no_mutable_globals(library),
+    "two databases in one process share nothing; state belongs to a handle",
+)
+cases.run(
+    "binary__no_static_constructors",
+    lambda: rules.no_static_constructors(library),
+    "loading a library must do nothing to its host",
+)
+cases.run(
+    "binary__loading",
+    lambda: rules.loading(library),
+    "hosts of every kind load it, and close it again, safely",
+)
 cases.run("binary__size", lambda: rules.size(library), "small enough to ship inside anything")
 cases.finish()

@@ -1,5 +1,7 @@
-"""The rules that the built libkist.so keeps: what it exports, what runs when it is loaded, what it holds. rules_test.py shows
-that each one catches what it forbids. readelf (binutils) reads the file."""
+"""The rules that a built libkist.so keeps: what it exports, what it holds, what loading it does.
+
+rules_test.py shows that each one catches what it forbids. readelf and strip (binutils) do the work.
+"""
 import os
 import re
 import subprocess
@@ -7,15 +9,16 @@ import tempfile
 
 STRIPPED_BYTES = 1_500_000  # PERFORMANCE
 
-# Writable data that may exist: path of the symbol: reason. Constants of C++ that need relocation are not among them,
-# they lie in .data.rel.ro and are read-only once loaded.
+# Writable data that may exist, and why. Constants that need relocation lie in .data.rel.ro, which
+# is read-only once loaded, and are not meant.
 MUTABLE = {
-    r"completed\.\d+|__dso_handle|__TMC_END__|_GLOBAL_OFFSET_TABLE_|_edata|__bss_start|_end": "the compiler's start files",
+    r"completed\.\d+|__dso_handle|__TMC_END__|_edata|__bss_start|_end": "the start files",
 }
 
 
 def readelf(path, *flags):
-    return subprocess.run(["readelf", "-W", *flags, path], check=True, capture_output=True, text=True).stdout
+    command = ["readelf", "-W", *flags, path]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def exported(library):
@@ -23,21 +26,22 @@ def exported(library):
     names = {}
     for line in readelf(library, "--dyn-syms").splitlines():
         field = line.split()
-        if len(field) < 8 or field[6] in ("UND", "ABS", "Ndx") or field[4] not in ("GLOBAL", "WEAK", "UNIQUE"):
+        if len(field) < 8 or field[6] in ("UND", "ABS", "Ndx"):
             continue
-        name, _, version = field[7].partition("@")
-        names[name] = version.lstrip("@")
+        if field[4] in ("GLOBAL", "WEAK", "UNIQUE"):
+            name, _, version = field[7].partition("@")
+            names[name] = version.lstrip("@")
     return names
 
 
 def declared(header):
-    """The functions that the header declares with KIST_API."""
+    """The functions that the header declares."""
     text = re.sub(r"/\*.*?\*/", " ", header, flags=re.DOTALL)
     return set(re.findall(r"^KIST_API\b[^;{]*?\b(kist_\w+)\s*\(", text, flags=re.MULTILINE))
 
 
 def mapped(script):
-    """{name: version} of the version script; '*' is refused, because it would export by accident."""
+    """{name: version} of the version script."""
     names = {}
     script = re.sub(r"/\*.*?\*/|#[^\n]*", " ", script, flags=re.DOTALL)
     for version, body in re.findall(r"(\w[\w.]*)\s*\{(.*?)\}", script, flags=re.DOTALL):
@@ -48,27 +52,31 @@ def mapped(script):
 
 def exports_are_the_header(library, header, script):
     symbols, functions, versions = exported(library), declared(header), mapped(script)
+    places = {"libkist.so": symbols, "kist.h": functions, "kist.map": versions}
     for name in sorted(symbols.keys() | functions | versions.keys()):
-        where = [place for place, names in (("libkist.so", symbols), ("kist.h", functions), ("kist.map", versions)) if name in names]
-        if len(where) < 3:
+        where = [place for place, names in places.items() if name in names]
+        if len(where) < len(places):
             yield f"{name}: only in {', '.join(where)}"
         elif symbols[name] != versions[name]:
-            yield f"{name}: version {symbols[name] or 'none'} in libkist.so, {versions[name]} in kist.map"
+            yield f"{name}: version {symbols[name]} in libkist.so, {versions[name]} in kist.map"
 
 
 def sections(library):
     """{number: (name, size)}."""
-    found = {}
-    for match in re.finditer(r"^\s*\[\s*(\d+)\] (\S+)\s+\S+\s+[0-9a-f]+\s+[0-9a-f]+\s+([0-9a-f]+)", readelf(library, "-S"), re.MULTILINE):
-        found[match.group(1)] = (match.group(2), int(match.group(3), 16))
-    return found
+    line = r"^\s*\[\s*(\d+)\] (\S+)\s+\S+\s+[0-9a-f]+\s+[0-9a-f]+\s+([0-9a-f]+)"
+    found = re.finditer(line, readelf(library, "-S"), re.MULTILINE)
+    return {match[1]: (match[2], int(match[3], 16)) for match in found}
 
 
 def no_mutable_globals(library):
-    writable = {number: name for number, (name, _) in sections(library).items() if re.match(r"\.(t?data|t?bss)(\.(?!rel\.ro)|$)", name)}
+    writable = {
+        number: name
+        for number, (name, _) in sections(library).items()
+        if re.match(r"\.(t?data|t?bss)(\.(?!rel\.ro)|$)", name)
+    }
     for line in readelf(library, "-s", "--demangle").splitlines():
         field = line.split(maxsplit=7)
-        if len(field) < 8 or field[6] not in writable or field[3] not in ("OBJECT", "TLS", "NOTYPE"):
+        if len(field) < 8 or field[6] not in writable or field[3] == "SECTION":
             continue
         if not any(re.fullmatch(pattern, field[7]) for pattern in MUTABLE):
             yield f"{field[7]}: {field[2]} bytes in {writable[field[6]]}"
@@ -76,7 +84,7 @@ def no_mutable_globals(library):
 
 def no_static_constructors(library):
     size = next((size for name, size in sections(library).values() if name == ".init_array"), 0)
-    if size > 8:  # the compiler's own frame_dummy
+    if size > 8:
         yield f".init_array has {size // 8} entries, 1 is the compiler's own"
     for name in sorted(set(re.findall(r"\b_GLOBAL__sub_I_\S+", readelf(library, "-s")))):
         yield name
@@ -85,8 +93,8 @@ def no_static_constructors(library):
 def loading(library):
     text = readelf(library, "-d", "-l")
     soname = re.search(r"SONAME\)\s+Library soname: \[(.*)\]", text)
-    if not soname or soname.group(1) != "libkist.so.0":
-        yield f"SONAME is {soname.group(1) if soname else 'missing'}, wanted libkist.so.0"
+    if not soname or soname[1] != "libkist.so.0":
+        yield f"SONAME is {soname[1] if soname else 'missing'}, wanted libkist.so.0"
     for flag in ("NOW", "NODELETE"):
         if not re.search(rf"FLAGS(_1)?\).*\b{flag}\b", text):
             yield f"-z {flag.lower()} is missing"
@@ -96,9 +104,10 @@ def loading(library):
         yield "an executable stack or relocated text"
     if re.search(r"\((RPATH|RUNPATH)\)", text):
         yield "a run path"
-    needed = [name.split(".so")[0] for name in re.findall(r"NEEDED\)\s+Shared library: \[(.*)\]", text)]
-    if "libmimalloc" in needed and needed.index("libmimalloc") < max(needed.index("libc"), needed.index("libstdc++")):
-        yield f"libmimalloc comes before libc or libstdc++ in {needed}: it could become the host's allocator"
+    libraries = re.findall(r"NEEDED\)\s+Shared library: \[(.*)\.so", text)
+    before = libraries[libraries.index("libmimalloc") :] if "libmimalloc" in libraries else []
+    if "libc" in before or "libstdc++" in before:
+        yield f"libmimalloc stands before libc or libstdc++ in {libraries}: the host would use it"
 
 
 def size(library):

@@ -1,27 +1,36 @@
-"""Just enough C++ to judge a file without compiling it: code without comments and strings, and function bodies."""
+"""Just enough C++ to judge a file without compiling it: code without comments, and functions."""
 import re
 
 _TOKEN = re.compile(
-    r'//[^\n]*|/\*.*?\*/|R"(?P<tag>[^(\s]*)\(.*?\)(?P=tag)"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.DOTALL)
+    r"//[^\n]*|/\*.*?\*/"
+    r'|R"(?P<tag>[^(\s]*)\(.*?\)(?P=tag)"'
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'(?:\\.|[^'\\\n])+'",
+    re.DOTALL,
+)
+
+
+def _spaces(text):
+    return re.sub(r"[^\n]", " ", text)
 
 
 def _blank(match):
     text = match.group(0)
-    # Digit separators (1'000'000) look like characters; a quote after a digit or letter is one.
+    # A quote after a digit or letter separates digits (1'000'000) and begins no character.
     if text[0] == "'" and match.start() and match.string[match.start() - 1].isalnum():
         return text
     if text[0] == '"':
-        return '"' + re.sub(r"[^\n]", " ", text[1:-1]) + '"'
-    return re.sub(r"[^\n]", " ", text)
+        return '"' + _spaces(text[1:-1]) + '"'
+    return _spaces(text)
 
 
 def code_of(text):
-    """The same text, line for line and column for column, with comments and the inside of strings blanked."""
+    """The same text, line for line and column for column; comments and strings are blanked."""
     return _TOKEN.sub(_blank, text)
 
 
 def opening_comment(text):
-    """How many lines the comment has that a file opens with; 0 where it opens with something else."""
+    """How many lines the comment has that a file opens with; 0 where it opens otherwise."""
     if text.startswith("/*"):
         return text[: text.find("*/")].count("\n") + 1
     count = 0
@@ -32,42 +41,50 @@ def opening_comment(text):
     return count
 
 
+_DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
 _TEMPLATE = re.compile(r"template\s*<[^{}]*?>\s*(?=\w|\[|~)")
-_SCOPE = re.compile(r"^(?:\[\[[^]]*\]\]\s*|typedef\s+|inline\s+)*(?:namespace|class|struct|union|enum|extern\s*\")\b|"
-                    r"^extern\s*\"")
-_IN_INITIALIZERS = re.compile(r"\)\s*(?:noexcept\s*)?(?<!:):(?!:).*[\w>]\s*$", re.DOTALL)
+_SCOPE = re.compile(
+    r"^(?:\[\[[^]]*\]\]\s*|typedef\s+|inline\s+)*"
+    r'(?:namespace\b|class\b|struct\b|union\b|enum\b|extern\s*")'
+)
+# ") : a_(1), b_" before a brace: a constructor's initializer, not its body.
+_INITIALIZER = re.compile(r"\)\s*(?:noexcept\s*)?(?<!:):(?!:).*[\w>]\s*$", re.DOTALL)
+_NAME = re.compile(r"(operator\s*\S+?|~?\w+(?:::~?\w+)*)\s*\(")
+_ACCESS = re.compile(r"\b(public|private|protected)\s*$")
+
+
+def _kind(header, bare, stack):
+    """What a brace opens, from the text before it and the braces around it."""
+    if any(kind != "scope" for kind, _, _ in stack):
+        return "inner"
+    if _INITIALIZER.search(header):
+        return "initializer"
+    if _SCOPE.match(bare):
+        return "scope"
+    return "function" if "(" in bare else "data"
 
 
 def functions_of(text):
-    """(name, first line, last line) of every function with a body, lambdas inside counted with their function."""
-    code = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", lambda m: re.sub(r"[^\n]", " ", m.group(0)),
-                  code_of(text), flags=re.MULTILINE)
-    found, stack, start = [], [], 0
+    """(name, first line, last line) of each function with a body; lambdas belong to it."""
+    code = _DIRECTIVE.sub(lambda match: _spaces(match.group(0)), code_of(text))
+    found, stack, start = [], [], 0  # start: where the text before the next brace begins
     for at, char in enumerate(code):
         if char == "{":
             header = code[start:at]
             bare = _TEMPLATE.sub("", header).strip()
-            if any(kind != "scope" for kind, _, _ in stack):
-                kind = "inner"
-            elif _IN_INITIALIZERS.search(header):
-                kind = "member"
-            elif _SCOPE.match(bare):
-                kind = "scope"
-            else:
-                kind = "function" if "(" in bare else "other"
+            name = _NAME.search(bare)
             line = code.count("\n", 0, start + len(header) - len(header.lstrip())) + 1
-            name = re.search(r"(operator\s*\S+?|~?\w+(?:::~?\w+)*)\s*\(", bare)
-            stack.append((kind, name.group(1) if name else "", line))
-            if kind == "scope":
+            stack.append((_kind(header, bare, stack), name.group(1) if name else "", line))
+            if stack[-1][0] == "scope":
                 start = at + 1
         elif char == "}" and stack:
             kind, name, line = stack.pop()
             if kind == "function":
                 found.append((name, line, code.count("\n", 0, at) + 1))
-            if kind in ("scope", "function", "other"):
+            if kind in ("scope", "function", "data"):
                 start = at + 1
-        elif char in ";" and all(kind == "scope" for kind, _, _ in stack):
-            start = at + 1
-        elif char == ":" and code[max(0, at - 10):at].split()[-1:] in (["public"], ["private"], ["protected"]):
+        elif all(kind == "scope" for kind, _, _ in stack) and (
+            char == ";" or char == ":" and _ACCESS.search(code, max(0, at - 12), at)
+        ):
             start = at + 1
     return found
