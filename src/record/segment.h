@@ -286,8 +286,10 @@ class SegmentReader {
   Sequence last_lsn() const { return last_lsn_; }  // its LSN
   uint64_t break_offset() const { return offset_; }
   const std::string& break_reason() const { return break_reason_; }
-  // Slots that hold bytes but no valid mark: impossible after a mere crash.
-  uint32_t damaged_slots() const { return damaged_slots_; }
+  // How many parts of the head (the gap behind the prefix, the slots) hold bytes that no writer
+  // wrote. They cost no data and no crash leaves them behind in a segment that was synced:
+  // verification reports them.
+  uint32_t head_damage() const { return head_damage_; }
 
  private:
   SegmentReader(std::string path, std::unique_ptr<File> file);
@@ -321,7 +323,7 @@ class SegmentReader {
   Sequence mark_lsn_ = 0;
   uint64_t mark_generation_ = 0;
   SealKind seal_ = SealKind::kNone;
-  uint32_t damaged_slots_ = 0;
+  uint32_t head_damage_ = 0;
 
   uint64_t offset_ = 0;
   Sequence last_lsn_ = 0;

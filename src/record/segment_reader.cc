@@ -97,6 +97,10 @@ Status SegmentReader::ReadSlots(const char* head, size_t bytes) {
   valid_data_end_ = kSegmentDataStart2;
   char prefix[kSegmentPrefixBytes];
   if (has_prefix_) codec::EncodePrefix(info_, prefix);
+  if (bytes >= kSegmentSlotBytes &&
+      !codec::AllZero(head + kSegmentPrefixBytes, kSegmentSlotBytes - kSegmentPrefixBytes)) {
+    ++head_damage_;
+  }
   for (uint64_t i = 1; i <= 2; ++i) {
     const uint64_t at = codec::SlotOffset(i);
     const size_t have = bytes <= at                      ? 0
@@ -111,7 +115,7 @@ Status SegmentReader::ReadSlots(const char* head, size_t bytes) {
       good = std::memcmp(prefix, copy, sizeof copy) == 0;
     }
     if (!good) {
-      ++damaged_slots_;
+      ++head_damage_;
       continue;
     }
     if (!has_prefix_ && !bound_) Bind(slot.info.id, slot.info.nonce);
