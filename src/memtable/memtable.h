@@ -1,17 +1,25 @@
-// Memtable: the ordered in-memory map of the newest commits, one tree per keyspace that was written, one arena.
+// Memtable: the ordered in-memory map of the newest commits, one tree per keyspace that was
+// written, one arena.
 //
 // Invariants
-//  1. Versions of a key are ordered newest first. Within one commit (equal sequence) the entry added last wins: it is the first found.
-//  2. After Reserve(n entries, bytes) succeeded, Adds within it cannot fail.
-//  3. Entries, once added, never move or change: slices into them stay valid while the memtable lives.
-//  4. Readers never lock and never wait for the writer (they may retry a node that it is changing).
-// Threads: Reserve, Add*, Seal by one writer at a time; everything const by any thread beside it. The memtable is held by a reference
-// count, by the views and iterators and pins that use it.
+//  1. Versions of a key are ordered newest first, one per sequence: of two with equal key and
+//  sequence (of one commit) the one added
+//     last takes the place of the other.
+//  2. After Reserve(n entries, bytes, keyspaces) succeeded, Adds within it cannot fail. A range
+//  tombstone is an entry of its two keys.
+//  3. Entries, once added, never move or change: slices into them stay valid while the memtable
+//  lives.
+//  4. Readers never lock and never wait for the writer (they try again what it has changed
+//  meanwhile). RangeTombstones alone
+//     takes a mutex, and that only where there are some.
+// Threads: Reserve, Prefetch, Add* by one writer at a time; everything const by any thread beside
+// it. The memtable is held by a reference count, by the views and iterators and pins that use it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "iter/internal_iterator.h"
 #include "key/internal_key.h"
@@ -24,16 +32,24 @@ class RangeTombstoneSet;  // iter/range_tombstones.h
 
 class Memtable {
  public:
-  // arena_bytes: the size it is meant to grow to; preallocate: reserve and touch that much memory now.
+  // arena_bytes: the size it is meant to grow to; preallocate: reserve and touch that much memory
+  // now.
   static Result<Memtable*> New(size_t arena_bytes, bool preallocate);  // with one reference
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref();  // the last one deletes
 
-  // Makes sure that `entries` entries with `bytes` key and value bytes in all can be added to at most `keyspaces` trees. kNoMem otherwise.
-  Status Reserve(size_t entries, size_t bytes, size_t keyspaces = 1);
+  // Makes sure that `entries` entries with `bytes` key and value bytes in all can be added to at
+  // most `keyspaces` trees. kNoMem otherwise. Reservations do not add up: each is for what is added
+  // until the next.
+  Status Reserve(size_t entries, size_t bytes, size_t keyspaces = 1) noexcept;
+  // A key is to be added soon: begins to fetch what Add will look at, so that other work (the log
+  // write) hides the cache misses.
+  void Prefetch(uint32_t keyspace, Slice key) const noexcept;
   void Add(uint32_t keyspace, Slice key, uint64_t tag, Slice value) noexcept;
-  // A put with an expiry: stores i64 expires_ms in front of the value.
+  // A put with an expiry: stores i64 expires_ms in front of the value (8 more bytes, which Reserve
+  // counts by itself).
   void AddTtl(uint32_t keyspace, Slice key, Sequence seq, int64_t expires_ms, Slice value) noexcept;
+  // Sequences of a keyspace's range tombstones never fall.
   void AddRangeTombstone(uint32_t keyspace, Slice begin, Slice end, Sequence seq) noexcept;
 
   struct Found {
@@ -44,27 +60,31 @@ class Memtable {
   bool Get(uint32_t keyspace, Slice key, Sequence seq, Found* found) const noexcept;
   // The highest sequence <= seq of a range tombstone that covers the key; 0 where there is none.
   Sequence MaxCovering(uint32_t keyspace, Slice key, Sequence seq) const noexcept;
-  // The newest sequence of any version or covering tombstone of the key; 0 where there is none (transactions' conflict check).
+  // The newest sequence of any version or covering tombstone of the key; 0 where there is none
+  // (transactions' conflict check).
   Sequence LatestSequence(uint32_t keyspace, Slice key) const noexcept;
-  // nullptr where the keyspace has no entries. The iterator borrows the memtable; it sees entries added later too (readers filter by
-  // sequence).
+  // nullptr where the keyspace has no entries. The iterator borrows the memtable; it sees entries
+  // added later too (readers filter by sequence). In a tag to seek with, sequences decide; a kind
+  // of 0 is past the entry of its sequence.
   std::unique_ptr<InternalIterator> NewIterator(uint32_t keyspace) const;
   // nullptr where there are none. Immutable snapshot of the tombstones present at the call, shared.
   std::shared_ptr<const RangeTombstoneSet> RangeTombstones(uint32_t keyspace) const;
   // Keyspaces that have entries or tombstones, ascending.
   std::vector<uint32_t> Keyspaces() const;
 
-  size_t used_bytes() const noexcept;      // arena bytes handed out
-  size_t memory_bytes() const noexcept;    // arena bytes reserved
-  uint64_t entries() const noexcept;
-  bool empty() const noexcept;
+  size_t used_bytes()
+      const noexcept;  // memory handed out: entries, nodes, tombstones and their index
+  size_t memory_bytes() const noexcept;  // memory taken from the system
+  uint64_t entries()
+      const noexcept;  // versions, without those that were replaced and without range tombstones
+  bool empty() const noexcept;  // neither entries nor range tombstones
 
  private:
   class Impl;
-  Memtable() = default;
+  explicit Memtable(Impl* impl) : impl_(impl) {}
   ~Memtable();
   std::atomic<uint32_t> refs_{1};
-  Impl* impl_ = nullptr;
+  Impl* const impl_;
 };
 
 }  // namespace kist

@@ -1,0 +1,237 @@
+// Memtable: arenas, trees and tombstone logs put together, and what a reservation needs. See
+// memtable.h.
+//
+// Entries and nodes have an arena each over one source of chunks: nodes, which every search
+// touches, lie close together. Threads: as memtable.h says; counters are relaxed atomics that the
+// writer alone stores.
+#include "memtable/memtable.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "memtable/keyspace_trees.h"
+#include "memtable/tree_iterator.h"
+#include "memtable/twin_arena.h"
+#include "util/check.h"
+#include "util/coding.h"
+
+namespace kist {
+namespace {
+
+constexpr size_t kEntryChunkFirst = size_t{16} << 10;
+constexpr size_t kNodeChunkFirst = size_t{8} << 10;
+constexpr size_t kChunkMax = size_t{1} << 20;
+// What an entry takes beside its key and value: the larger of a version with an expiry, and a range
+// tombstone.
+constexpr size_t kEntryExtra = 64;
+constexpr size_t kTreeBytes = (sizeof(KeyspaceTree) + 63) & ~size_t{63};
+constexpr size_t kTombstoneLogBytes = (sizeof(TombstoneLog) + 63) & ~size_t{63};
+
+size_t MaxChunk(size_t arena_bytes) {
+  return std::clamp(arena_bytes / 16, kEntryChunkFirst, kChunkMax);
+}
+
+void Bump(std::atomic<uint64_t>* counter) {
+  counter->store(counter->load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+}  // namespace
+
+class Memtable::Impl {
+ public:
+  explicit Impl(size_t arena_bytes) noexcept
+      : entry_arena_(&source_, kEntryChunkFirst, MaxChunk(arena_bytes)),
+        node_arena_(&source_, kNodeChunkFirst, MaxChunk(arena_bytes)),
+        pool_(&node_arena_) {}
+  ~Impl() {
+    trees_.ForEach([](KeyspaceTree* tree) {
+      if (TombstoneLog* log = tree->tombstones.load(std::memory_order_relaxed))
+        log->~TombstoneLog();
+    });
+  }
+
+  KeyspaceTree* GetOrMake(uint32_t keyspace) noexcept {
+    KeyspaceTree* tree = trees_.Find(keyspace);
+    return __builtin_expect(tree != nullptr, 1) ? tree : Make(keyspace);
+  }
+  char* NewEntry(size_t bytes) noexcept {
+    char* p = entry_arena_.Allocate(bytes);
+    if (p == nullptr) CheckFailed(__FILE__, __LINE__, "entries stay within their reservation");
+    return p;
+  }
+  char* NewNodeMemory(size_t bytes) noexcept {
+    char* p = node_arena_.Allocate(bytes);
+    if (p == nullptr) CheckFailed(__FILE__, __LINE__, "trees stay within their reservation");
+    return p;
+  }
+  KeyspaceTree* Make(uint32_t keyspace) noexcept {
+    auto* tree = new (NewNodeMemory(kTreeBytes)) KeyspaceTree(keyspace, &pool_);
+    trees_.Insert(tree);
+    return tree;
+  }
+  TombstoneLog* LogOf(KeyspaceTree* tree) noexcept {
+    TombstoneLog* log = tree->tombstones.load(std::memory_order_relaxed);
+    if (log == nullptr) {
+      log = new (NewNodeMemory(kTombstoneLogBytes)) TombstoneLog();
+      tree->tombstones.store(log, std::memory_order_release);
+    }
+    return log;
+  }
+  void CountEntry(bool added) {
+    if (added) Bump(&entries_);
+  }
+
+  ChunkSource source_;
+  TwinArena entry_arena_;
+  TwinArena node_arena_;
+  NodePool pool_;
+  KeyspaceTrees trees_;
+  std::atomic<uint64_t> entries_{0};
+  std::atomic<uint64_t> tombstones_{0};
+  std::atomic<size_t> index_bytes_{0};  // of the tombstone logs
+};
+
+Result<Memtable*> Memtable::New(size_t arena_bytes, bool preallocate) {
+  Impl* impl = new (std::nothrow) Impl(arena_bytes);
+  if (impl == nullptr) return Status::Bare(Code::kNoMem);
+  Memtable* memtable = nullptr;
+  if (!preallocate || impl->source_.Preallocate(arena_bytes)) {
+    memtable = new (std::nothrow) Memtable(impl);
+  }
+  if (memtable == nullptr) {
+    delete impl;
+    return Status::Bare(Code::kNoMem);
+  }
+  return memtable;
+}
+
+Memtable::~Memtable() { delete impl_; }
+
+void Memtable::Unref() {
+  if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+Status Memtable::Reserve(size_t entries, size_t bytes, size_t keyspaces) noexcept {
+  const size_t trees = std::min(entries, keyspaces);
+  const size_t entry_bytes = bytes + entries * kEntryExtra;
+  const size_t node_bytes =
+      impl_->pool_.BytesFor(entries, trees) + trees * (kTreeBytes + kTombstoneLogBytes);
+  if (!impl_->entry_arena_.Reserve(entry_bytes) || !impl_->node_arena_.Reserve(node_bytes) ||
+      !impl_->trees_.Reserve(trees)) {
+    return Status::Bare(Code::kNoMem);
+  }
+  return Status();
+}
+
+void Memtable::Prefetch(uint32_t keyspace, Slice key) const noexcept {
+  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  if (tree == nullptr) return;
+  Tree::Path path;
+  tree->tree.Find({key, 0}, &path);
+}
+
+void Memtable::Add(uint32_t keyspace, Slice key, uint64_t tag, Slice value) noexcept {
+  Tree& tree = impl_->GetOrMake(keyspace)->tree;
+  const Place place = {key, AgeOf(TagSequence(tag))};
+  Tree::Path path;
+  tree.Find(place, &path);
+  char* entry = impl_->NewEntry(kEntryHead + key.size() + value.size());
+  char* at = WriteEntryHead(entry, key, tag, static_cast<uint32_t>(value.size()));
+  if (!value.empty()) std::memcpy(at, value.data(), value.size());
+  impl_->CountEntry(tree.Insert(path, place, entry));
+}
+
+void Memtable::AddTtl(uint32_t keyspace, Slice key, Sequence seq, int64_t expires_ms,
+                      Slice value) noexcept {
+  Tree& tree = impl_->GetOrMake(keyspace)->tree;
+  const Place place = {key, AgeOf(seq)};
+  Tree::Path path;
+  tree.Find(place, &path);
+  const size_t value_len = sizeof expires_ms + value.size();
+  char* entry = impl_->NewEntry(kEntryHead + key.size() + value_len);
+  char* at = WriteEntryHead(entry, key, MakeTag(seq, EntryKind::kPutTtl),
+                            static_cast<uint32_t>(value_len));
+  StoreLe(at, expires_ms);
+  if (!value.empty()) std::memcpy(at + sizeof expires_ms, value.data(), value.size());
+  impl_->CountEntry(tree.Insert(path, place, entry));
+}
+
+void Memtable::AddRangeTombstone(uint32_t keyspace, Slice begin, Slice end, Sequence seq) noexcept {
+  TombstoneLog* log = impl_->LogOf(impl_->GetOrMake(keyspace));
+  const size_t before = log->memory_bytes();
+  // Entries are not aligned; an item is.
+  char* p = impl_->NewEntry(TombstoneLog::BytesFor(begin, end) + 7);
+  p += -reinterpret_cast<uintptr_t>(p) & 7;
+  log->Add(p, begin, end, seq);
+  impl_->index_bytes_.store(
+      impl_->index_bytes_.load(std::memory_order_relaxed) + log->memory_bytes() - before,
+      std::memory_order_relaxed);
+  Bump(&impl_->tombstones_);
+}
+
+bool Memtable::Get(uint32_t keyspace, Slice key, Sequence seq, Found* found) const noexcept {
+  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  if (tree == nullptr) return false;
+  const EntryPtr entry = tree->tree.FindKey({key, AgeOf(seq)});
+  if (entry == nullptr) return false;
+  found->tag = EntryTag(entry);
+  found->value = EntryValue(entry);
+  return true;
+}
+
+Sequence Memtable::MaxCovering(uint32_t keyspace, Slice key, Sequence seq) const noexcept {
+  if (impl_->tombstones_.load(std::memory_order_acquire) == 0) return 0;
+  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  if (tree == nullptr) return 0;
+  const TombstoneLog* log = tree->tombstones.load(std::memory_order_acquire);
+  return log == nullptr ? 0 : log->MaxCovering(key, seq);
+}
+
+Sequence Memtable::LatestSequence(uint32_t keyspace, Slice key) const noexcept {
+  Found found;
+  const Sequence version = Get(keyspace, key, kMaxSequence, &found) ? TagSequence(found.tag) : 0;
+  return std::max(version, MaxCovering(keyspace, key, kMaxSequence));
+}
+
+std::unique_ptr<InternalIterator> Memtable::NewIterator(uint32_t keyspace) const {
+  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  if (tree == nullptr || tree->tree.empty()) return nullptr;
+  return std::make_unique<TreeIterator>(&tree->tree);
+}
+
+std::shared_ptr<const RangeTombstoneSet> Memtable::RangeTombstones(uint32_t keyspace) const {
+  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  if (tree == nullptr) return nullptr;
+  const TombstoneLog* log = tree->tombstones.load(std::memory_order_acquire);
+  return log == nullptr ? nullptr : log->RangeSet();
+}
+
+std::vector<uint32_t> Memtable::Keyspaces() const {
+  std::vector<uint32_t> ids;
+  impl_->trees_.ForEach([&ids](const KeyspaceTree* tree) {
+    if (!tree->empty()) ids.push_back(tree->keyspace);
+  });
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+size_t Memtable::used_bytes() const noexcept {
+  return impl_->entry_arena_.used_bytes() + impl_->node_arena_.used_bytes() +
+         impl_->index_bytes_.load(std::memory_order_relaxed) + impl_->trees_.memory_bytes();
+}
+
+size_t Memtable::memory_bytes() const noexcept {
+  return impl_->source_.memory_bytes() + impl_->index_bytes_.load(std::memory_order_relaxed) +
+         impl_->trees_.memory_bytes() + sizeof(Memtable) + sizeof(Impl);
+}
+
+uint64_t Memtable::entries() const noexcept {
+  return impl_->entries_.load(std::memory_order_acquire);
+}
+
+bool Memtable::empty() const noexcept {
+  return entries() == 0 && impl_->tombstones_.load(std::memory_order_acquire) == 0;
+}
+
+}  // namespace kist

@@ -1,0 +1,83 @@
+// TombstoneLog: the range tombstones of one keyspace of a memtable, in the order they came, with an
+// index over time.
+//
+// The newest ones stand in a list. Sixteen of them become a group: its skyline says for every key
+// which of its tombstones that cover the key is the newest. Four groups of a rank become one of the
+// next rank, and stay below it. So n tombstones make O(log n) groups to look at, adding is O(log n)
+// amortised, and nested ranges cost no more than others. A look at an old sequence descends into
+// the one group per rank that is partly newer. Rejected: one set rebuilt on demand (quadratic where
+// range deletes and reads alternate, and who would free the old one beside lock-free readers).
+//
+// Invariants:
+//  1. Sequences never fall, so any two groups are wholly older and newer, and the first cover found
+//  from new to old is the answer.
+//  2. A tombstone and a group never change once published and live until the log dies.
+//  3. Adding cannot fail: where a group finds no memory, the list grows on, and is searched, and
+//  the next add tries again.
+// Threads: Add by one writer; MaxCovering and the rest by any beside it. RangeSet takes a mutex.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "iter/range_tombstones.h"
+#include "key/internal_key.h"
+#include "util/mutex.h"
+
+namespace kist {
+
+class TombstoneLog {
+ public:
+  TombstoneLog() = default;
+  ~TombstoneLog();
+  TombstoneLog(const TombstoneLog&) = delete;
+  TombstoneLog& operator=(const TombstoneLog&) = delete;
+
+  // Memory that Add wants, at least 8-byte aligned; it belongs to the caller and outlives the log.
+  static size_t BytesFor(Slice begin, Slice end) {
+    return (sizeof(Item) + begin.size() + end.size() + 7) & ~size_t{7};
+  }
+  void Add(char* memory, Slice begin, Slice end, Sequence seq) noexcept;
+
+  // The highest sequence <= seq of one that covers the key; 0: none.
+  Sequence MaxCovering(Slice key, Sequence seq) const noexcept;
+  // All of this moment; built when it is asked for after an addition.
+  std::shared_ptr<const RangeTombstoneSet> RangeSet() const;
+
+  size_t memory_bytes() const {
+    return memory_bytes_.load(std::memory_order_relaxed);
+  }  // of the index
+
+ private:
+  static constexpr uint32_t kListMax = 16;
+  static constexpr int kFan = 4;
+
+  struct Group;
+  struct Item {
+    const Item* older;
+    const Group* groups;  // over all older ones but the `listed` last
+    Sequence seq;
+    uint32_t listed;  // items of the list before this one, that no group of `groups` holds
+    uint32_t begin_len;
+    uint32_t end_len;
+    uint32_t number;  // from 1
+    Slice begin() const { return Slice(reinterpret_cast<const char*>(this + 1), begin_len); }
+    Slice end() const { return Slice(begin().data() + begin_len, end_len); }
+    bool Covers(Slice key) const { return RangeTombstone{begin(), end(), seq}.Covers(key); }
+  };
+
+  Group* NewGroup(size_t edges) noexcept;
+  const Group* GroupOfList(const Item* newest, uint32_t count) noexcept;
+  const Group* Merge(const Group* newest) noexcept;
+  static Sequence Query(const Group* group, Slice key, Sequence seq) noexcept;
+
+  std::atomic<const Item*> newest_{nullptr};
+  std::atomic<size_t> memory_bytes_{0};
+  Group* allocated_ = nullptr;  // the writer's list of all groups, to free them
+  mutable Mutex set_mutex_;
+  mutable std::shared_ptr<const RangeTombstoneSet> set_ KIST_GUARDED_BY(set_mutex_);
+  mutable uint32_t set_count_ KIST_GUARDED_BY(set_mutex_) = 0;
+};
+
+}  // namespace kist

@@ -1,0 +1,121 @@
+// Descents and inserts; see tree.h. What replaces full nodes stands in tree_split.cc.
+// Threads: Find and Insert by the writer, the rest by any.
+#include "memtable/tree.h"
+
+namespace kist {
+namespace {
+
+// Fetches head, order and words of a node at once: a search would miss them one after the other.
+inline void FetchNode(const Node* node) {
+  const char* p = reinterpret_cast<const char*>(node);
+  constexpr size_t kBytes = sizeof(Node) + kNodeSlots * sizeof(uint64_t);
+  for (size_t i = 0; i < kBytes; i += 64) __builtin_prefetch(p + i);
+}
+
+// The position of the child to take in an inner node; kChanged as LowerBound.
+inline int ChildPos(const NodeView& view, const Place& place, Tree::Way way) {
+  if (way == Tree::Way::kLast) return view.count() - 1;
+  const Place bound = {place.key, place.age + (way == Tree::Way::kTo ? 1 : 0)};
+  const int pos = view.LowerBound(1, bound);
+  return pos < 0 ? NodeView::kChanged : pos - 1;
+}
+
+}  // namespace
+
+Tree::Tree(NodePool* pool) noexcept : pool_(pool) {
+  root_.store(BuildLeaf(nullptr, nullptr, nullptr, 0, nullptr, nullptr), std::memory_order_release);
+}
+
+NodeView Tree::Descend(const Place& place, Way way) const noexcept {
+  NodeView view;
+  while (!TryDescend(place, way, &view)) {
+  }
+  return view;
+}
+
+bool Tree::TryDescend(const Place& place, Way way, NodeView* out) const noexcept {
+  const Node* root = root_.load(std::memory_order_acquire);
+  NodeView view(root);
+  uint32_t level = root->level.load(std::memory_order_acquire);
+  if (root_.load(std::memory_order_acquire) != root || !view.Current()) return false;
+  for (; level > 0; --level) {
+    const int pos = ChildPos(view, place, way);
+    if (pos < 0) return false;
+    const Node* child = view.Child(pos);
+    if (child == nullptr) return false;  // of a publication that was only being prepared
+    FetchNode(child);
+    const NodeView next(child);
+    if (!view.Current()) return false;
+    view = next;
+  }
+  *out = view;
+  return true;
+}
+
+EntryPtr Tree::FindKey(const Place& place) const noexcept {
+  for (;;) {
+    NodeView leaf = Descend(place, Way::kTo);
+    int pos = leaf.LowerBound(0, place);
+    if (pos < 0) continue;
+    if (pos == leaf.count()) {
+      // An older version of the key may begin the next leaf.
+      const EntryPtr high = leaf.node()->high.load(std::memory_order_acquire);
+      if (!leaf.Current()) continue;
+      if (high == nullptr || EntryKey(high) != place.key) return nullptr;
+      leaf = Descend(PlaceOf(high), Way::kTo);
+      pos = 0;
+    }
+    const EntryPtr e = leaf.Entry(pos);
+    if (!leaf.Current()) continue;
+    return EntryKey(e) == place.key ? e : nullptr;
+  }
+}
+
+void Tree::Find(const Place& place, Path* path) const noexcept {
+  if (tail_ != nullptr && NodeView(tail_).count() < tail_->slots &&
+      EntryBefore(tail_entry_, place, 0)) {
+    path->levels = -1;
+    return;
+  }
+  Node* node = root_.load(std::memory_order_relaxed);
+  path->levels = static_cast<int>(node->level.load(std::memory_order_relaxed));
+  for (int i = 0; i < path->levels; ++i) {
+    const NodeView view(node);
+    const int pos = ChildPos(view, place, Way::kTo);
+    path->steps[i] = {node, pos};
+    node = view.Child(pos);
+    FetchNode(node);
+  }
+  path->steps[path->levels] = {node, 0};
+}
+
+bool Tree::Insert(const Path& path, const Place& place, EntryPtr entry) noexcept {
+  const bool at_tail = path.levels < 0;
+  Node* leaf = at_tail ? tail_ : path.steps[path.levels].node;
+  const NodeView view(leaf);
+  const int n = view.count();
+  const int pos = at_tail ? n : view.LowerBound(0, place);
+  const uint64_t word = WordAt(place.key, leaf->skip.load(std::memory_order_relaxed));
+  if (pos < n && view.Word(pos) == word) {
+    const EntryPtr old = view.Entry(pos);
+    if (EntryAge(old) == place.age && EntryKey(old) == place.key) {
+      leaf->entries()[view.Slot(pos)].store(entry, std::memory_order_release);
+      return false;
+    }
+  }
+  if (n == leaf->slots) {
+    SplitLeaf(path, pos, entry);
+    return true;
+  }
+  const int slot = leaf->FreeSlot(n);
+  leaf->words()[slot].store(word, std::memory_order_release);
+  leaf->entries()[slot].store(entry, std::memory_order_release);
+  leaf->PublishInsert(pos, n);
+  leaf->run = pos;
+  tail_ = pos == n && leaf->high.load(std::memory_order_relaxed) == nullptr ? leaf : nullptr;
+  tail_entry_ = entry;
+  if (n == 0) has_entries_.store(true, std::memory_order_release);
+  return true;
+}
+
+}  // namespace kist

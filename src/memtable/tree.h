@@ -1,0 +1,88 @@
+// Tree: the entries of one keyspace of a memtable, a B+-tree whose leaves hold words (eight bytes
+// of the key behind what the keys of a leaf share) and pointers to entries. Chosen against a skip
+// list by tests/bench/decisions/memtable_bench.cc.
+//
+// The writer inserts into a leaf by one publication (node.h). A full node is replaced: two new
+// nodes are built, then one publication of the parent puts both in the place of the old one, then
+// the old one is retired. Nothing is ever removed, so nodes never merge, and there are no links
+// between leaves: whoever passes the end of a leaf descends again to its high fence.
+//
+// Invariants:
+//  1. A reader that has loaded a child's version checks its parent's afterwards: a child that its
+//  parent still names
+//     was not retired when its version was loaded.
+//  2. A leaf other than the first holds the entry of its low fence (or what replaced it), so that
+//  it is never empty, and what
+//     precedes a place is in the leaf that its descent by "before" ends in.
+//  3. A split leaves at most one part nearly full, and that part's next split is even (NodePool
+//  relies on it).
+// Threads: one writer; readers beside it, who never wait.
+#pragma once
+
+#include <atomic>
+
+#include "memtable/entry.h"
+#include "memtable/node.h"
+#include "memtable/node_pool.h"
+
+namespace kist {
+
+class Tree {
+ public:
+  explicit Tree(NodePool* pool) noexcept;
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
+
+  // The way from the root to a leaf, for one insert.
+  struct Path {
+    struct Step {
+      Node* node;
+      int pos;  // of the child taken
+    };
+    Step steps[NodePool::kLevelsMax];
+    int levels;  // steps above the leaf; steps[levels] is the leaf. Negative: behind the tail's
+                 // last entry
+  };
+  // Writer only. Find begins to fetch the leaf, so that the caller does something useful in
+  // between; Insert returns false where the entry took the place of one of equal key and sequence.
+  void Find(const Place& place, Path* path) const noexcept;
+  bool Insert(const Path& path, const Place& place, EntryPtr entry) noexcept;
+
+  // The first entry that is not before the place, if it is of the place's key; else nullptr.
+  EntryPtr FindKey(const Place& place) const noexcept;
+
+  // How a descent picks a child: the one that holds the place, the one that holds what precedes it,
+  // the last.
+  enum class Way { kTo, kBefore, kLast };
+  // A leaf as of one publication that was current when it was reached.
+  NodeView Descend(const Place& place, Way way) const noexcept;
+
+  bool empty() const { return !has_entries_.load(std::memory_order_acquire); }
+
+ private:
+  struct Child {
+    EntryPtr sep;
+    Node* node;
+  };
+
+  bool TryDescend(const Place& place, Way way, NodeView* view) const noexcept;
+  void SplitLeaf(const Path& path, int pos, EntryPtr entry) noexcept;
+  Node* BuildLeaf(const Node* from, const EntryPtr* entries, const uint64_t* words, int count,
+                  EntryPtr low, EntryPtr high) noexcept;
+  Node* BuildInner(uint32_t level, const Child* children, int count, EntryPtr low,
+                   EntryPtr high) noexcept;
+  // Puts `left` (and `right` behind it, unless nullptr) in the place of the node at
+  // path.steps[depth], and retires that.
+  void Replace(const Path& path, int depth, Node* left, EntryPtr sep, Node* right) noexcept;
+  void ReplaceRoot(Node* left, EntryPtr sep, Node* right) noexcept;
+  void Rebuild(const Path& path, int depth, Node* left, EntryPtr sep, Node* right) noexcept;
+
+  NodePool* const pool_;
+  std::atomic<Node*> root_;
+  std::atomic<bool> has_entries_{false};
+  // Writer only: the last leaf and its last entry, while inserts go there.
+  Node* tail_ = nullptr;
+  EntryPtr tail_entry_ = nullptr;
+};
+
+}  // namespace kist

@@ -1,0 +1,46 @@
+// TreeIterator: a memtable's entries of one keyspace in order, both ways, beside the writer. It
+// borrows the memtable.
+//
+// It keeps a leaf, the publication it looked at and that publication's order. A step within the
+// leaf is two loads and a check; where the leaf has changed it descends again to the place of its
+// current entry.
+//
+// Invariants:
+//  1. From one position to the next, no entry that was there before the step began is passed over.
+// Threads: one at a time, beside the memtable's writer.
+#pragma once
+
+#include "iter/internal_iterator.h"
+#include "memtable/tree.h"
+
+namespace kist {
+
+class TreeIterator final : public InternalIterator {
+ public:
+  explicit TreeIterator(const Tree* tree) : tree_(tree) {}
+
+  void SeekToFirst() override { SeekFrom({Slice(), 0}); }
+  void SeekToLast() override;
+  void Seek(Slice key, uint64_t tag) override { SeekFrom(SeekPlace(key, tag)); }
+  void SeekBefore(Slice key, uint64_t tag) override { SeekBehind(SeekPlace(key, tag)); }
+  void Next() override;
+  void Prev() override;
+
+ private:
+  static constexpr int kFetchAhead = 8;
+
+  void SeekFrom(const Place& place);    // to the first entry not before the place
+  void SeekBehind(const Place& place);  // to the last entry before the place
+  void Hop(EntryPtr high);              // to the first entry of the leaf that begins at `high`
+  bool TakeLeaf(const NodeView& leaf);  // false: changed meanwhile
+  bool Take(int pos);                   // false: changed meanwhile
+  void Fetch(int pos) const;
+
+  const Tree* const tree_;
+  NodeView leaf_;
+  int pos_ = 0;
+  EntryPtr entry_ = nullptr;
+  uint8_t order_[kNodeSlots];
+};
+
+}  // namespace kist

@@ -1,0 +1,63 @@
+// Chunks of a memtable: where they come from and how two of them are filled at once. See
+// twin_arena.h. Threads: one writer.
+#include "memtable/twin_arena.h"
+
+#include <cstring>
+#include <utility>
+
+namespace kist {
+
+ChunkSource::~ChunkSource() {
+  for (Chunk* c = chunks_; c != nullptr;) {
+    Chunk* next = c->next;
+    Deallocate(c);
+    c = next;
+  }
+}
+
+char* ChunkSource::NewChunk(size_t bytes) noexcept {
+  const size_t whole = bytes + kAlign;
+  if (whole < bytes) return nullptr;
+  void* memory = AllocateAligned(whole, kAlign);
+  if (memory == nullptr) return nullptr;
+  Chunk* chunk = static_cast<Chunk*>(memory);
+  chunk->next = chunks_;
+  chunks_ = chunk;
+  memory_bytes_.store(memory_bytes_.load(std::memory_order_relaxed) + whole,
+                      std::memory_order_relaxed);
+  return static_cast<char*>(memory) + kAlign;
+}
+
+bool ChunkSource::Preallocate(size_t bytes) noexcept {
+  bytes &= ~(kAlign - 1);
+  ready_ = NewChunk(bytes);
+  if (ready_ == nullptr) return false;
+  std::memset(ready_, 0, bytes);
+  ready_bytes_ = bytes;
+  return true;
+}
+
+char* ChunkSource::Take(size_t bytes) noexcept {
+  if (bytes > ready_bytes_) return NewChunk(bytes);
+  char* p = ready_;
+  ready_ += bytes;
+  ready_bytes_ -= bytes;
+  return p;
+}
+
+bool TwinArena::AddChunk(size_t bytes) noexcept {
+  constexpr size_t kAlign = ChunkSource::kAlign;
+  const size_t rounded = (bytes + kAlign - 1) & ~(kAlign - 1);
+  if (rounded < bytes) return false;
+  const size_t size = rounded > next_chunk_ ? rounded : next_chunk_;
+  char* p = source_->Take(size);
+  if (p == nullptr) return false;
+  // The smaller rest is given up; the larger one is filled first from now on.
+  if (bins_[0].room < bins_[1].room) std::swap(bins_[0], bins_[1]);
+  Count(bins_[1].room);
+  bins_[1] = {p, size};
+  if (next_chunk_ < max_chunk_) next_chunk_ *= 2;
+  return true;
+}
+
+}  // namespace kist

@@ -1,0 +1,89 @@
+// TwinArena: bump memory that fills two chunks at once, so that a reservation needs one contiguous
+// room, and yet what is left of the older chunk goes on being filled with what fits. The chunks of
+// all arenas of a memtable come from one ChunkSource, which may own memory that was reserved and
+// touched in advance.
+//
+// Invariants:
+//  1. Memory handed out never moves and lives until the source dies.
+//  2. After Reserve(n) returned true, Allocates of n bytes in all do not fail: one bin alone has
+//  room for all of them, and what
+//     another bin takes makes that only easier.
+//  3. used_bytes counts what was handed out and the rests of chunks that were given up.
+// Threads: one writer; the byte counts by any thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "util/alloc.h"
+
+namespace kist {
+
+class ChunkSource {
+ public:
+  static constexpr size_t kAlign = 64;
+  ChunkSource() = default;
+  ~ChunkSource();
+  ChunkSource(const ChunkSource&) = delete;
+  ChunkSource& operator=(const ChunkSource&) = delete;
+
+  // Takes and touches `bytes` now; later chunks are cut from it while it lasts.
+  bool Preallocate(size_t bytes) noexcept;
+  // kAlign-aligned; nullptr where memory is out. `bytes` is a multiple of kAlign.
+  char* Take(size_t bytes) noexcept;
+  size_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Chunk {
+    Chunk* next;
+  };
+  char* NewChunk(size_t bytes) noexcept;
+
+  Chunk* chunks_ = nullptr;
+  char* ready_ = nullptr;
+  size_t ready_bytes_ = 0;
+  std::atomic<size_t> memory_bytes_{0};
+};
+
+class TwinArena {
+ public:
+  // Chunks start at first_chunk bytes and double up to max_chunk.
+  TwinArena(ChunkSource* source, size_t first_chunk, size_t max_chunk) noexcept
+      : source_(source), next_chunk_(first_chunk), max_chunk_(max_chunk) {}
+  TwinArena(const TwinArena&) = delete;
+  TwinArena& operator=(const TwinArena&) = delete;
+
+  bool Reserve(size_t bytes) noexcept {
+    return bytes <= bins_[0].room || bytes <= bins_[1].room || AddChunk(bytes);
+  }
+  // Only within a reservation, else possibly nullptr. As aligned as the sizes asked for are.
+  char* Allocate(size_t bytes) noexcept {
+    Bin* bin = bytes <= bins_[0].room ? &bins_[0] : &bins_[1];
+    if (__builtin_expect(bytes > bin->room, 0)) return nullptr;
+    char* p = bin->at;
+    bin->at += bytes;
+    bin->room -= bytes;
+    Count(bytes);
+    return p;
+  }
+  size_t used_bytes() const { return used_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Bin {
+    char* at = nullptr;
+    size_t room = 0;
+  };
+  bool AddChunk(size_t bytes) noexcept;
+  void Count(size_t n) {
+    used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+
+  ChunkSource* const source_;
+  size_t next_chunk_;
+  const size_t max_chunk_;
+  Bin bins_[2];  // the first is the older one, filled first
+  std::atomic<size_t> used_bytes_{0};
+};
+
+}  // namespace kist
