@@ -1,9 +1,12 @@
-// The iterator that memtables, tables, levels and the merge of them share: over stored versions in the order
-// of key/internal_key.h. The current entry stands in plain members, so that reading it is not a virtual call.
+// The iterator that memtables, tables, levels and the merge of them share: over stored versions in
+// the order of key/internal_key.h. The current entry stands in plain members, so that reading it is
+// not a virtual call.
 //
 // Invariants:
-//  1. Where valid() is false, status() tells an end (ok) from an error. An error is sticky until the next Seek*.
-//  2. key and value stay valid until the iterator's next positioning call; with a PinSink, until the sink is released.
+//  1. Where valid() is false, status() tells an end (ok) from an error. An error is sticky until
+//  the next Seek*.
+//  2. key and value stay valid until the iterator's next positioning call; with a PinSink, until
+//  the sink is released.
 //  3. Range tombstones are not entries; their owners answer for them apart.
 // Threads: one at a time.
 #pragma once
