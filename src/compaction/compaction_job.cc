@@ -12,7 +12,7 @@ constexpr uint64_t kGrandparentFiles = 10;  // an output overlaps at most so man
 // Tells when an output file would overlap too much of the level below it.
 class GrandparentBound {
  public:
-  GrandparentBound(const std::vector<RefPtr<TableFile>>& files, uint64_t limit) : files_(files), limit_(limit) {}
+  GrandparentBound(const std::vector<RefPtr<LiveTable>>& files, uint64_t limit) : files_(files), limit_(limit) {}
   bool Passes(Slice key) {
     while (at_ < files_.size() && Slice(files_[at_]->properties().largest_key) < key) overlap_ += files_[at_++]->bytes();
     if (overlap_ <= limit_) return false;
@@ -21,7 +21,7 @@ class GrandparentBound {
   }
 
  private:
-  const std::vector<RefPtr<TableFile>>& files_;
+  const std::vector<RefPtr<LiveTable>>& files_;
   const uint64_t limit_;
   size_t at_ = 0;
   uint64_t overlap_ = 0;

@@ -8,7 +8,7 @@ namespace {
 constexpr uint64_t kFanout = 10;
 constexpr double kTombstoneShare = 0.5;
 
-using Files = std::vector<RefPtr<TableFile>>;
+using Files = std::vector<RefPtr<LiveTable>>;
 
 // What a set of files spans. end_inclusive false where a tombstone's end is the last bound.
 struct Span {
@@ -18,7 +18,7 @@ struct Span {
   bool to_last = false;
 };
 
-void Widen(const TableFile& f, bool first, Span* s) {
+void Widen(const LiveTable& f, bool first, Span* s) {
   const TableProperties& p = f.properties();
   if (first || Slice(p.smallest_key) < s->begin) s->begin = p.smallest_key;
   if (first) {
@@ -71,7 +71,7 @@ void AddGrandparents(const KeyspaceVersion& v, CompactionPlan* plan) {
 
 // A move is right where nothing below is touched and the file is not so wide that its next compaction would be huge, and where rewriting
 // it would drop nothing that matters.
-bool CanMove(const KeyspaceVersion& v, const CompactionPlan& plan, const PickOptions& o) {
+bool CanMove(const CompactionPlan& plan, const PickOptions& o) {
   if (!plan.overlapping.empty() || plan.input_level == plan.output_level) return false;
   if (plan.input_level == 0) {
     for (size_t i = 0; i < plan.inputs.size(); ++i) {
@@ -99,7 +99,7 @@ CompactionPlan PlanFor(const KeyspaceVersion& v, const PickOptions& o, Compactio
   plan.inputs = std::move(inputs);
   if (output != input) plan.overlapping = Overlapping(v.levels[output], SpanOf(plan.inputs));
   AddGrandparents(v, &plan);
-  plan.trivial_move = CanMove(v, plan, o);
+  plan.trivial_move = CanMove(plan, o);
   return plan;
 }
 
@@ -132,7 +132,7 @@ std::optional<CompactionPlan> PickLevel0(const KeyspaceVersion& v, const PickOpt
 std::optional<CompactionPlan> PickFromLevel(const KeyspaceVersion& v, const PickOptions& o, int level) {
   const Level& next = v.levels[level + 1];
   double best = 0;
-  RefPtr<TableFile> file;
+  RefPtr<LiveTable> file;
   for (const auto& f : v.levels[level].files()) {
     const double below = static_cast<double>(Bytes(Overlapping(next, SpanOf({f}))));
     const double cost = below / static_cast<double>(std::max<uint64_t>(f->bytes(), 1));

@@ -28,9 +28,9 @@ struct CompactionPlan {
   CompactionReason reason = CompactionReason::kLevelSize;
   int input_level = 0;
   int output_level = 1;
-  std::vector<RefPtr<TableFile>> inputs;       // of input_level
-  std::vector<RefPtr<TableFile>> overlapping;  // of output_level, where it is another level
-  std::vector<RefPtr<TableFile>> grandparents; // of the level after the output's, overlapping it
+  std::vector<RefPtr<LiveTable>> inputs;       // of input_level
+  std::vector<RefPtr<LiveTable>> overlapping;  // of output_level, where it is another level
+  std::vector<RefPtr<LiveTable>> grandparents; // of the level after the output's, overlapping it
   // One or more files that overlap nothing below: they move without being read.
   bool trivial_move = false;
   uint64_t input_bytes() const;

@@ -7,7 +7,7 @@ namespace {
 
 class LevelIterator final : public InternalIterator {
  public:
-  LevelIterator(std::vector<RefPtr<TableFile>> files, const ReadContext& context)
+  LevelIterator(std::vector<RefPtr<LiveTable>> files, const ReadContext& context)
       : files_(std::move(files)), context_(context) {}
 
   void SeekToFirst() override {
@@ -115,7 +115,7 @@ class LevelIterator final : public InternalIterator {
     valid_ = false;
   }
 
-  const std::vector<RefPtr<TableFile>> files_;
+  const std::vector<RefPtr<LiveTable>> files_;
   const ReadContext context_;
   std::unique_ptr<InternalIterator> current_;
   size_t at_ = 0;
@@ -123,7 +123,7 @@ class LevelIterator final : public InternalIterator {
 
 }  // namespace
 
-std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<RefPtr<TableFile>> files, const ReadContext& context) {
+std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<RefPtr<LiveTable>> files, const ReadContext& context) {
   return std::make_unique<LevelIterator>(std::move(files), context);
 }
 

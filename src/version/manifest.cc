@@ -50,7 +50,7 @@ Result<CurrentFile> DecodeCurrent(Slice b, const std::string& path) {
 }
 
 Result<CurrentFile> ReadCurrent(Vfs* vfs, const std::string& dir) {
-  const std::string path = JoinPath(dir, kCurrentName);
+  const std::string path = JoinPath(dir, kCurrentFileName);
   KIST_TRY_ASSIGN(std::string bytes, ReadFile(vfs, path));
   return DecodeCurrent(bytes, path);
 }
@@ -173,7 +173,7 @@ Result<std::unique_ptr<Manifest>> Manifest::Create(Vfs* vfs, const std::string& 
   KIST_TRY(m->AppendRecord(EncodeEdit(state->Snapshot())));
   m->first_bytes_ = m->writer_->size();
   KIST_TRY(vfs->SyncDir(dir));
-  KIST_TRY(ReplaceFile(vfs, JoinPath(dir, kCurrentName), EncodeCurrent({state->database_id, number})));
+  KIST_TRY(ReplaceFile(vfs, JoinPath(dir, kCurrentFileName), EncodeCurrent({state->database_id, number})));
   state->manifest_number = number;
   return m;
 }

@@ -14,7 +14,7 @@ uint64_t EndPrefix(const TableProperties& p) {
 }
 
 // Whether everything that the file spans is before key.
-bool EndsBefore(const TableFile& f, Slice key) {
+bool EndsBefore(const LiveTable& f, Slice key) {
   const TableProperties& p = f.properties();
   if (p.entries > 0 && Slice(p.largest_key) >= key) return false;
   if (p.range_tombstones == 0) return true;
@@ -87,7 +87,7 @@ bool KeyspaceVersion::MayExistBelow(int level, Slice key, size_t* cursor) const 
 
 Result<RefPtr<KeyspaceVersion>> ApplyToKeyspace(
     const KeyspaceVersion* base, uint32_t id,
-    const std::vector<std::pair<int, RefPtr<TableFile>>>& added,
+    const std::vector<std::pair<int, RefPtr<LiveTable>>>& added,
     const std::vector<std::pair<int, uint64_t>>& removed) {
   Level::Files files[kLevels];
   if (base != nullptr) {

@@ -17,7 +17,7 @@
 #include "iter/internal_iterator.h"
 #include "util/ref.h"
 #include "version/edit.h"
-#include "version/table_file.h"
+#include "version/live_table.h"
 
 namespace kist {
 
@@ -26,7 +26,7 @@ constexpr int kLevels = 7;
 // The files of one level with what a lookup needs side by side.
 class Level {
  public:
-  using Files = std::vector<RefPtr<TableFile>>;
+  using Files = std::vector<RefPtr<LiveTable>>;
   Level() = default;
   Level(Files files, bool sorted);
   const Files& files() const { return files_; }
@@ -85,10 +85,10 @@ class Version {
 
 // What an edit does to one keyspace's levels: a new KeyspaceVersion. Files in `removed` must be there.
 Result<RefPtr<KeyspaceVersion>> ApplyToKeyspace(const KeyspaceVersion* base, uint32_t id,
-                                                const std::vector<std::pair<int, RefPtr<TableFile>>>& added,
+                                                const std::vector<std::pair<int, RefPtr<LiveTable>>>& added,
                                                 const std::vector<std::pair<int, uint64_t>>& removed);
 
 // Over the files of one sorted level, opened one by one as the iterator reaches them. Holds references.
-std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<RefPtr<TableFile>> files, const ReadContext& context);
+std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<RefPtr<LiveTable>> files, const ReadContext& context);
 
 }  // namespace kist

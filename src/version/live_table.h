@@ -1,10 +1,10 @@
-// TableFile: one live table file, shared by every version that lists it. TableStore: opens their readers when they are first
+// LiveTable: one live table file, shared by every version that lists it. TableStore: opens their readers when they are first
 // needed, bounds how many are open, and removes the files of dead tables.
 //
 // Invariants
-//  1. A TableFile whose last reference goes is handed to its store's dead list where it was marked obsolete, and only
+//  1. A LiveTable whose last reference goes is handed to its store's dead list where it was marked obsolete, and only
 //     TableStore::RemoveDead, called by the database's background thread, unlinks files: never a reader, never after poison.
-//  2. A reader inside an Epoch::Guard may use the Table* that TableFile::Open returned without a reference.
+//  2. A reader inside an Epoch::Guard may use the Table* that LiveTable::Open returned without a reference.
 // Threads: any.
 #pragma once
 
@@ -22,9 +22,9 @@ namespace kist {
 
 class TableStore;
 
-class TableFile {
+class LiveTable {
  public:
-  TableFile(TableStore* store, uint64_t number, uint32_t keyspace, TableProperties properties)
+  LiveTable(TableStore* store, uint64_t number, uint32_t keyspace, TableProperties properties)
       : number_(number), keyspace_(keyspace), properties_(std::move(properties)), store_(store) {}
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref();
@@ -57,7 +57,7 @@ class TableFile {
 
  private:
   friend class TableStore;
-  ~TableFile();
+  ~LiveTable();
   Status OpenReader(Table** table);
 
   const uint64_t number_;
@@ -93,14 +93,14 @@ class TableStore {
   uint64_t reader_bytes() const { return reader_bytes_.load(std::memory_order_relaxed); }
 
  private:
-  friend class TableFile;
-  Status Open(TableFile* file, RefPtr<Table>* reader) KIST_EXCLUDES(mutex_);
-  void Died(TableFile* file);
+  friend class LiveTable;
+  Status Open(LiveTable* file, RefPtr<Table>* reader) KIST_EXCLUDES(mutex_);
+  void Died(LiveTable* file);
   void CloseSome() KIST_REQUIRES(mutex_);
 
   const Options options_;
   Mutex mutex_;
-  std::vector<TableFile*> open_ KIST_GUARDED_BY(mutex_);  // files with a reader; not references
+  std::vector<LiveTable*> open_ KIST_GUARDED_BY(mutex_);  // files with a reader; not references
   size_t hand_ KIST_GUARDED_BY(mutex_) = 0;
   std::vector<uint64_t> dead_ KIST_GUARDED_BY(mutex_);
   std::atomic<uint64_t> reader_bytes_{0};

@@ -1,4 +1,4 @@
-#include "version/table_file.h"
+#include "version/live_table.h"
 
 #include <algorithm>
 
@@ -6,18 +6,18 @@
 
 namespace kist {
 
-TableFile::~TableFile() {
+LiveTable::~LiveTable() {
   Table* t = table_.load(std::memory_order_acquire);
   if (t != nullptr) t->Unref();
 }
 
-void TableFile::Unref() {
+void LiveTable::Unref() {
   if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   store_->Died(this);
   delete this;
 }
 
-Status TableFile::OpenReader(Table** table) {
+Status LiveTable::OpenReader(Table** table) {
   RefPtr<Table> opened;
   KIST_TRY(store_->Open(this, &opened));
   // The reference that table_ holds outlives the caller's guard: it is dropped by retirement.
@@ -25,14 +25,14 @@ Status TableFile::OpenReader(Table** table) {
   return Status();
 }
 
-Result<RefPtr<Table>> TableFile::ReaderRef() {
+Result<RefPtr<Table>> LiveTable::ReaderRef() {
   Epoch::Guard guard(*store_->options().epoch);
   Table* t = nullptr;
   KIST_TRY(Reader(&t));
   return RefPtr<Table>::Share(t);
 }
 
-bool TableFile::MayHold(Slice key) const {
+bool LiveTable::MayHold(Slice key) const {
   const TableProperties& p = properties_;
   if (key < Slice(p.smallest_key)) return false;
   if (p.entries > 0 && key <= Slice(p.largest_key)) return true;
@@ -40,7 +40,7 @@ bool TableFile::MayHold(Slice key) const {
   return p.tombstone_unbounded || key < Slice(p.tombstone_end);
 }
 
-bool TableFile::Overlaps(Slice begin, Slice end, bool end_inclusive, bool to_last) const {
+bool LiveTable::Overlaps(Slice begin, Slice end, bool end_inclusive, bool to_last) const {
   const TableProperties& p = properties_;
   const Slice low(p.smallest_key);
   if (!to_last && (end_inclusive ? low > end : low >= end)) return false;
@@ -55,7 +55,7 @@ std::string TableStore::Path(uint64_t number) const {
   return JoinPath(options_.dir, TableFileName(number));
 }
 
-Status TableStore::Open(TableFile* file, RefPtr<Table>* reader) {
+Status TableStore::Open(LiveTable* file, RefPtr<Table>* reader) {
   MutexLock lock(&mutex_);
   Table* t = file->table_.load(std::memory_order_relaxed);
   if (t == nullptr) {
@@ -91,7 +91,7 @@ void TableStore::CloseSome() {
   size_t want = open_.size() / 8 + 1;
   for (size_t turns = 2 * open_.size(); want > 0 && turns > 0 && !open_.empty(); --turns) {
     if (hand_ >= open_.size()) hand_ = 0;
-    TableFile* f = open_[hand_];
+    LiveTable* f = open_[hand_];
     if (f->used_.exchange(false, std::memory_order_relaxed)) {
       ++hand_;
       continue;
@@ -105,7 +105,7 @@ void TableStore::CloseSome() {
   }
 }
 
-void TableStore::Died(TableFile* file) {
+void TableStore::Died(LiveTable* file) {
   MutexLock lock(&mutex_);
   Table* t = file->table_.load(std::memory_order_relaxed);
   if (t != nullptr) {

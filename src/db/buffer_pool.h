@@ -1,0 +1,49 @@
+// BufferPool: a few large buffers kept for writers whose record does not fit their stack. Bounded in number and bytes.
+// Threads: any.
+#pragma once
+
+#include "util/alloc.h"
+#include "util/mutex.h"
+
+namespace kist {
+
+class BufferPool {
+ public:
+  struct Lease {
+    Buffer buffer;
+    size_t bytes = 0;
+    char* data() const { return buffer.get(); }
+  };
+  // An empty lease where there is no memory.
+  Lease Take(size_t bytes) {
+    {
+      MutexLock lock(&mutex_);
+      for (Lease& kept : kept_) {
+        if (kept.bytes >= bytes) return std::move(kept);
+      }
+    }
+    const size_t rounded = (bytes + 4095) & ~size_t{4095};
+    Lease lease;
+    lease.buffer = AllocateBuffer(rounded);
+    lease.bytes = lease.buffer == nullptr ? 0 : rounded;
+    return lease;
+  }
+  void Give(Lease lease) {
+    if (lease.bytes == 0 || lease.bytes > kLargestKept) return;
+    MutexLock lock(&mutex_);
+    Lease* smallest = &kept_[0];
+    for (Lease& kept : kept_) {
+      if (kept.buffer == nullptr) kept.bytes = 0;
+      if (kept.bytes < smallest->bytes) smallest = &kept;
+    }
+    if (smallest->bytes < lease.bytes) std::swap(*smallest, lease);
+  }
+
+ private:
+  static constexpr size_t kLargestKept = size_t{1} << 20;
+  static constexpr int kKept = 8;
+  Mutex mutex_;
+  Lease kept_[kKept] KIST_GUARDED_BY(mutex_);
+};
+
+}  // namespace kist

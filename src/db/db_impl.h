@@ -1,0 +1,261 @@
+// DbImpl: the engine behind Db. Its methods stand by path: open.cc and recovery.cc, write.cc, log.cc, read.cc, db_iterator.cc, background.cc,
+// install.cc, keyspaces.cc, maintenance.cc, stats.cc.
+//
+// Invariants
+//  1. One writer at a time holds queue_'s token; it alone appends to log_, adds to the newest memtable and raises visible_seq_.
+//  2. A commit is: record appended, synced where asked, applied to the memtable, published by visible_seq_. A failure before the last
+//     step leaves nothing visible.
+//  3. One segment of the log belongs to one memtable. A segment is removed after the edit that lists its memtable's tables is durable.
+//  4. view_ is replaced under mutex_ only, and the old one retired through epoch_.
+//  5. Versions change under manifest_mutex_: manifest append first, then the view.
+//  6. Once poisoned_ is set nothing is written, synced or removed any more; reads go on.
+// Lock order: keyspace_mutex_, queue_ token, manifest_mutex_, sync_mutex_, mutex_, log_mutex_, then the locks inside other objects.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compaction/job.h"
+#include "db/buffer_pool.h"
+#include "db/clock.h"
+#include "db/db.h"
+#include "db/keyspaces.h"
+#include "db/snapshots.h"
+#include "db/view.h"
+#include "db/write_queue.h"
+#include "record/segment.h"
+#include "version/manifest.h"
+
+namespace kist {
+
+// Full memtables that wait for their flush before writers have to wait too.
+constexpr size_t kMaxFullMemtables = 2;
+// What a log segment reserves while the database has not shown how much it writes.
+constexpr uint64_t kFirstReserveBytes = uint64_t{1} << 20;
+
+enum class StallReason { kMemtables, kLevel0, kDebt };
+
+// Counters that writers and background work keep; readers' stand in the epoch's slots.
+struct DbCounters {
+  using Counter = std::atomic<uint64_t>;
+  Counter commits{0}, entries_written{0}, bytes_written{0}, groups{0}, syncs{0}, wal_bytes{0};
+  Counter stall_us[3] = {}, stall_count[3] = {};
+  Counter flushes{0}, flush_bytes{0}, compactions{0}, compaction_bytes_read{0}, compaction_bytes_written{0}, trivial_moves{0};
+  Counter dropped_shadowed{0}, dropped_range{0}, dropped_tombstones{0}, dropped_expired{0};
+  Counter recovered_records{0}, recovered_bytes{0}, residue_bytes{0}, residue_records{0};
+  Counter segments{0}, wal_reserved_bytes{0}, wal_used_bytes{0};
+  Counter background_errors{0}, background_retries{0};
+};
+
+class DbImpl final : public Db {
+ public:
+  DbImpl(std::string path, const DbOptions& options, const LogSink& log, Vfs* vfs, std::unique_ptr<Vfs> owned_vfs);
+  ~DbImpl() override;
+  Status Start();  // open.cc: recovers and starts background work
+
+  Status Close() override;
+  Vfs* vfs() override { return vfs_; }
+  const DbOptions& options() const override { return options_; }
+  Status SetOption(Slice name, Slice value) override;
+
+  RefPtr<Keyspace> DefaultKeyspace() override;
+  Result<RefPtr<Keyspace>> OpenKeyspace(const std::string& name, KeyspaceMode mode, const OptionSet* options) override;
+  Status DropKeyspace(const std::string& name) override;
+  std::vector<std::string> ListKeyspaces() override;
+
+  Epoch& epoch() override { return epoch_; }
+  Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadFound* found) override;
+  Result<std::unique_ptr<Snapshot>> NewSnapshot() override;
+  Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) override;
+  Status ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) override;
+
+  Status Write(WriteRequest* request, Sequence* seq) override;
+  Status Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms, Sequence* seq) override;
+  Status Delete(Keyspace* ks, Durability durability, Slice key, Sequence* seq) override;
+  Status DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end, Sequence* seq) override;
+  Status Sync() override;
+  Sequence last_seq() const override { return visible_seq_.load(std::memory_order_acquire); }
+  Sequence durable_seq() const override { return durable_seq_.load(std::memory_order_acquire); }
+  Status WaitDurable(Sequence seq, int64_t timeout_ms) override;
+  const BatchLimits& limits() const override { return limits_; }
+
+  Status Flush() override;
+  Status Compact(Keyspace* ks, Slice begin, Slice end, const JobControl& job) override;
+  Status WaitIdle(int64_t timeout_ms) override;
+  Status Verify(const JobControl& job) override;
+
+  std::optional<uint64_t> Stat(Slice name) override;
+  std::string Stats(StatsFormat format) override;
+
+  // For iterators: the newest view with a reference, and the newest visible sequence of it.
+  RefPtr<View> AcquireView(Sequence* seq);
+  DbClock& clock() { return clock_; }
+
+ private:
+  struct GroupWriter;  // write.cc
+  struct Recovery;     // recovery.h
+  // A memtable that waits for its flush, or the one being written.
+  struct MemtableSlot {
+    RefPtr<Memtable> memtable;
+    uint64_t log_number = 0;   // its segment
+    Sequence last_seq = 0;     // known once it is full
+    // Keyspaces created and dropped by commits in it, for the flush's edit.
+    std::vector<NewKeyspace> created;
+    std::vector<uint32_t> dropped;
+    std::vector<uint32_t> freed_slots;  // of Version::keyspaces, once the drops are in the manifest
+  };
+  struct Outcome {  // of a flush or compaction, for Install
+    Edit edit;
+    std::vector<RefPtr<LiveTable>> added;   // by position of edit.added
+    bool drops_memtable = false;            // the oldest full memtable is in tables now
+  };
+
+  // ---- open.cc, recovery.cc
+  Status StartReadOnly();
+  Status OpenReadOnlyState(const ManifestState& state);
+  Status OpenDirectory();
+  Status CreateDatabase();
+  Status CheckFiles(const ManifestState& state);
+  Status LoadState(const ManifestState& state);
+  Status Recover(const ManifestState& state, Recovery* recovery);
+  Status Replay(const ManifestState& state, Recovery* recovery);
+  Status ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery* recovery);
+  Status FlushRecovered(Recovery* recovery);
+  Status FinishOpen(ManifestState* state, Recovery* recovery);
+  void RemoveLeftovers(uint64_t log_number, uint64_t manifest_number);
+  Status StartThreads();
+  void StopThreads();
+  void Release();
+
+  // ---- maintenance.cc
+  Status VerifyManifest();
+  Status VerifyLogs();
+  bool FlushedPast(uint64_t log_number);
+  Status ApplyLiveOption(Slice name, const DbOptions& values) KIST_REQUIRES(mutex_);
+
+  // ---- write.cc
+  Status Commit(GroupWriter* w);
+  void LeadGroup(GroupWriter* w);
+  Status CommitGroup(GroupWriter** group, size_t count);
+  Status MakeRoom(uint64_t bytes);
+  Status SwitchMemtable();
+  void Throttle(uint64_t bytes);
+  bool WantsSync(Durability durability, uint64_t commits);
+  void ApplyKeyspaceOps(Slice batch, Sequence seq);
+  Status Normalize(Slice batch, const BatchSummary& summary, BatchBuilder* out, bool* changed);
+  Status CheckKeyspaces(Slice batch, const BatchSummary& summary);
+  Status WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value, int64_t ttl_ms, Sequence* seq);
+
+  // ---- log.cc
+  Result<std::shared_ptr<SegmentWriter>> NewSegment(uint64_t number, uint64_t reserve);
+  Result<std::shared_ptr<SegmentWriter>> NextSegment(uint64_t* number);
+  Status SyncLog();                  // all that was handed to the operating system; poisons on failure
+  Status DrainBuffered();            // takes the token
+  void LogThread();
+  void NoteUnsynced();
+  void MakeAhead();
+  void RaiseDurable(Sequence seq);
+  Status Poison(const Status& cause, const char* doing);
+  Status PoisonStatus();
+
+  // ---- background.cc, install.cc
+  void FlushThread();
+  void CompactionThread();
+  Status FlushOldest();
+  Status CompactOnce(bool* did);
+  Status RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& plan, const KeyspaceVersion& kv, const JobControl* job);
+  bool NextPlan(RefPtr<KeyspaceImpl>* ks, RefPtr<KeyspaceVersion>* kv, CompactionPlan* plan) KIST_REQUIRES(mutex_);
+  PickOptions PickOptionsFor(const KeyspaceOptions& options);
+  JobContext MakeJob(const KeyspaceOptions& options);
+  Status Install(Outcome* outcome);
+  Result<RefPtr<Version>> ApplyOutcome(const Version& base, const Outcome& outcome);
+  Status RollManifest() KIST_REQUIRES(manifest_mutex_);
+  void PublishView(RefPtr<View> view) KIST_REQUIRES(mutex_);
+  RefPtr<View> BuildView() KIST_REQUIRES(mutex_);
+  void RemoveOldLogs();
+  void UpdatePressure() KIST_REQUIRES(mutex_);
+  // Decides what a failed background job means: retried later, or poison.
+  void BackgroundFailed(const Status& s, const char* doing);
+  bool FlushPending() const KIST_REQUIRES(mutex_) { return slots_.size() > 1; }
+  void Log(int level, const std::string& message);
+  template <typename Each>
+  void ForEachGauge(Each each);  // stats.cc
+
+  // ---- constant after Start
+  const std::string path_;
+  DbOptions options_;  // live ones change under mutex_
+  const LogSink log_sink_;
+  std::unique_ptr<Vfs> owned_vfs_;
+  Vfs* const vfs_;
+  BatchLimits limits_;
+  uint64_t database_id_ = 0;
+  std::unique_ptr<FileLock> lock_;
+  bool log_timer_ = false;   // the sync policy has an interval; live, like options_
+
+  // ---- self-synchronised
+  Epoch epoch_;
+  DbClock clock_;
+  SnapshotList snapshots_;
+  KeyspaceRegistry registry_;
+  std::unique_ptr<BlockCache> cache_;
+  std::unique_ptr<TableStore> store_;
+  DbCounters counters_;
+  std::atomic<View*> view_{nullptr};        // owns a reference
+  std::atomic<Sequence> visible_seq_{0};
+  std::atomic<Sequence> durable_seq_{0};
+  std::atomic<uint64_t> next_file_{1};
+  std::atomic<bool> poisoned_{false};
+  std::atomic<bool> closing_{false};
+  std::atomic<bool> stop_jobs_{false};
+  std::atomic<uint32_t> delay_us_per_mib_{0};  // what writers are slowed down by
+  std::atomic<uint64_t> write_buffer_bytes_{0};
+  WriteQueue queue_;
+  BufferPool buffers_;
+  std::atomic<bool> unsynced_noted_{false};  // the log thread has been told that bytes wait for drain or sync
+
+  // ---- the token holder's
+  Memtable* memtable_ = nullptr;                // slots_.back()'s
+  std::shared_ptr<SegmentWriter> log_;          // changed under log_mutex_ too
+  Sequence last_lsn_ = 0;
+  uint64_t commits_since_sync_ = 0;
+  double delay_owed_us_ = 0;
+  bool appended_ = false;   // the group at hand is in the log
+
+  // ---- guarded
+  Mutex keyspace_mutex_;  // creating and dropping, one at a time; before the token
+  uint32_t next_keyspace_ = 1;  // of whoever creates, or of recovery
+  Mutex sync_mutex_;  // one SyncLog at a time
+  Mutex log_mutex_;
+  // Full segments whose end is not known durable, oldest first; never more than slots_ has, with room from the start.
+  std::vector<std::shared_ptr<SegmentWriter>> unsynced_ KIST_GUARDED_BY(log_mutex_);
+  std::shared_ptr<SegmentWriter> ahead_ KIST_GUARDED_BY(log_mutex_);  // made in advance
+  uint64_t ahead_number_ KIST_GUARDED_BY(log_mutex_) = 0;
+  bool log_work_ KIST_GUARDED_BY(log_mutex_) = false;
+  uint64_t next_reserve_ KIST_GUARDED_BY(log_mutex_) = 0;
+  CondVar log_cond_;
+  CondVar durable_cond_;  // with log_mutex_
+
+  Mutex manifest_mutex_;
+  std::unique_ptr<Manifest> manifest_ KIST_GUARDED_BY(manifest_mutex_);
+  ManifestState manifest_state_ KIST_GUARDED_BY(manifest_mutex_);
+
+  Mutex mutex_;
+  CondVar flush_cond_;       // work for the flush thread
+  CondVar compact_cond_;     // work for compaction threads
+  CondVar done_cond_;        // a flush or compaction ended, room was made, or an error came
+  // Oldest first; the last is being written. Never more than kMaxFullMemtables + 1, for which it has room from the start.
+  std::vector<MemtableSlot> slots_ KIST_GUARDED_BY(mutex_);
+  RefPtr<Version> version_ KIST_GUARDED_BY(mutex_);
+  Status poison_ KIST_GUARDED_BY(mutex_);
+  Status background_error_ KIST_GUARDED_BY(mutex_);         // of the last failed job that will be retried; ok after a success
+  Status compaction_stopped_ KIST_GUARDED_BY(mutex_);       // damage found by a compaction: none are made until reopened
+  std::vector<uint32_t> compacting_ KIST_GUARDED_BY(mutex_);  // keyspaces with a compaction running
+  std::vector<uint64_t> old_logs_ KIST_GUARDED_BY(mutex_);  // to be removed
+  uint64_t flush_waiters_ KIST_GUARDED_BY(mutex_) = 0;      // a flush was asked for although memory is not full
+  bool flush_running_ KIST_GUARDED_BY(mutex_) = false;
+  bool closed_ KIST_GUARDED_BY(mutex_) = false;
+  std::vector<std::unique_ptr<Thread>> threads_;
+};
+
+}  // namespace kist

@@ -1,0 +1,82 @@
+// DbIteratorImpl: the visible entries of one keyspace as of one commit, in both directions.
+//
+// Below it a merge of all sources yields every version, keys ascending and versions newest first; this iterator picks for each key the newest
+// version that its sequence sees and drops the key where that is a tombstone, covered by a range tombstone, or expired.
+//
+// Invariants
+//  1. Forwards, merged_ stands on the version yielded. Backwards, it stands before all versions of the key yielded, and what the entry points into
+//     is kept by sink_ (blocks) or never moves (memtables).
+//  2. The view, and with it every table and memtable, is held until the iterator goes or is refreshed.
+//  3. Time is fixed at creation: what has not expired then stays for the iterator's life.
+// Threads: one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "db/db.h"
+#include "db/keyspaces.h"
+#include "db/view.h"
+#include "iter/merging_iterator.h"
+
+namespace kist {
+
+class DbImpl;
+
+class DbIteratorImpl final : public DbIterator {
+ public:
+  DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const IterOptions& options);
+  ~DbIteratorImpl() override;
+  Status Open();  // builds the sources; again after each Refresh
+
+  void SeekToFirst() override;
+  void SeekToLast() override;
+  void SeekGe(Slice key) override;
+  void SeekGt(Slice key) override;
+  void SeekLe(Slice key) override;
+  void SeekLt(Slice key) override;
+  void Next() override;
+  void Prev() override;
+  void HoldEntries(bool on) override {
+    holding_ = on;
+    sink_.active = on || backwards_;
+  }
+  void ReleaseHeld() override { sink_.Release(); }
+  Status Refresh() override;
+
+ private:
+  Status AddTables(const KeyspaceVersion& kv, const ReadContext& context, std::vector<std::unique_ptr<InternalIterator>>* sources);
+  std::unique_ptr<InternalIterator> Wrap(std::unique_ptr<InternalIterator> base, Sequence largest_seq);
+  bool Ready(bool backwards);
+  // From merged_'s position on, to the first visible entry; versions of saved_ are passed over where `skip` is set.
+  void SettleForward(bool skip);
+  void SettleBackward();
+  // Whether a reader sees the version; sets value_ where it does.
+  bool Visible(Slice key, uint64_t tag, Slice value);
+  void End(Position position);
+  bool BelowLower(Slice key) const { return !lower_.empty() && key < Slice(lower_); }
+
+  DbImpl* const db_;
+  const RefPtr<KeyspaceImpl> keyspace_;
+  const bool explicit_snapshot_;
+  const bool fill_cache_;
+  Sequence seq_ = 0;
+  int64_t time_ms_ = 0;
+  std::string lower_;
+  std::string upper_;
+  bool has_upper_ = false;
+  bool empty_range_ = false;
+
+  RefPtr<View> view_;
+  PinSink sink_;
+  std::vector<RefPtr<Table>> tombstone_tables_;
+  std::vector<std::shared_ptr<const RangeTombstoneSet>> memtable_sets_;
+  std::vector<const RangeTombstoneSet*> sets_;
+  std::unique_ptr<InternalIterator> merged_;
+  std::string saved_;
+  bool backwards_ = false;
+  bool holding_ = false;
+};
+
+}  // namespace kist

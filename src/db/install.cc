@@ -1,0 +1,157 @@
+// Making the outcome of a flush or compaction the state: manifest first, then the view, then what became unneeded.
+#include <algorithm>
+
+#include "db/db_impl.h"
+#include "key/file_name.h"
+#include "util/check.h"
+
+namespace kist {
+namespace {
+
+constexpr uint64_t kManifestRollBytes = uint64_t{1} << 20;
+
+}  // namespace
+
+RefPtr<View> DbImpl::BuildView() {
+  auto view = RefPtr<View>::Adopt(new View);
+  view->version = version_;
+  view->memtables.reserve(slots_.size());
+  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it) view->memtables.push_back(it->memtable);
+  return view;
+}
+
+// Readers inside the epoch may hold the old one; it goes when they have left.
+void DbImpl::PublishView(RefPtr<View> view) {
+  View* old = view_.exchange(view.Release(), std::memory_order_seq_cst);
+  if (old != nullptr) epoch_.Retire(old, [](void* v) { static_cast<View*>(v)->Unref(); });
+}
+
+// The version after the outcome; `base` is not changed.
+Result<RefPtr<Version>> DbImpl::ApplyOutcome(const Version& base, const Outcome& outcome) {
+  auto version = RefPtr<Version>::Adopt(new Version);
+  version->keyspaces = base.keyspaces;
+  for (uint32_t id : outcome.edit.dropped) {
+    for (auto& kv : version->keyspaces) {
+      if (kv && kv->id == id) kv = RefPtr<KeyspaceVersion>();
+    }
+  }
+  std::vector<uint32_t> ids;
+  for (const NewTable& t : outcome.edit.added) ids.push_back(t.keyspace);
+  for (const RemovedTable& r : outcome.edit.removed) ids.push_back(r.keyspace);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  for (uint32_t id : ids) {
+    auto ks = registry_.Find(id);
+    if (!ks) continue;  // dropped meanwhile; its tables go with the drop's own edit
+    std::vector<std::pair<int, RefPtr<LiveTable>>> added;
+    std::vector<std::pair<int, uint64_t>> removed;
+    for (size_t i = 0; i < outcome.edit.added.size(); ++i) {
+      if (outcome.edit.added[i].keyspace == id) added.emplace_back(outcome.edit.added[i].level, outcome.added[i]);
+    }
+    for (const RemovedTable& r : outcome.edit.removed) {
+      if (r.keyspace == id) removed.emplace_back(r.level, r.number);
+    }
+    const uint32_t slot = ks->slot();
+    if (slot >= version->keyspaces.size()) version->keyspaces.resize(slot + 1);
+    KIST_TRY_ASSIGN(RefPtr<KeyspaceVersion> kv, ApplyToKeyspace(version->Find(slot, id), id, added, removed));
+    version->keyspaces[slot] = std::move(kv);
+  }
+  return version;
+}
+
+Status DbImpl::RollManifest() {
+  const uint64_t number = next_file_.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t old = manifest_->number();
+  auto made = Manifest::Create(vfs_, path_, number, &manifest_state_);
+  if (!made.ok()) {
+    // CURRENT may name either manifest now: nothing may change until the database is opened again.
+    return Poison(made.status(), "starting a new manifest");
+  }
+  manifest_ = made.Take();
+  if (!vfs_->Remove(JoinPath(path_, ManifestFileName(old))).ok()) Log(2, "the old manifest could not be removed");
+  return Status();
+}
+
+Status DbImpl::Install(Outcome* outcome) {
+  MutexLock manifest_lock(&manifest_mutex_);
+  if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+  if (!outcome->added.empty()) {
+    Status s = vfs_->SyncDir(path_);
+    if (!s.ok()) return Poison(s, "syncing the directory of new tables");
+  }
+  Edit& edit = outcome->edit;
+  if (!outcome->drops_memtable) {
+    // A compaction of a keyspace that was dropped meanwhile has no one to tell.
+    for (const RemovedTable& r : edit.removed) {
+      if (!registry_.Contains(r.keyspace)) return Status::Bare(Code::kCancelled);
+    }
+  }
+  RefPtr<Version> base;
+  {
+    MutexLock lock(&mutex_);
+    base = version_;
+  }
+  // A keyspace that a later commit dropped is still the manifest's until that drop is flushed, so edits that name it stay valid.
+  KIST_TRY_ASSIGN(RefPtr<Version> version, ApplyOutcome(*base, *outcome));
+  edit.next_file = next_file_.load(std::memory_order_relaxed);
+  edit.time_floor_ms = clock_.NowMs();
+  ManifestState next = manifest_state_;
+  KIST_TRY(next.Apply(edit));
+  if (manifest_->bytes() > kManifestRollBytes + 2 * manifest_->first_bytes()) KIST_TRY(RollManifest());
+  Status s = manifest_->Append(edit);
+  if (!s.ok()) return manifest_->broken() ? Poison(s, "writing the manifest") : s;
+  next.manifest_number = manifest_state_.manifest_number;
+  std::swap(manifest_state_, next);
+
+  MutexLock lock(&mutex_);
+  const auto mark = [&](const KeyspaceVersion& kv, const RemovedTable& r) {
+    for (const auto& f : kv.levels[r.level].files()) {
+      if (f->number() == r.number) f->MarkObsolete();
+    }
+  };
+  for (const auto& kv : base->keyspaces) {
+    if (!kv) continue;
+    if (std::find(edit.dropped.begin(), edit.dropped.end(), kv->id) != edit.dropped.end()) {
+      for (const Level& level : kv->levels) {
+        for (const auto& f : level.files()) f->MarkObsolete();
+      }
+      continue;
+    }
+    for (const RemovedTable& r : edit.removed) {
+      if (r.keyspace != kv->id) continue;
+      // A trivial move removes and adds the same file: it lives on.
+      const bool moved = std::any_of(edit.added.begin(), edit.added.end(), [&](const NewTable& t) { return t.number == r.number; });
+      if (!moved) mark(*kv, r);
+    }
+  }
+  version_ = version;
+  if (outcome->drops_memtable) {
+    old_logs_.push_back(slots_.front().log_number);
+    slots_.erase(slots_.begin());
+  }
+  PublishView(BuildView());
+  UpdatePressure();
+  done_cond_.SignalAll();
+  return Status();
+}
+
+void DbImpl::RemoveOldLogs() {
+  std::vector<uint64_t> logs;
+  {
+    MutexLock lock(&mutex_);
+    logs.swap(old_logs_);
+  }
+  if (poisoned_.load(std::memory_order_acquire)) return;
+  for (uint64_t number : logs) {
+    {
+      MutexLock sync(&sync_mutex_);
+      MutexLock lock(&log_mutex_);
+      unsynced_.erase(std::remove_if(unsynced_.begin(), unsynced_.end(), [&](const auto& s) { return s->info().id == number; }),
+                      unsynced_.end());
+    }
+    Status s = vfs_->Remove(JoinPath(path_, LogFileName(number)));
+    if (!s.ok()) Log(2, "a log that is not needed any more stays: " + s.ToString());
+  }
+}
+
+}  // namespace kist

@@ -1,0 +1,98 @@
+// Creating, dropping and listing keyspaces; and what a commit that does so changes in memory.
+#include <algorithm>
+
+#include "db/db_impl.h"
+
+namespace kist {
+namespace {
+
+constexpr size_t kNameBytesMax = 255;
+constexpr char kDefaultName[] = "default";
+
+Status CheckName(const std::string& name) {
+  if (name.empty()) return Status::Invalid("a keyspace's name must not be empty");
+  if (name.size() > kNameBytesMax) {
+    return Status::Error(Code::kLimit, "a keyspace's name of " + std::to_string(name.size()) + " bytes; the limit is 255", kNameBytesMax);
+  }
+  if (name.find('\0') != std::string::npos) return Status::Invalid("a keyspace's name must not hold a NUL byte");
+  return Status();
+}
+
+}  // namespace
+
+RefPtr<Keyspace> DbImpl::DefaultKeyspace() {
+  auto ks = registry_.Find(0);
+  return RefPtr<Keyspace>::Adopt(ks.Release());
+}
+
+Result<RefPtr<Keyspace>> DbImpl::OpenKeyspace(const std::string& name, KeyspaceMode mode, const OptionSet* options) {
+  KIST_TRY(CheckName(name));
+  MutexLock lock(&keyspace_mutex_);
+  if (auto ks = registry_.FindName(name)) {
+    if (mode == KeyspaceMode::kCreateNew) return Status::Error(Code::kExists, "keyspace '" + name + "' exists");
+    return RefPtr<Keyspace>::Adopt(ks.Release());
+  }
+  if (mode == KeyspaceMode::kOpen) return Status::Error(Code::kMissing, "no keyspace '" + name + "'");
+  if (options_.read_only) return Status::Error(Code::kReadOnly, "cannot create keyspace '" + name + "': the database is open read-only");
+  const uint32_t id = next_keyspace_;
+  const KeyspaceOptions& values = options != nullptr ? options->values().keyspace : options_.keyspace;
+  BatchBuilder batch(kRecordHeaderMax);
+  KIST_TRY(batch.EngineOp(OpKind::kCreateKeyspace, id, name, EncodeKeyspaceOptions(values)));
+  ++next_keyspace_;  // used up even where the commit fails: it may be on disk
+  WriteRequest request;
+  request.durability = Durability::kSync;
+  request.batch = batch.mutable_data();
+  request.batch_bytes = batch.data().size();
+  request.has_headroom = true;
+  request.summary = batch.summary();
+  KIST_TRY(Write(&request, nullptr));
+  auto ks = registry_.Find(id);
+  if (!ks) return Status::Error(Code::kInternal, "a keyspace that was just created is missing");
+  return RefPtr<Keyspace>::Adopt(ks.Release());
+}
+
+Status DbImpl::DropKeyspace(const std::string& name) {
+  if (name == kDefaultName) return Status::Invalid("the default keyspace cannot be dropped");
+  KIST_TRY(CheckName(name));
+  if (options_.read_only) return Status::Bare(Code::kReadOnly);
+  MutexLock lock(&keyspace_mutex_);
+  auto ks = registry_.FindName(name);
+  if (!ks) return Status::Error(Code::kMissing, "no keyspace '" + name + "'");
+  BatchBuilder batch(kRecordHeaderMax);
+  KIST_TRY(batch.EngineOp(OpKind::kDropKeyspace, ks->id(), name, Slice()));
+  WriteRequest request;
+  request.durability = Durability::kSync;
+  request.batch = batch.mutable_data();
+  request.batch_bytes = batch.data().size();
+  request.has_headroom = true;
+  request.summary = batch.summary();
+  return Write(&request, nullptr);
+}
+
+std::vector<std::string> DbImpl::ListKeyspaces() {
+  std::vector<std::string> names;
+  for (const auto& ks : registry_.All()) names.push_back(ks->name());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// The token holder, after the commit is in log and memtable; and recovery. Memory that runs out here poisons: the commit is in the log.
+void DbImpl::ApplyKeyspaceOps(Slice batch, Sequence seq) {
+  BatchWalker walker(batch);
+  for (Op op; walker.Next(&op);) {
+    if (op.kind == OpKind::kCreateKeyspace) {
+      Result<KeyspaceOptions> options = DecodeKeyspaceOptions(op.value);
+      registry_.Add(op.keyspace, std::string(op.key), options.ok() ? *options : KeyspaceOptions());
+      next_keyspace_ = std::max(next_keyspace_, op.keyspace + 1);
+      MutexLock lock(&mutex_);
+      slots_.back().created.push_back({op.keyspace, seq, std::string(op.key), std::string(op.value)});
+    } else if (op.kind == OpKind::kDropKeyspace) {
+      MutexLock lock(&mutex_);
+      slots_.back().dropped.push_back(op.keyspace);
+      if (auto ks = registry_.Find(op.keyspace)) slots_.back().freed_slots.push_back(ks->slot());
+      registry_.Remove(op.keyspace);
+    }
+  }
+}
+
+}  // namespace kist

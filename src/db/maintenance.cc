@@ -1,0 +1,310 @@
+// What a caller asks for beside reads and writes: flush, compact, wait, verify, live options, close.
+#include <algorithm>
+
+#include "db/db_impl.h"
+#include "key/file_name.h"
+#include "util/check.h"
+
+namespace kist {
+namespace {
+
+constexpr uint64_t kWaitSliceUs = 100000;
+
+}  // namespace
+
+// Everything committed before the call is in tables when it returns.
+Status DbImpl::Flush() {
+  if (options_.read_only) return Status::Bare(Code::kReadOnly);
+  Status s;
+  Sequence target = 0;
+  queue_.Enter();
+  {
+    MutexLock lock(&mutex_);
+    while (slots_.size() > kMaxFullMemtables && background_error_.ok() && !poisoned_.load(std::memory_order_acquire)) {
+      done_cond_.WaitFor(&mutex_, kWaitSliceUs);
+    }
+    if (slots_.size() > kMaxFullMemtables) s = background_error_;
+  }
+  if (s.ok() && poisoned_.load(std::memory_order_acquire)) s = PoisonStatus();
+  const bool created_or_dropped = [&] {
+    MutexLock lock(&mutex_);
+    return !slots_.back().created.empty() || !slots_.back().dropped.empty();
+  }();
+  if (s.ok() && (!memtable_->empty() || created_or_dropped)) s = SwitchMemtable();
+  target = last_lsn_;
+  queue_.Leave();
+  KIST_TRY(std::move(s));
+  const uint64_t start_errors = counters_.background_errors.load(std::memory_order_relaxed);
+  MutexLock lock(&mutex_);
+  flush_cond_.Signal();
+  while (slots_.size() > 1 && slots_.front().last_seq <= target) {
+    if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
+    if (counters_.background_errors.load(std::memory_order_relaxed) > start_errors && !background_error_.ok()) return background_error_;
+    done_cond_.WaitFor(&mutex_, kWaitSliceUs);
+  }
+  return Status();
+}
+
+Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobControl& control) {
+  if (options_.read_only) return Status::Bare(Code::kReadOnly);
+  auto ks = RefPtr<KeyspaceImpl>::Share(static_cast<KeyspaceImpl*>(keyspace));
+  KIST_TRY(Flush());
+  int level = 0;
+  for (;;) {
+    if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+    RefPtr<KeyspaceVersion> kv;
+    std::optional<CompactionPlan> plan;
+    {
+      MutexLock lock(&mutex_);
+      while (std::find(compacting_.begin(), compacting_.end(), ks->id()) != compacting_.end()) {
+        done_cond_.WaitFor(&mutex_, kWaitSliceUs);
+      }
+      if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
+      if (!compaction_stopped_.ok()) return compaction_stopped_;
+      const KeyspaceVersion* found = version_->Find(ks->slot(), ks->id());
+      if (found == nullptr) return Status();
+      kv = RefPtr<KeyspaceVersion>::Share(const_cast<KeyspaceVersion*>(found));
+      plan = PickManual(*kv, PickOptionsFor(ks->options()), begin, end, end.empty(), &level);
+      if (!plan) return Status();
+      compacting_.push_back(ks->id());
+    }
+    Status s = RunPlan(ks, *plan, *kv, &control);
+    if (plan->input_level == 0) level = 1;
+    plan.reset();
+    kv = RefPtr<KeyspaceVersion>();
+    {
+      MutexLock lock(&mutex_);
+      compacting_.erase(std::find(compacting_.begin(), compacting_.end(), ks->id()));
+      done_cond_.SignalAll();
+      compact_cond_.SignalAll();
+    }
+    store_->RemoveDead();
+    KIST_TRY(std::move(s));
+  }
+}
+
+Status DbImpl::WaitIdle(int64_t timeout_ms) {
+  if (options_.read_only) return Status();
+  const uint64_t start = vfs_->MonotonicUs();
+  MutexLock lock(&mutex_);
+  for (;;) {
+    if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
+    if (!compaction_stopped_.ok()) return compaction_stopped_;
+    RefPtr<KeyspaceImpl> ks;
+    RefPtr<KeyspaceVersion> kv;
+    CompactionPlan plan;
+    if (!FlushPending() && !flush_running_ && compacting_.empty() && !NextPlan(&ks, &kv, &plan)) return Status();
+    const uint64_t waited = vfs_->MonotonicUs() - start;
+    if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000) return Status::Bare(Code::kTimeout);
+    uint64_t wait = kWaitSliceUs;
+    if (timeout_ms >= 0) wait = std::min(wait, static_cast<uint64_t>(timeout_ms) * 1000 - waited + 1);
+    compact_cond_.SignalAll();
+    done_cond_.WaitFor(&mutex_, wait);
+  }
+}
+
+// CURRENT, manifest, the segments that are needed, every table.
+Status DbImpl::Verify(const JobControl& job) {
+  Sequence newest = 0;
+  RefPtr<View> view = AcquireView(&newest);
+  uint64_t total = 0, done = 0;
+  for (const auto& kv : view->version->keyspaces) {
+    if (kv) total += kv->bytes();
+  }
+  const auto progress = [&](uint64_t bytes) {
+    done = std::min(done + bytes, total);
+    return !job.progress || job.progress(done, total) ? Status() : Status::Bare(Code::kCancelled);
+  };
+  KIST_TRY(progress(0));
+  KIST_TRY(VerifyManifest());
+  KIST_TRY(VerifyLogs());
+  for (const auto& kv : view->version->keyspaces) {
+    if (!kv) continue;
+    for (const Level& level : kv->levels) {
+      for (const auto& f : level.files()) {
+        KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
+        const TableProperties& have = table->properties();
+        const TableProperties& want = f->properties();
+        if (have.smallest_key != want.smallest_key || have.largest_key != want.largest_key || have.entries != want.entries ||
+            have.largest_seq != want.largest_seq || have.range_tombstones != want.range_tombstones) {
+          return Status::Corrupt(store_->Path(f->number()), 0, "the table is not the one that the manifest describes");
+        }
+        KIST_TRY(table->Verify(progress));
+      }
+    }
+  }
+  return Status();
+}
+
+Status DbImpl::VerifyManifest() {
+  MutexLock lock(&manifest_mutex_);
+  if (manifest_ == nullptr) return ReadManifest(vfs_, path_).status();
+  if (manifest_->broken()) return Status();
+  KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs_, path_));
+  if (EncodeEdit(state.Snapshot()) != EncodeEdit(manifest_state_.Snapshot())) {
+    return Status::Corrupt(JoinPath(path_, ManifestFileName(manifest_state_.manifest_number)), 0,
+                           "the manifest does not say what was written into it");
+  }
+  return Status();
+}
+
+Status DbImpl::VerifyLogs() {
+  if (options_.read_only) return Status();
+  std::vector<std::pair<uint64_t, Sequence>> wanted;  // segment, the LSN it reaches at least
+  {
+    MutexLock lock(&mutex_);
+    MutexLock log_lock(&log_mutex_);
+    for (const MemtableSlot& slot : slots_) wanted.emplace_back(slot.log_number, slot.last_seq);
+    wanted.back().second = log_->flushed_lsn();
+  }
+  for (const auto& [number, lsn] : wanted) {
+    const std::string path = JoinPath(path_, LogFileName(number));
+    auto opened = SegmentReader::Open(vfs_, path, SegmentType::kLog);
+    if (!opened.ok()) {
+      if (opened.status().Is(Code::kMissing) && FlushedPast(number)) continue;
+      return std::move(opened).status();
+    }
+    Sequence reached = (*opened)->has_link() ? (*opened)->link().start_lsn : 0;
+    while (reached < lsn) {
+      SegmentReader::Record record;
+      KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, (*opened)->Next(&record));
+      if (outcome != SegmentReader::Outcome::kRecord) {
+        return Status::Corrupt(path, (*opened)->break_offset(), "the log ends before commit " + std::to_string(lsn) + ": " +
+                                                                    (*opened)->break_reason());
+      }
+      reached = record.lsn;
+    }
+  }
+  return Status();
+}
+
+bool DbImpl::FlushedPast(uint64_t log_number) {
+  MutexLock lock(&mutex_);
+  return slots_.front().log_number > log_number;
+}
+
+Status DbImpl::SetOption(Slice name, Slice value) {
+  OptionSet changed;
+  KIST_TRY(changed.Set(name, value));
+  if (!name.empty() && name[0] == '?') name.remove_prefix(1);
+  const OptionInfo* info = FindOption(name);
+  if (info == nullptr) return Status();  // an unknown '?name' is forgiven
+  if (!info->live) return Status::Invalid("option '" + std::string(name) + "' cannot change while the database is open");
+  queue_.Enter();
+  {
+    MutexLock lock(&mutex_);
+    const Status s = ApplyLiveOption(name, changed.values());
+    if (!s.ok()) {
+      queue_.Leave();
+      return s;
+    }
+    write_buffer_bytes_.store(options_.WriteBufferBytes(), std::memory_order_relaxed);
+    cache_->SetCapacity(options_.CacheBytes());
+    log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval || options_.sync.kind == SyncPolicy::Kind::kHybrid;
+    compact_cond_.SignalAll();
+  }
+  {
+    MutexLock lock(&log_mutex_);
+    log_work_ = true;
+    log_cond_.Signal();
+  }
+  queue_.Leave();
+  return Status();
+}
+
+// Live options are written by the token holder under mutex_, and read under either.
+Status DbImpl::ApplyLiveOption(Slice name, const DbOptions& values) {
+  if (name == "sync") {
+    options_.sync = values.sync;
+  } else if (name == "write_back") {
+    options_.write_back = values.write_back;
+  } else if (name == "write_back_size") {
+    options_.write_back_size = values.write_back_size;
+  } else if (name == "write_back_interval") {
+    options_.write_back_interval_us = values.write_back_interval_us;
+  } else if (name == "memory_budget") {
+    options_.memory_budget = values.memory_budget;
+  } else if (name == "cache_size") {
+    options_.cache_size = values.cache_size;
+  } else if (name == "log_retention") {
+    options_.log_retention = values.log_retention;
+  } else {
+    return Status::Error(Code::kInternal, "live option '" + std::string(name) + "' is not wired");
+  }
+  return Status();
+}
+
+Status DbImpl::Close() {
+  Status s;
+  if (!options_.read_only) {
+    queue_.Enter();
+    closing_.store(true, std::memory_order_release);
+    if (poisoned_.load(std::memory_order_acquire)) {
+      s = PoisonStatus();
+    } else if (log_ != nullptr) {
+      s = log_->Flush();
+      if (s.ok()) s = SyncLog();
+      if (s.ok()) s = log_->Seal(SealKind::kClosed);
+      if (!s.ok() && !s.Is(Code::kPoisoned)) s = s.Prefixed("the last commits may not be durable");
+    }
+    queue_.Leave();
+  }
+  StopThreads();
+  std::shared_ptr<SegmentWriter> ahead;
+  uint64_t ahead_number = 0;
+  {
+    MutexLock lock(&log_mutex_);
+    ahead = std::move(ahead_);
+    ahead_number = ahead_number_;
+  }
+  if (ahead != nullptr) {
+    ahead.reset();
+    if (!poisoned_.load(std::memory_order_acquire)) static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(ahead_number))).ok());
+  }
+  epoch_.Drain();
+  Release();
+  return s;
+}
+
+// Lets go of everything that is a file. Nothing of the database runs any more.
+void DbImpl::Release() {
+  View* view = view_.exchange(nullptr, std::memory_order_acq_rel);
+  if (view != nullptr) view->Unref();
+  {
+    MutexLock lock(&mutex_);
+    slots_.clear();
+    version_ = RefPtr<Version>();
+  }
+  {
+    MutexLock lock(&log_mutex_);
+    unsynced_.clear();
+  }
+  log_.reset();
+  memtable_ = nullptr;
+  {
+    MutexLock lock(&manifest_mutex_);
+    manifest_.reset();
+  }
+  epoch_.Drain();
+  if (store_ != nullptr && !poisoned_.load(std::memory_order_acquire) && !options_.read_only) store_->RemoveDead();
+  lock_.reset();
+}
+
+void DbImpl::StopThreads() {
+  closing_.store(true, std::memory_order_release);
+  stop_jobs_.store(true, std::memory_order_release);
+  {
+    MutexLock lock(&mutex_);
+    flush_cond_.SignalAll();
+    compact_cond_.SignalAll();
+    done_cond_.SignalAll();
+  }
+  {
+    MutexLock lock(&log_mutex_);
+    log_cond_.SignalAll();
+    durable_cond_.SignalAll();
+  }
+  threads_.clear();  // joins
+}
+
+}  // namespace kist

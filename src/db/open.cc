@@ -1,0 +1,337 @@
+// Opening: directory and lock, creation, the manifest's state into memory, recovery, and the new log and manifest that go on from there.
+//
+// Order of a writable open, each step harmless to repeat after a crash: read CURRENT and manifest; check that what they list is there; replay the
+// log (recovery.cc) and write what it holds into level-0 tables; settle the old log; make a new segment; write a new manifest and point CURRENT at it; only
+// then remove what nobody needs. Until CURRENT is replaced the old manifest and the old log still say everything.
+#include <algorithm>
+
+#include "db/db_impl.h"
+#include "db/recovery.h"
+#include "key/file_name.h"
+
+namespace kist {
+namespace {
+
+constexpr uint64_t kFirstManifest = 1;
+constexpr int kReadOnlyTries = 20;
+constexpr char kMemoryPath[] = ":memory:";
+constexpr char kMemoryDir[] = "/memory";
+
+}  // namespace
+
+DbImpl::DbImpl(std::string path, const DbOptions& options, const LogSink& log, Vfs* vfs, std::unique_ptr<Vfs> owned_vfs)
+    : path_(std::move(path)),
+      options_(options),
+      log_sink_(log),
+      owned_vfs_(std::move(owned_vfs)),
+      vfs_(owned_vfs_ != nullptr ? owned_vfs_.get() : vfs) {
+  limits_.max_key_bytes = options.max_key_size;
+  limits_.max_value_bytes = options.max_value_size;
+}
+
+DbImpl::~DbImpl() {
+  StopThreads();
+  Release();
+}
+
+Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& set, const LogSink& log, Vfs* vfs) {
+  if (path.empty()) return Status::Invalid("the path of a database must not be empty");
+  std::unique_ptr<Vfs> owned;
+  std::string dir = path;
+  if (path == kMemoryPath) {
+    owned = NewMemoryVfs();
+    dir = kMemoryDir;
+  }
+  if (vfs == nullptr) vfs = PosixVfs();
+  auto db = std::make_unique<DbImpl>(std::move(dir), set.values(), log, vfs, std::move(owned));
+  KIST_TRY(db->Start());
+  return std::unique_ptr<Db>(std::move(db));
+}
+
+Status DbImpl::Start() {
+  write_buffer_bytes_.store(options_.WriteBufferBytes(), std::memory_order_relaxed);
+  log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval || options_.sync.kind == SyncPolicy::Kind::kHybrid;
+  next_reserve_ = kFirstReserveBytes;
+  slots_.reserve(kMaxFullMemtables + 2);
+  unsynced_.reserve(kMaxFullMemtables + 2);
+  cache_ = std::make_unique<BlockCache>(options_.CacheBytes(), &epoch_);
+  if (options_.read_only) return StartReadOnly();
+  KIST_TRY(OpenDirectory());
+  KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs_, path_));
+  Recovery recovery;
+  KIST_TRY(Recover(state, &recovery));
+  KIST_TRY(FinishOpen(&state, &recovery));
+  return StartThreads();
+}
+
+// Makes and locks the directory, and creates a database in it where there is none.
+Status DbImpl::OpenDirectory() {
+  Result<FileInfo> info = vfs_->Stat(path_);
+  if (!info.ok()) {
+    if (!info.status().Is(Code::kMissing)) return std::move(info).status();
+    if (!options_.create_if_missing) {
+      return Status::Error(Code::kMissing, path_ + ": no such database, and create_if_missing is off");
+    }
+    Status made = vfs_->MakeDir(path_);
+    if (!made.ok() && !made.Is(Code::kExists)) return made;
+  } else if (!info->is_directory) {
+    return Status::Invalid(path_ + ": not a directory");
+  }
+  KIST_TRY_ASSIGN(lock_, vfs_->Lock(JoinPath(path_, kLockFileName)));
+  KIST_TRY_ASSIGN(std::vector<std::string> names, vfs_->List(path_));
+  const bool has_current = std::find(names.begin(), names.end(), kCurrentFileName) != names.end();
+  if (has_current) {
+    if (options_.error_if_exists) return Status::Error(Code::kExists, path_ + ": the database exists, and error_if_exists is on");
+    return Status();
+  }
+  KIST_TRY(CheckNoDatabase(path_, names));
+  if (!options_.create_if_missing) {
+    return Status::Error(Code::kMissing, path_ + ": no database in this directory, and create_if_missing is off");
+  }
+  return CreateDatabase();
+}
+
+// The least that an open finds complete: an empty state. The open that follows gives it a log.
+Status DbImpl::CreateDatabase() {
+  Status gone = vfs_->Remove(JoinPath(path_, ManifestFileName(kFirstManifest)));  // of a creation that was cut short
+  if (!gone.ok() && !gone.Is(Code::kMissing)) return gone;
+  ManifestState state;
+  do {
+    vfs_->Random(&state.database_id, sizeof state.database_id);
+  } while (state.database_id == 0);
+  state.next_file = kFirstManifest + 1;
+  Edit edit;
+  edit.keyspaces.push_back({0, 0, "default", EncodeKeyspaceOptions(options_.keyspace)});
+  KIST_TRY(state.Apply(edit));
+  KIST_TRY(Manifest::Create(vfs_, path_, kFirstManifest, &state).status());
+  // Also where the directory was there before: whoever made it may not have made it durable.
+  Status s = vfs_->SyncDir(ParentDir(path_));
+  return s.Is(Code::kPermission) ? Status() : s;
+}
+
+// No CURRENT: fine where there is nothing of Kist's, or what a creation that was cut short leaves, which is the first manifest at most. Every
+// database that was ever opened has a later one.
+Status CheckNoDatabase(const std::string& dir, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const auto parsed = ParseFileName(name);
+    if (!parsed || parsed->type == FileType::kLock || parsed->type == FileType::kTemporary) continue;
+    if (parsed->type == FileType::kManifest && parsed->number == kFirstManifest) continue;
+    return Status::Corrupt(JoinPath(dir, kCurrentFileName), 0, "missing, though the directory holds " + name + " of a database");
+  }
+  return Status();
+}
+
+// Every table that the manifest lists is there, as long as it should be.
+Status DbImpl::CheckFiles(const ManifestState& state) {
+  for (const auto& [id, ks] : state.keyspaces) {
+    for (const auto& [at, properties] : ks.tables) {
+      const std::string path = JoinPath(path_, TableFileName(at.second));
+      Result<FileInfo> info = vfs_->Stat(path);
+      if (!info.ok()) {
+        if (info.status().Is(Code::kMissing)) return Status::Corrupt(path, 0, "a table that the manifest lists is missing");
+        return std::move(info).status();
+      }
+      if (info->bytes != properties.file_bytes) {
+        return Status::Corrupt(path, std::min(info->bytes, properties.file_bytes),
+                               "the table is " + std::to_string(info->bytes) + " bytes long; the manifest says " +
+                                   std::to_string(properties.file_bytes));
+      }
+    }
+  }
+  return Status();
+}
+
+// Keyspaces and their versions from the manifest's state.
+Status DbImpl::LoadState(const ManifestState& state) {
+  database_id_ = state.database_id;
+  next_keyspace_ = state.next_keyspace;
+  TableStore::Options so;
+  so.vfs = vfs_;
+  so.dir = path_;
+  so.database_id = database_id_;
+  so.cache = cache_.get();
+  so.epoch = &epoch_;
+  so.max_open = options_.max_open_files;
+  so.map = options_.mmap_reads;
+  store_ = std::make_unique<TableStore>(so);
+  auto version = RefPtr<Version>::Adopt(new Version);
+  const std::string manifest = JoinPath(path_, ManifestFileName(state.manifest_number));
+  for (const auto& [id, ks] : state.keyspaces) {
+    Result<KeyspaceOptions> options = DecodeKeyspaceOptions(ks.options);
+    if (!options.ok()) return Status::Corrupt(manifest, 0, "options of keyspace '" + ks.name + "': " + options.status().message());
+    if (id == 0) *options = options_.keyspace;  // the default keyspace takes what the database is opened with
+    auto known = registry_.Add(id, ks.name, *options);
+    if (ks.tables.empty()) continue;
+    std::vector<std::pair<int, RefPtr<LiveTable>>> added;
+    for (const auto& [at, properties] : ks.tables) {
+      added.emplace_back(at.first, RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), at.second, id, properties)));
+    }
+    auto kv = ApplyToKeyspace(nullptr, id, added, {});
+    if (!kv.ok()) return Status::Corrupt(manifest, 0, kv.status().message());
+    if (known->slot() >= version->keyspaces.size()) version->keyspaces.resize(known->slot() + 1);
+    version->keyspaces[known->slot()] = kv.Take();
+  }
+  if (!registry_.Find(0)) return Status::Corrupt(manifest, 0, "the default keyspace is missing");
+  MutexLock lock(&mutex_);
+  version_ = std::move(version);
+  return Status();
+}
+
+Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
+  const ChainResult& chain = recovery->chain;
+  const uint64_t number = next_file_.fetch_add(1, std::memory_order_relaxed);
+  SegmentWriter::Options so;
+  so.info.id = number;
+  so.info.database_id = database_id_;
+  so.info.max_key_bytes = options_.max_key_size;
+  so.info.max_value_bytes = options_.max_value_size;
+  so.link = chain.next;
+  so.durable_lsn = chain.last_lsn;
+  so.preallocate_bytes = options_.wal_preallocate ? next_reserve_ : 0;
+  KIST_TRY_ASSIGN(auto log, SegmentWriter::Create(vfs_, JoinPath(path_, LogFileName(number)), so));
+  KIST_TRY(log->Sync());
+  KIST_TRY(vfs_->SyncDir(path_));
+  counters_.segments.fetch_add(1, std::memory_order_relaxed);
+  last_lsn_ = chain.next.start_lsn;
+
+  const uint64_t manifest_number = next_file_.fetch_add(1, std::memory_order_relaxed);
+  Edit& edit = recovery->outcome.edit;
+  edit.log_number = number;
+  edit.flushed_lsn = chain.last_lsn;
+  edit.last_lsn = last_lsn_;
+  edit.next_file = next_file_.load(std::memory_order_relaxed);
+  edit.time_floor_ms = clock_.NowMs();
+  edit.next_keyspace = next_keyspace_;
+  KIST_TRY(state->Apply(edit));
+  KIST_TRY_ASSIGN(auto manifest, Manifest::Create(vfs_, path_, manifest_number, state));
+  KIST_TRY_ASSIGN(Memtable * memtable, Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), options_.memtable_preallocate));
+  {
+    MutexLock lock(&manifest_mutex_);
+    manifest_ = std::move(manifest);
+    manifest_state_ = *state;
+  }
+  visible_seq_.store(last_lsn_, std::memory_order_release);
+  durable_seq_.store(last_lsn_, std::memory_order_release);
+  {
+    MutexLock lock(&mutex_);
+    KIST_TRY_ASSIGN(version_, ApplyOutcome(*version_, recovery->outcome));
+    slots_.emplace_back();
+    slots_.back().memtable = RefPtr<Memtable>::Adopt(memtable);
+    slots_.back().log_number = number;
+    memtable_ = memtable;
+    PublishView(BuildView());
+    UpdatePressure();
+  }
+  {
+    MutexLock lock(&log_mutex_);
+    log_ = std::move(log);
+    log_work_ = true;
+  }
+  RemoveLeftovers(number, manifest_number);
+  return Status();
+}
+
+// What no manifest lists any more. Failing to remove something is said in the log and tried again by the next open.
+void DbImpl::RemoveLeftovers(uint64_t log_number, uint64_t manifest_number) {
+  Result<std::vector<std::string>> names = vfs_->List(path_);
+  if (!names.ok()) return;
+  MutexLock lock(&manifest_mutex_);
+  std::vector<uint64_t> live;
+  for (const auto& [id, ks] : manifest_state_.keyspaces) {
+    for (const auto& [at, properties] : ks.tables) live.push_back(at.second);
+  }
+  std::sort(live.begin(), live.end());
+  for (const std::string& name : *names) {
+    const auto parsed = ParseFileName(name);
+    if (!parsed) continue;
+    bool keep = true;
+    switch (parsed->type) {
+      case FileType::kLog: keep = parsed->number >= log_number; break;
+      case FileType::kManifest: keep = parsed->number == manifest_number; break;
+      case FileType::kTable: keep = std::binary_search(live.begin(), live.end(), parsed->number); break;
+      case FileType::kTemporary: keep = false; break;
+      case FileType::kCurrent:
+      case FileType::kLock: break;
+    }
+    if (keep) continue;
+    Status s = vfs_->Remove(JoinPath(path_, name));
+    if (!s.ok()) Log(2, "left over from an earlier run and not removable: " + s.ToString());
+  }
+}
+
+// Changes nothing on disk. A writer may be at work: what it removes while we read makes us start again.
+Status DbImpl::StartReadOnly() {
+  Status s;
+  for (int i = 0; i < kReadOnlyTries; ++i) {
+    Result<CurrentFile> before = ReadCurrent(vfs_, path_);
+    if (!before.ok()) {
+      if (!before.status().Is(Code::kMissing)) return std::move(before).status();
+      Result<std::vector<std::string>> names = vfs_->List(path_);
+      if (!names.ok()) return std::move(names).status();
+      KIST_TRY(CheckNoDatabase(path_, *names));
+      return Status::Error(Code::kMissing, path_ + ": no such database");
+    }
+    Result<ManifestState> state = ReadManifest(vfs_, path_);
+    s = state.ok() ? OpenReadOnlyState(*state) : state.status();
+    if (s.ok()) return s;
+    // Only a change under our feet excuses a failure.
+    Result<ManifestState> after = ReadManifest(vfs_, path_);
+    const bool changed = state.ok() && after.ok() &&
+                         (after->manifest_number != state->manifest_number || after->manifest_bytes != state->manifest_bytes);
+    const bool rolled = !state.ok() && after.ok();
+    if (!changed && !rolled) return s;
+    Release();
+    registry_.Clear();
+  }
+  return s;
+}
+
+Status DbImpl::OpenReadOnlyState(const ManifestState& state) {
+  KIST_TRY(CheckFiles(state));
+  KIST_TRY(LoadState(state));
+  KIST_TRY_ASSIGN(Memtable * memtable, Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false));
+  MemtableSlot slot;
+  slot.memtable = RefPtr<Memtable>::Adopt(memtable);
+  Recovery recovery;
+  recovery.memtable = slot.memtable;
+  KIST_TRY(Replay(state, &recovery));
+  // Tables that the writer removes later stay readable through their open files.
+  RefPtr<Version> version;
+  {
+    MutexLock lock(&mutex_);
+    version = version_;
+  }
+  for (const auto& kv : version->keyspaces) {
+    if (!kv) continue;
+    for (const Level& level : kv->levels) {
+      for (const auto& f : level.files()) KIST_TRY(f->ReaderRef().status());
+    }
+  }
+  visible_seq_.store(recovery.chain.last_lsn, std::memory_order_release);
+  durable_seq_.store(recovery.chain.last_lsn, std::memory_order_release);
+  MutexLock lock(&mutex_);
+  slots_.push_back(std::move(slot));
+  PublishView(BuildView());
+  return Status();
+}
+
+Status DbImpl::StartThreads() {
+  const auto start = [&](const char* name, void (DbImpl::*body)()) -> Status {
+    KIST_TRY_ASSIGN(auto thread, vfs_->Start(name, [this, body] { (this->*body)(); }));
+    threads_.push_back(std::move(thread));
+    return Status();
+  };
+  KIST_TRY(start("kist-log", &DbImpl::LogThread));
+  KIST_TRY(start("kist-flush", &DbImpl::FlushThread));
+  if (!options_.compaction_manual) {
+    for (uint32_t i = 0; i < options_.compaction_threads; ++i) KIST_TRY(start("kist-compact", &DbImpl::CompactionThread));
+  }
+  return Status();
+}
+
+void DbImpl::Log(int level, const std::string& message) {
+  if (log_sink_.log == nullptr || level < log_sink_.level) return;
+  log_sink_.log(log_sink_.ctx, level, message.data(), message.size());
+}
+
+}  // namespace kist

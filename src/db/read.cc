@@ -1,0 +1,155 @@
+// The read path: memtables newest first, then level 0 newest first, then one table per level. No lock, no reference count: the caller is inside
+// a guard of epoch_, which keeps the view, its tables and their cached blocks alive.
+#include "db/db_impl.h"
+#include "util/check.h"
+#include "util/coding.h"
+
+namespace kist {
+namespace {
+
+// What a version found at `tag` means to a reader; fills value and expiry.
+void Resolve(uint64_t tag, Slice value, Sequence covering, int64_t now_ms, ReadFound* found) {
+  found->found = false;
+  if (covering > TagSequence(tag)) return;
+  switch (TagKind(tag)) {
+    case EntryKind::kPut:
+      found->value = value;
+      found->found = true;
+      return;
+    case EntryKind::kPutTtl: {
+      const int64_t expiry = static_cast<int64_t>(Load64(value.data()));
+      if (expiry <= now_ms) return;
+      found->expires_ms = expiry;
+      found->value = value.substr(8);
+      found->found = true;
+      return;
+    }
+    case EntryKind::kDelete:
+      return;
+  }
+}
+
+struct Lookup {
+  Slice key;
+  uint64_t hash;
+  Sequence seq;
+  Sequence covering = 0;  // newest range tombstone over the key seen so far
+  ReadContext context;
+  TableFound hit;
+};
+
+// True where the search ends here.
+Status LookIn(LiveTable* file, Lookup* l, bool* done) {
+  Table* table = nullptr;
+  KIST_TRY(file->Reader(&table));
+  if (const RangeTombstoneSet* set = table->range_tombstones()) {
+    l->covering = std::max(l->covering, set->MaxCovering(l->key, l->seq));
+  }
+  KIST_TRY(table->Get(l->key, l->hash, l->seq, l->context, &l->hit));
+  *done = l->hit.found || l->covering != 0;
+  return Status();
+}
+
+Status LookInLevels(const KeyspaceVersion& kv, Lookup* l, bool* done) {
+  for (const auto& f : kv.levels[0].files()) {
+    if (!f->MayHold(l->key)) continue;
+    KIST_TRY(LookIn(f.get(), l, done));
+    if (*done) return Status();
+  }
+  for (int level = 1; level < kLevels; ++level) {
+    const Level& files = kv.levels[level];
+    if (files.empty()) continue;
+    const size_t at = files.FindFile(l->key);
+    if (at == files.size() || !files.files()[at]->MayHold(l->key)) continue;
+    KIST_TRY(LookIn(files.files()[at].get(), l, done));
+    if (*done) return Status();
+  }
+  return Status();
+}
+
+void ReleaseMemtable(void* memtable) { static_cast<Memtable*>(memtable)->Unref(); }
+
+}  // namespace
+
+Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadFound* found) {
+  if (__builtin_expect(ks->dropped(), 0)) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  // The view before the sequence: what is missing from the view was committed after the call began.
+  View* view = view_.load(std::memory_order_seq_cst);  // pairs with PublishView; ordered after the guard's claim
+  const Sequence seq = snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
+  const auto now = [&] { return snapshot != nullptr ? snapshot->time_ms : clock_.NowMs(); };
+  found->found = false;
+  found->expires_ms = 0;
+  Lookup l;
+  l.key = key;
+  l.seq = seq;
+  for (const auto& m : view->memtables) {
+    l.covering = std::max(l.covering, m->MaxCovering(ks->id(), key, seq));
+    Memtable::Found f;
+    if (m->Get(ks->id(), key, seq, &f)) {
+      Resolve(f.tag, f.value, l.covering, TagKind(f.tag) == EntryKind::kPutTtl ? now() : 0, found);
+      found->memtable = m.get();
+      return Status();
+    }
+    if (l.covering != 0) return Status();
+  }
+  const KeyspaceVersion* kv = view->version->Find(static_cast<KeyspaceImpl*>(ks)->slot(), ks->id());
+  if (kv == nullptr) return Status();
+  l.hash = HashKey(key);
+  l.context.fill_cache = fill_cache;
+  bool done = false;
+  KIST_TRY(LookInLevels(*kv, &l, &done));
+  if (!l.hit.found) return Status();
+  Resolve(l.hit.tag, l.hit.value, l.covering, TagKind(l.hit.tag) == EntryKind::kPutTtl ? now() : 0, found);
+  found->block = l.hit.block;
+  found->owned = std::move(l.hit.owned);
+  return Status();
+}
+
+PinRef Db::MakePin(ReadFound* found) {
+  PinRef pin;
+  if (found->memtable != nullptr) {
+    found->memtable->Ref();
+    pin.owner = found->memtable;
+    pin.release = ReleaseMemtable;
+  } else if (found->owned) {
+    pin.owner = found->owned.Release();
+    pin.release = Block::Release;
+  } else if (found->block != nullptr) {
+    found->block->Ref();
+    pin.owner = found->block;
+    pin.release = Block::Release;
+  }
+  return pin;
+}
+
+RefPtr<View> DbImpl::AcquireView(Sequence* seq) {
+  Epoch::Guard guard(epoch_);
+  RefPtr<View> view = RefPtr<View>::Share(view_.load(std::memory_order_seq_cst));
+  *seq = visible_seq_.load(std::memory_order_acquire);
+  return view;
+}
+
+Result<std::unique_ptr<Snapshot>> DbImpl::NewSnapshot() {
+  auto s = std::make_unique<SnapshotNode>(&snapshots_);
+  snapshots_.Register(s.get(), visible_seq_, clock_.NowMs());
+  return std::unique_ptr<Snapshot>(std::move(s));
+}
+
+Status DbImpl::ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) {
+  *bytes = 0;
+  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  Sequence seq = 0;
+  RefPtr<View> view = AcquireView(&seq);
+  const KeyspaceVersion* kv = view->version->Find(static_cast<KeyspaceImpl*>(ks)->slot(), ks->id());
+  if (kv == nullptr) return Status();
+  for (const Level& level : kv->levels) {
+    for (const auto& f : level.files()) {
+      if (!f->Overlaps(begin, end, false, end.empty())) continue;
+      KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
+      *bytes += table->ApproximateBytes(begin, end);
+    }
+  }
+  return Status();
+}
+
+}  // namespace kist

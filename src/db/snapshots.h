@@ -1,0 +1,79 @@
+// SnapshotList: the live snapshots of a database, and the one lock under which a snapshot registers its sequence and a flush or compaction
+// samples them all, so that no snapshot can appear between the sample and what it allows to be dropped.
+// Threads: any.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+
+#include "compaction/drop_rule.h"
+#include "db/db.h"
+#include "util/mutex.h"
+
+namespace kist {
+
+class SnapshotList;
+
+class SnapshotNode final : public Snapshot {
+ public:
+  explicit SnapshotNode(SnapshotList* list) : list_(list) {}
+  ~SnapshotNode() override;
+
+ private:
+  friend class SnapshotList;
+  SnapshotList* const list_;
+  SnapshotNode* prev_ = nullptr;
+  SnapshotNode* next_ = nullptr;
+};
+
+class SnapshotList {
+ public:
+  // visible: the newest commit that readers see, read under the list's lock.
+  void Register(SnapshotNode* s, const std::atomic<Sequence>& visible, int64_t time_ms) {
+    MutexLock lock(&mutex_);
+    s->seq = visible.load(std::memory_order_acquire);
+    s->time_ms = time_ms;
+    s->prev_ = last_;
+    (last_ != nullptr ? last_->next_ : first_) = s;
+    last_ = s;
+    ++count_;
+  }
+  Visibility Sample(const std::atomic<Sequence>& visible, int64_t now_ms) {
+    MutexLock lock(&mutex_);
+    Visibility v;
+    v.newest = visible.load(std::memory_order_acquire);
+    v.ttl_time_ms = now_ms;
+    for (SnapshotNode* s = first_; s != nullptr; s = s->next_) {
+      if (v.snapshots.empty() || v.snapshots.back() != s->seq) v.snapshots.push_back(s->seq);
+      v.ttl_time_ms = std::min(v.ttl_time_ms, s->time_ms);
+    }
+    std::sort(v.snapshots.begin(), v.snapshots.end());
+    return v;
+  }
+  // kMaxSequence where there is none.
+  Sequence Oldest() {
+    MutexLock lock(&mutex_);
+    return first_ == nullptr ? kMaxSequence : first_->seq;
+  }
+  size_t count() {
+    MutexLock lock(&mutex_);
+    return count_;
+  }
+
+ private:
+  friend class SnapshotNode;
+  void Remove(SnapshotNode* s) {
+    MutexLock lock(&mutex_);
+    (s->prev_ != nullptr ? s->prev_->next_ : first_) = s->next_;
+    (s->next_ != nullptr ? s->next_->prev_ : last_) = s->prev_;
+    --count_;
+  }
+  Mutex mutex_;
+  SnapshotNode* first_ KIST_GUARDED_BY(mutex_) = nullptr;  // oldest sequence first: sequences only grow
+  SnapshotNode* last_ KIST_GUARDED_BY(mutex_) = nullptr;
+  size_t count_ KIST_GUARDED_BY(mutex_) = 0;
+};
+
+inline SnapshotNode::~SnapshotNode() { list_->Remove(this); }
+
+}  // namespace kist

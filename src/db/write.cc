@@ -1,0 +1,409 @@
+// The write path: a writer builds its record and the record's checksum alone, joins the queue, and either leads a group through log, sync,
+// memtable and publication, or is told the outcome by the one who does.
+#include <snappy.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "db/apply.h"
+#include "db/db_impl.h"
+#include "key/file_name.h"
+#include "util/check.h"
+#include "util/coding.h"
+#include "util/crc32c.h"
+
+namespace kist {
+namespace {
+
+constexpr size_t kGroupMax = 64;                      // records a group
+constexpr uint64_t kGroupBytesMax = uint64_t{1} << 20;  // beyond the leader's own
+constexpr size_t kPadBytes = 8;                       // behind a record's data, for its padding
+constexpr size_t kStackBytes = 4608;                  // a record of a 4 KiB value
+constexpr uint64_t kCompressFrom = 128;
+constexpr double kSleepFromUs = 200;
+constexpr uint64_t kSleepMaxUs = 50000;
+
+uint64_t Since(Vfs* vfs, uint64_t start_us) { return vfs->MonotonicUs() - start_us; }
+
+}  // namespace
+
+struct DbImpl::GroupWriter {
+  WriteQueue::Waiter waiter;
+  Durability durability = Durability::kDefault;
+  Slice batch;  // packed and normalised; what is applied
+  BatchSummary summary;
+  PreparedRecord record;  // the batch, perhaps compressed
+  Sequence seq = 0;
+};
+
+// One put, delete or range delete: the record is built on the stack, or in a pooled buffer where it is large.
+Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value, int64_t ttl_ms,
+                          Sequence* seq) {
+  if (options_.read_only) return Status::Bare(Code::kReadOnly);
+  const bool ttl = ttl_ms != 0 && ttl_ms != kTtlNever;
+  const size_t bytes = kBatchHeaderBytes + kOpHeaderBytes + (ttl ? 8 : 0) + key.size() + value.size();
+  const size_t need = kRecordHeaderMax + bytes + kPadBytes;
+  alignas(8) char stack[kStackBytes];
+  BufferPool::Lease lease;
+  char* data = stack;
+  if (need > sizeof stack) {
+    lease = buffers_.Take(need);
+    if (lease.bytes == 0) return Status::Bare(Code::kNoMem);
+    data = lease.data();
+  }
+  data += kRecordHeaderMax;
+  char* p = data;
+  std::memcpy(p, "KWB\1", 4);
+  Store32(p + 4, 1);
+  p += kBatchHeaderBytes;
+  p[0] = static_cast<char>(kind);
+  p[1] = ttl ? static_cast<char>(kOpTtl) : 0;
+  Store16(p + 2, 0);
+  Store32(p + 4, ks->id());
+  Store32(p + 8, static_cast<uint32_t>(key.size()));
+  Store32(p + 12, static_cast<uint32_t>(value.size()));
+  p += kOpHeaderBytes;
+  if (ttl) {
+    Store64(p, static_cast<uint64_t>(ttl_ms));
+    p += 8;
+  }
+  if (!key.empty()) std::memcpy(p, key.data(), key.size());
+  if (!value.empty()) std::memcpy(p + key.size(), value.data(), value.size());
+
+  GroupWriter w;
+  w.durability = durability;
+  w.batch = Slice(data, bytes);
+  w.summary.count = 1;
+  w.summary.range_deletes = kind == OpKind::kDeleteRange ? 1 : 0;
+  w.summary.key_bytes = key.size() + (kind == OpKind::kDeleteRange ? value.size() : 0);
+  w.summary.value_bytes = kind == OpKind::kPut ? value.size() : 0;
+  w.summary.first_keyspace = ks->id();
+  w.record.data = data;
+  w.record.data_bytes = static_cast<uint32_t>(bytes);
+  Status s = Commit(&w);
+  if (seq != nullptr) *seq = w.seq;
+  if (lease.bytes != 0) buffers_.Give(std::move(lease));
+  return s;
+}
+
+Status DbImpl::Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms, Sequence* seq) {
+  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  if (ttl_ms == 0) ttl_ms = static_cast<KeyspaceImpl*>(ks)->default_ttl_ms();
+  return WriteSmall(ks, durability, OpKind::kPut, key, value, ttl_ms, seq);
+}
+
+Status DbImpl::Delete(Keyspace* ks, Durability durability, Slice key, Sequence* seq) {
+  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  return WriteSmall(ks, durability, OpKind::kDelete, key, Slice(), 0, seq);
+}
+
+Status DbImpl::DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end, Sequence* seq) {
+  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  if (!end.empty() && begin == end) {  // deletes nothing
+    if (seq != nullptr) *seq = last_seq();
+    return Status();
+  }
+  return WriteSmall(ks, durability, OpKind::kDeleteRange, begin, end, 0, seq);
+}
+
+Status DbImpl::CheckKeyspaces(Slice batch, const BatchSummary& summary) {
+  if (summary.one_keyspace && summary.first_keyspace == 0) return Status();
+  BatchWalker walker(batch);
+  Op op;
+  uint32_t known = 0, i = 0;
+  for (; walker.Next(&op); ++i) {
+    if (op.keyspace == known) continue;
+    if (!registry_.Contains(op.keyspace)) {
+      return Status::Error(Code::kInvalid, "operation " + std::to_string(i) + " names keyspace id " + std::to_string(op.keyspace) +
+                                               ", which does not exist");
+    }
+    known = op.keyspace;
+  }
+  return Status();
+}
+
+// Makes explicit what depends on more than the op itself: the keyspace's default TTL, and range deletes that cover earlier ops of the same
+// batch (all ops of a commit share one sequence number, and a range tombstone hides only older ones).
+Status DbImpl::Normalize(Slice batch, const BatchSummary& summary, BatchBuilder* out, bool* changed) {
+  *changed = false;
+  const bool ranges = summary.range_deletes > 0 && summary.count > 1;
+  if (!ranges && !registry_.any_default_ttl()) return Status();
+  std::vector<Op> ops;
+  ops.reserve(summary.count);
+  BatchWalker walker(batch);
+  for (Op op; walker.Next(&op);) ops.push_back(op);
+  std::vector<bool> covered(ops.size(), false);
+  std::vector<const Op*> later;  // range deletes after the op at hand
+  for (size_t i = ops.size(); i-- > 0;) {
+    const Op& op = ops[i];
+    if (op.kind == OpKind::kDeleteRange) {
+      later.push_back(&op);
+      continue;
+    }
+    for (const Op* r : later) {
+      if (r->keyspace == op.keyspace && r->key <= op.key && (r->value.empty() || op.key < r->value)) {
+        covered[i] = true;
+        break;
+      }
+    }
+  }
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const Op& op = ops[i];
+    if (covered[i]) continue;
+    if (op.kind == OpKind::kDelete) {
+      KIST_TRY(out->Delete(op.keyspace, op.key));
+    } else if (op.kind == OpKind::kDeleteRange) {
+      KIST_TRY(out->DeleteRange(op.keyspace, op.key, op.value));
+    } else {
+      int64_t ttl = op.has_ttl ? op.ttl_ms : 0;
+      if (!op.has_ttl) {
+        if (auto ks = registry_.Find(op.keyspace)) ttl = ks->default_ttl_ms();
+      }
+      KIST_TRY(out->Put(op.keyspace, op.key, op.value, ttl));
+    }
+  }
+  *changed = true;
+  return Status();
+}
+
+Status DbImpl::Write(WriteRequest* request, Sequence* seq) {
+  if (options_.read_only) return Status::Bare(Code::kReadOnly);
+  GroupWriter w;
+  w.durability = request->durability;
+  w.batch = Slice(request->batch, request->batch_bytes);
+  w.summary = request->summary;
+  if (w.summary.count == 0) {
+    if (seq != nullptr) *seq = last_seq();
+    return Status();
+  }
+  if (w.summary.keyspace_ops == 0) KIST_TRY(CheckKeyspaces(w.batch, w.summary));
+  BatchBuilder normal(kRecordHeaderMax);
+  bool changed = false;
+  if (w.summary.keyspace_ops == 0) KIST_TRY(Normalize(w.batch, w.summary, &normal, &changed));
+  BufferPool::Lease lease;
+  if (changed) {
+    w.batch = normal.data();
+    w.summary = normal.summary();
+    w.record.data = normal.mutable_data();
+  } else if (request->has_headroom) {
+    w.record.data = request->batch;
+  } else {
+    lease = buffers_.Take(kRecordHeaderMax + w.batch.size() + kPadBytes);
+    if (lease.bytes == 0) return Status::Bare(Code::kNoMem);
+    std::memcpy(lease.data() + kRecordHeaderMax, w.batch.data(), w.batch.size());
+    w.record.data = lease.data() + kRecordHeaderMax;
+    w.batch = Slice(w.record.data, w.batch.size());
+  }
+  w.record.data_bytes = static_cast<uint32_t>(w.batch.size());
+  Status s = Commit(&w);
+  if (seq != nullptr) *seq = w.seq;
+  if (lease.bytes != 0) buffers_.Give(std::move(lease));
+  return s;
+}
+
+// Compresses where asked, checksums, queues.
+Status DbImpl::Commit(GroupWriter* w) {
+  BufferPool::Lease packed;
+  if (options_.wal_compression != Compression::kNone && w->record.data_bytes >= kCompressFrom) {
+    packed = buffers_.Take(kRecordHeaderMax + snappy::MaxCompressedLength(w->record.data_bytes) + kPadBytes);
+    if (packed.bytes != 0) {
+      size_t n = 0;
+      snappy::RawCompress(w->record.data, w->record.data_bytes, packed.data() + kRecordHeaderMax, &n);
+      const bool pays = options_.wal_compression == Compression::kSnappy || n + n / 7 < w->record.data_bytes;
+      if (pays && n < w->record.data_bytes) {
+        w->record.data = packed.data() + kRecordHeaderMax;
+        w->record.data_bytes = static_cast<uint32_t>(n);
+        w->record.flags |= kRecordSnappy;
+      }
+    }
+  }
+  w->record.data_crc = crc32c::Value(w->record.data, w->record.data_bytes);
+  w->waiter.request = w;
+  if (queue_.Join(&w->waiter)) {
+    LeadGroup(w);
+    queue_.Leave();
+  }
+  if (packed.bytes != 0) buffers_.Give(std::move(packed));
+  return std::move(w->waiter.status);
+}
+
+void DbImpl::LeadGroup(GroupWriter* leader) {
+  GroupWriter* group[kGroupMax];
+  size_t count = 1;
+  uint64_t bytes = 0;
+  group[0] = leader;
+  WriteQueue::Waiter* followers = queue_.TakeGroup([&](void* request) {
+    if (request == nullptr || count == kGroupMax) return false;
+    auto* w = static_cast<GroupWriter*>(request);
+    bytes += w->record.data_bytes;
+    if (bytes > kGroupBytesMax) return false;
+    group[count++] = w;
+    return true;
+  });
+  Status s;
+  appended_ = false;
+  try {
+    s = CommitGroup(group, count);
+  } catch (const std::bad_alloc&) {
+    s = Status::Bare(Code::kNoMem);
+    if (appended_) s = Poison(s, "memory ran out between log and memtable");
+  }
+  leader->waiter.status = s;
+  while (followers != nullptr) {
+    WriteQueue::Waiter* next = followers->next;
+    followers->status = s;
+    queue_.Complete(followers);
+    followers = next;
+  }
+}
+
+bool DbImpl::WantsSync(Durability durability, uint64_t commits) {
+  if (durability == Durability::kSync) return true;
+  if (durability != Durability::kDefault || options_.write_back) return false;
+  const SyncPolicy& p = options_.sync;
+  if (p.kind == SyncPolicy::Kind::kEveryWrite) return true;
+  if (p.kind == SyncPolicy::Kind::kEveryN || p.kind == SyncPolicy::Kind::kHybrid) return commits >= p.commits;
+  return false;
+}
+
+Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
+  if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+  if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
+  uint64_t bytes = 0;
+  size_t entries = 0, keyspaces = 0;
+  bool sync = false, buffered = true, ttl_or_time = options_.wal_timestamps;
+  for (size_t i = 0; i < count; ++i) {
+    GroupWriter* w = group[i];
+    bytes += ReserveBytes(w->summary);
+    entries += w->summary.count;
+    keyspaces += w->summary.one_keyspace ? 1 : w->summary.count;
+    sync |= WantsSync(w->durability, commits_since_sync_ + count);
+    buffered &= w->durability == Durability::kBuffered || (w->durability == Durability::kDefault && options_.write_back);
+    ttl_or_time |= w->summary.has_ttl;
+  }
+  KIST_TRY(MakeRoom(bytes));
+  KIST_TRY(memtable_->Reserve(entries, bytes, keyspaces));
+  if (buffered && log_->size() - log_->flushed_size() + bytes > options_.write_back_size) buffered = false;
+
+  const int64_t now = ttl_or_time ? clock_.NowMs() : 0;
+  PreparedRecord records[kGroupMax];
+  for (size_t i = 0; i < count; ++i) {
+    records[i] = group[i]->record;
+    records[i].lsn = last_lsn_ + 1 + i;
+    if (ttl_or_time) {
+      records[i].flags |= kRecordTime;
+      records[i].time_ms = now;
+    }
+  }
+  const uint64_t log_before = log_->size();
+  Status s = log_->Append(records, count, durable_seq_.load(std::memory_order_relaxed), buffered);
+  if (!s.ok()) return log_->broken() ? Poison(s, "appending to the log") : s;
+  appended_ = true;
+  last_lsn_ += count;
+  commits_since_sync_ += count;
+  if (sync) {
+    commits_since_sync_ = 0;
+    KIST_TRY(SyncLog());
+  } else if (buffered || log_timer_) {
+    NoteUnsynced();
+  }
+  for (size_t i = 0; i < count; ++i) {
+    GroupWriter* w = group[i];
+    w->seq = records[i].lsn;
+    ApplyBatch(memtable_, w->batch, w->seq, now);
+    if (w->summary.keyspace_ops != 0) ApplyKeyspaceOps(w->batch, w->seq);
+  }
+  visible_seq_.store(last_lsn_, std::memory_order_release);
+  auto add = [](std::atomic<uint64_t>& c, uint64_t n) { c.store(c.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); };
+  add(counters_.commits, count);
+  add(counters_.groups, 1);
+  add(counters_.entries_written, entries);
+  add(counters_.bytes_written, bytes);
+  add(counters_.wal_bytes, log_->size() - log_before);
+  return Status();
+}
+
+// One loop; each branch is a situation in which the newest memtable cannot take the group yet.
+Status DbImpl::MakeRoom(uint64_t bytes) {
+  const uint64_t limit = write_buffer_bytes_.load(std::memory_order_relaxed);
+  for (;;) {
+    const size_t used = memtable_->used_bytes();
+    if (used + bytes <= limit || memtable_->empty()) {
+      if (delay_us_per_mib_.load(std::memory_order_relaxed) != 0) Throttle(bytes);
+      return Status();
+    }
+    bool full = false;
+    {
+      MutexLock lock(&mutex_);
+      full = slots_.size() > kMaxFullMemtables;
+      if (full) {
+        // The flush has no space: writes end here until it has, rather than wait for an operator.
+        if (background_error_.Is(Code::kNoSpace)) return background_error_;
+        if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
+        if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
+        const uint64_t start = vfs_->MonotonicUs();
+        done_cond_.WaitFor(&mutex_, 100000);
+        counters_.stall_count[static_cast<int>(StallReason::kMemtables)].fetch_add(1, std::memory_order_relaxed);
+        counters_.stall_us[static_cast<int>(StallReason::kMemtables)].fetch_add(Since(vfs_, start), std::memory_order_relaxed);
+      }
+    }
+    if (!full) KIST_TRY(SwitchMemtable());
+  }
+}
+
+// Background work is behind: each writer gives up time in proportion to its bytes, long before it would have to stop.
+void DbImpl::Throttle(uint64_t bytes) {
+  delay_owed_us_ += static_cast<double>(bytes) * delay_us_per_mib_.load(std::memory_order_relaxed) / (1 << 20);
+  if (delay_owed_us_ < kSleepFromUs) return;
+  const uint64_t us = std::min<uint64_t>(static_cast<uint64_t>(delay_owed_us_), kSleepMaxUs);
+  const uint64_t start = vfs_->MonotonicUs();
+  vfs_->SleepUs(us);
+  const uint64_t slept = Since(vfs_, start);
+  delay_owed_us_ = std::max(0.0, delay_owed_us_ - static_cast<double>(slept));
+  const int reason = static_cast<int>(StallReason::kDebt);
+  counters_.stall_count[reason].fetch_add(1, std::memory_order_relaxed);
+  counters_.stall_us[reason].fetch_add(slept, std::memory_order_relaxed);
+}
+
+// A new memtable with a new segment of the log. Everything that can fail comes before the first change; slots_ and unsynced_ have room.
+Status DbImpl::SwitchMemtable() {
+  Status flushed = log_->Flush();
+  if (!flushed.ok()) return log_->broken() ? Poison(flushed, "writing the log") : flushed;
+  KIST_TRY_ASSIGN(Memtable * fresh, Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), options_.memtable_preallocate));
+  auto memtable = RefPtr<Memtable>::Adopt(fresh);
+  auto view = RefPtr<View>::Adopt(new View);
+  view->memtables.reserve(kMaxFullMemtables + 2);
+  uint64_t number = 0;
+  KIST_TRY_ASSIGN(std::shared_ptr<SegmentWriter> next, NextSegment(&number));
+  const SegmentLink link = log_->LinkAfter();
+  Status started = next->Start(link, durable_seq_.load(std::memory_order_relaxed));
+  if (!started.ok()) {
+    next.reset();
+    static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(number))).ok());
+    return started;
+  }
+  MutexLock lock(&mutex_);
+  view->version = version_;
+  view->memtables.push_back(memtable);
+  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it) view->memtables.push_back(it->memtable);
+  slots_.back().last_seq = last_lsn_;
+  slots_.emplace_back();
+  slots_.back().memtable = memtable;
+  slots_.back().log_number = number;
+  {
+    MutexLock log_lock(&log_mutex_);
+    unsynced_.push_back(log_);
+    next_reserve_ = std::max<uint64_t>(log_->size() + log_->size() / 8, kFirstReserveBytes);
+    log_ = std::move(next);
+    log_work_ = true;
+    log_cond_.Signal();
+  }
+  memtable_ = memtable.get();
+  PublishView(std::move(view));
+  UpdatePressure();
+  flush_cond_.Signal();
+  return Status();
+}
+
+}  // namespace kist
