@@ -479,6 +479,16 @@ bool OptionSet::IsSet(Slice name) const {
   return option != nullptr && (set_ >> (option - kOptions) & 1) != 0;
 }
 
+KeyspaceOptions OptionSet::KeyspaceOver(const KeyspaceOptions& base) const {
+  DbOptions merged;
+  merged.keyspace = base;
+  for (size_t i = 0; i < kOptionCount; ++i) {
+    const Option& option = kOptions[i];
+    if (option.info.keyspace && (set_ >> i & 1) != 0) option.set(&merged, option.get(values_));
+  }
+  return merged.keyspace;
+}
+
 const OptionInfo* OptionSet::FirstSet(bool (*refuse)(const OptionInfo&)) const {
   for (size_t i = 0; i < kOptionCount; ++i) {
     if ((set_ >> i & 1) != 0 && refuse(kOptions[i].info)) return &kOptions[i].info;

@@ -90,6 +90,8 @@ class OptionSet {
   Result<std::string> Get(Slice name) const;
   const DbOptions& values() const { return values_; }
   bool IsSet(Slice name) const;
+  // `base` with what was set here: the options of a new keyspace.
+  KeyspaceOptions KeyspaceOver(const KeyspaceOptions& base) const;
   // The first option set for which `refuse` holds; nullptr where there is none.
   const OptionInfo* FirstSet(bool (*refuse)(const OptionInfo&)) const;
 

@@ -318,6 +318,20 @@ void options__first_set_finds_what_does_not_belong(void**) {
   assert_string_equal(set.FirstSet(refuse)->name, "cache_size");
 }
 
+void options__keyspace_over_changes_what_was_set(void**) {
+  KeyspaceOptions base;
+  base.block_size = 16384;
+  base.filter_bits = 3;
+  OptionSet set;
+  assert_int_equal(set.KeyspaceOver(base).block_size, 16384);
+  assert_true(set.Set("filter_bits", "20").ok());
+  assert_true(set.Set("default_ttl", "3s").ok());
+  const KeyspaceOptions merged = set.KeyspaceOver(base);
+  assert_int_equal(merged.block_size, 16384);
+  assert_int_equal(merged.filter_bits, 20);
+  assert_int_equal(merged.default_ttl_ms, 3000);
+}
+
 }  // namespace
 
 int main() {
@@ -335,6 +349,7 @@ int main() {
       cmocka_unit_test(options__derived_sizes),
       cmocka_unit_test(options__keyspace_options_travel_as_text),
       cmocka_unit_test(options__first_set_finds_what_does_not_belong),
+      cmocka_unit_test(options__keyspace_over_changes_what_was_set),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
