@@ -1,14 +1,17 @@
-# A thin front. Building is CMake's work: see CMakePresets.json for the builds and CMakeLists.txt for the options.
+# A thin front. Building is CMake's work: CMakePresets.json has the builds, CONTRIBUTING.md the options.
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+KIST_KILLS ?= 500
 release := build/release
+build := cmake --build
 
-.PHONY: all demo test bench install uninstall format clean
+.PHONY: all demo test bench fuzz crash install uninstall format clean help
 
 all: ## build libkist.so, libkist.a and the kist tool in build/release
 	@tests/setup build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
-	@cmake --build $(release) -j $(JOBS) --target kist kist_static kist_tool
+	@$(build) $(release) -j $(JOBS) --target kist kist_static kist_tool
 
 demo: all ## show the main job on this machine's package list
 	@tests/demo/demo $(release)
@@ -20,16 +23,37 @@ test: ## build and run every test
 bench: ## compare with the peers that are installed
 	@tests/setup bench
 	@cmake --preset release -DKIST_BUILD_BENCH=ON >/dev/null
-	@cmake --build $(release) -j $(JOBS)
+	@$(build) $(release) -j $(JOBS)
+
+fuzz: ## FUZZ_SECONDS of each fuzz target; findings stay in build/fuzz/found
+	@tests/setup fuzz
+	@cmake --preset fuzz >/dev/null
+	@$(build) build/fuzz -j $(JOBS)
+	@set -e; for target in build/fuzz/fuzz/*_fuzz; do \
+	  name=$$(basename $$target _fuzz); found=build/fuzz/found/$$name; mkdir -p $$found; \
+	  echo "fuzzing $$name for $(FUZZ_SECONDS) s"; \
+	  $$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=$$found/ $$found fuzz/corpus/$$name; \
+	done
+
+crash: ## KIST_KILLS of a writing process under each sync policy
+	@tests/setup test
+	@cmake --preset release -DKIST_BUILD_TESTS=ON >/dev/null
+	@$(build) $(release) -j $(JOBS) --target fault.kill
+	@CMOCKA_TEST_ABORT=1 KIST_KILLS=$(KIST_KILLS) $(release)/tests/fault.kill
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	@DESTDIR=$(DESTDIR) cmake --install $(release)
 
 uninstall: ## what the last install put there
-	@while read -r file; do rm -fv "$(DESTDIR)$$file"; done <$(release)/install_manifest.txt
+	@sed 's|^|$(DESTDIR)|' $(release)/install_manifest.txt | xargs -d '\n' rm -fv
+	@rmdir -p $(DESTDIR)$(PREFIX)/include/kist 2>/dev/null || true
 
 format: ## lay out every C and C++ file as .clang-format says
 	@git ls-files '*.c' '*.cc' '*.h' | xargs clang-format -i
 
-clean:
+clean: ## remove every build
 	@rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12

@@ -1,5 +1,5 @@
-/* A program that uses Kist as its users do: C or C++, linked in each of the ways of install.py. The allocator of the
- * host must still be libc's. */
+/* A program that uses Kist as its users do: C or C++, linked in each of the ways of install.py. The
+ * allocator of the host must still be libc's. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -9,18 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEED(condition)                                                       \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
+#define NEED(condition)                                                                \
+  do {                                                                                 \
+    if (!(condition)) {                                                                \
       fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition, err.message); \
-      return 1;                                                               \
-    }                                                                         \
+      return 1;                                                                        \
+    }                                                                                  \
   } while (0)
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   kist_err err = KIST_ERR_INIT;
-  kist_db *db = NULL;
-  kist_iter *iter = NULL;
+  kist_db* db = NULL;
+  kist_iter* iter = NULL;
   kist_slice key, val;
   char buf[16];
   size_t len = 0;

@@ -1,0 +1,43 @@
+// The packed batch: any bytes are refused or walk without a read outside them, and what is accepted
+// comes out of the builder as the same bytes.
+#include "batch/packed_batch.h"
+#include "fuzz_input.h"
+
+using namespace kist;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  fuzz::FuzzInput input(data, size);
+  const bool engine_ops = input.Byte() % 2 == 1;
+  const std::string bytes(input.rest());  // on the heap, so that a read past the end is seen
+  BatchLimits limits;
+  limits.max_key_bytes = 300;
+  limits.max_value_bytes = 3000;
+  BatchSummary summary;
+  if (!ValidateBatch(bytes, limits, engine_ops, &summary).ok()) return 0;
+
+  BatchBuilder builder;
+  BatchWalker walker(bytes);
+  uint32_t count = 0;
+  for (Op op; walker.Next(&op); ++count) {
+    MUST(op.key.size() <= limits.max_key_bytes + 1 && op.value.size() <= limits.max_value_bytes);
+    Status status;
+    switch (op.kind) {
+      case OpKind::kPut:
+        status = builder.Put(op.keyspace, op.key, op.value, op.ttl_ms);
+        break;
+      case OpKind::kDelete:
+        status = builder.Delete(op.keyspace, op.key);
+        break;
+      case OpKind::kDeleteRange:
+        status = builder.DeleteRange(op.keyspace, op.key, op.value);
+        break;
+      default:
+        MUST(engine_ops);
+        status = builder.EngineOp(op.kind, op.keyspace, op.key, op.value);
+    }
+    MUST(status.ok());
+  }
+  MUST(count == summary.count);
+  MUST(count == 0 || builder.data() == bytes);
+  return 0;
+}

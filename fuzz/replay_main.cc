@@ -1,0 +1,56 @@
+// A main for fuzz targets where there is no libFuzzer: runs every file of the directories named,
+// and each of them mutated a hundred times by a fixed random sequence. So any compiler replays the
+// corpora.
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
+
+namespace {
+
+constexpr int kMutations = 100;
+
+void Run(const std::string& bytes) {
+  LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+}
+
+std::string Mutated(std::string bytes, std::mt19937* random) {
+  for (unsigned edits = 1 + (*random)() % 6; edits > 0; --edits) {
+    const size_t at = (*random)() % (bytes.size() + 1);
+    switch ((*random)() % 4) {
+      case 0:
+        bytes.insert(at, 1 + (*random)() % 16, static_cast<char>((*random)()));
+        break;
+      case 1:
+        bytes.erase(at, (*random)() % 16);
+        break;
+      default:
+        if (at < bytes.size()) bytes[at] = static_cast<char>((*random)());
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::mt19937 random(1);
+  int inputs = 0;
+  for (int i = 1; i < argc; ++i) {
+    for (const auto& entry : std::filesystem::directory_iterator(argv[i])) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+      Run(bytes);
+      for (int n = 0; n < kMutations; ++n) Run(Mutated(bytes, &random));
+      inputs += 1 + kMutations;
+    }
+  }
+  std::printf("%d inputs\n", inputs);
+  return inputs == 0 ? 1 : 0;
+}
