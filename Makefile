@@ -22,8 +22,7 @@ test: ## build and run every test
 
 bench: ## compare with the peers that are installed
 	@tests/setup bench
-	@cmake --preset release -DKIST_BUILD_BENCH=ON >/dev/null
-	@$(build) $(release) -j $(JOBS)
+	@tests/bench/run
 
 fuzz: ## FUZZ_SECONDS of each fuzz target; findings stay in build/fuzz/found
 	@tests/setup fuzz
@@ -47,7 +46,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 
 uninstall: ## what the last install put there
 	@sed 's|^|$(DESTDIR)|' $(release)/install_manifest.txt | xargs -d '\n' rm -fv
-	@rmdir -p $(DESTDIR)$(PREFIX)/include/kist 2>/dev/null || true
+	@rmdir $(DESTDIR)$(PREFIX)/include/kist $(DESTDIR)$(PREFIX)/lib*/cmake/kist 2>/dev/null || true
 
 format: ## lay out every C and C++ file as .clang-format says
 	@git ls-files '*.c' '*.cc' '*.h' | xargs clang-format -i
