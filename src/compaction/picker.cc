@@ -216,7 +216,9 @@ std::optional<CompactionPlan> PickManual(const KeyspaceVersion& v, const PickOpt
     Files l0 = Overlapping(v.levels[0], range);
     if (!l0.empty()) {
       // Versions of a key stand in several L0 files: all of level 0 goes, so that none older stays above.
-      return PlanFor(v, o, CompactionReason::kManual, 0, t.base_level, v.levels[0].files());
+      CompactionPlan plan = PlanFor(v, o, CompactionReason::kManual, 0, t.base_level, v.levels[0].files());
+      plan.trivial_move = false;  // whoever asks for a compaction wants what is small merged and what is dead gone
+      return plan;
     }
     *level = 1;
   }
@@ -227,14 +229,17 @@ std::optional<CompactionPlan> PickManual(const KeyspaceVersion& v, const PickOpt
     if (files.size() > 8) files.resize(8);
     return PlanFor(v, o, CompactionReason::kManual, *level, *level + 1, std::move(files));
   }
+  // The bottom in place: neighbours that hold what can go now, a few at a time.
+  Files run;
   for (const auto& f : Overlapping(v.levels[last], range)) {
     const TableProperties& p = f->properties();
     const bool garbage = p.deletes > 0 || p.range_tombstones > 0 || (p.ttl_entries > 0 && p.earliest_expiry_ms <= o.now_ms) ||
                          p.largest_seq > 0;
-    if (garbage && p.largest_seq <= o.oldest_snapshot && last > 0) {
-      return PlanFor(v, o, CompactionReason::kManual, last, last, {f});
-    }
+    const bool take = garbage && p.largest_seq <= o.oldest_snapshot && run.size() < 8;
+    if (take) run.push_back(f);
+    if (!take && !run.empty()) break;
   }
+  if (!run.empty() && last > 0) return PlanFor(v, o, CompactionReason::kManual, last, last, std::move(run));
   return std::nullopt;
 }
 
