@@ -35,7 +35,7 @@ Result<RefPtr<Keyspace>> DbImpl::OpenKeyspace(const std::string& name, KeyspaceM
   if (mode == KeyspaceMode::kOpen) return Status::Error(Code::kMissing, "no keyspace '" + name + "'");
   if (options_.read_only) return Status::Error(Code::kReadOnly, "cannot create keyspace '" + name + "': the database is open read-only");
   const uint32_t id = next_keyspace_;
-  const KeyspaceOptions& values = options != nullptr ? options->values().keyspace : options_.keyspace;
+  const KeyspaceOptions values = options != nullptr ? options->KeyspaceOver(options_.keyspace) : options_.keyspace;
   BatchBuilder batch(kRecordHeaderMax);
   KIST_TRY(batch.EngineOp(OpKind::kCreateKeyspace, id, name, EncodeKeyspaceOptions(values)));
   ++next_keyspace_;  // used up even where the commit fails: it may be on disk
