@@ -1,0 +1,176 @@
+// Decoding and searching of data blocks; the format stands in block.h.
+#include "table/block.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "table/hash_match.h"
+#include "util/alloc.h"
+#include "util/check.h"
+
+namespace kist {
+
+namespace {
+
+bool KnownKind(uint64_t tag) {
+  const uint64_t kind = tag & 0xff;
+  return kind == static_cast<uint64_t>(EntryKind::kPut) || kind == static_cast<uint64_t>(EntryKind::kDelete) ||
+         kind == static_cast<uint64_t>(EntryKind::kPutTtl);
+}
+
+// memcmp(a, b, n) == 0, inline for the short keys that lookups compare.
+inline bool SameBytes(const char* a, const char* b, size_t n) {
+  if (n < 8) return n == 0 || std::memcmp(a, b, n) == 0;
+  uint64_t differ = Load64(a + n - 8) ^ Load64(b + n - 8);
+  for (size_t i = 0; i + 8 < n; i += 8) differ |= Load64(a + i) ^ Load64(b + i);
+  return differ == 0;
+}
+
+}  // namespace
+
+Block* Block::New(size_t bytes) noexcept {
+  void* memory = AllocateAligned(MemoryBytes(bytes), alignof(Block));
+  if (memory == nullptr) return nullptr;
+  char* payload = static_cast<char*>(memory) + sizeof(Block);
+  std::memset(payload + bytes, 0, kBlockPadding);
+  return new (memory) Block(payload, static_cast<uint32_t>(bytes), false);
+}
+
+Block* Block::NewView(const char* payload, size_t bytes, BlockBytes* owner) noexcept {
+  void* memory = AllocateAligned(sizeof(Block) + sizeof(BlockBytes*), alignof(Block));
+  if (memory == nullptr) return nullptr;
+  Block* block = new (memory) Block(payload, static_cast<uint32_t>(bytes), true);
+  owner->Ref();
+  *block->owner() = owner;
+  return block;
+}
+
+void Block::Destroy() noexcept {
+  if (view_) (*owner())->Unref();
+  this->~Block();
+  Deallocate(this);
+}
+
+size_t Block::memory_bytes() const {
+  return view_ ? sizeof(Block) + sizeof(BlockBytes*) : MemoryBytes(payload_bytes_);
+}
+
+const char* Block::Init(bool validated) {
+  // A stored header may have been read over these.
+  ring_position_ = 0;
+  next_retired_ = nullptr;
+  const char* reason = Layout();
+  if (reason == nullptr && !validated) reason = ValidateEntries();
+  if (reason != nullptr) return reason;
+  // Bounded by the least length, so that even keys out of order are never read past.
+  const size_t shared = CommonPrefixLength(key(0), key(entries_ - 1));
+  shared_ = static_cast<uint16_t>(std::min<size_t>(shared, key_base_));
+  return nullptr;
+}
+
+const char* Block::Layout() {
+  if (payload_bytes_ < kDataHeaderBytes) return "data block too short";
+  entries_ = Load32(payload_);
+  key_base_ = Load16(payload_ + 4);
+  key_width_ = static_cast<uint8_t>(payload_[6]);
+  tag_width_ = static_cast<uint8_t>(payload_[7]);
+  tag_base_ = Load64(payload_ + 8);
+  if (entries_ == 0) return "data block without entries";
+  if (key_width_ > 2) return "data block with an unknown key width";
+  if (tag_width_ > 8 || (tag_width_ & (tag_width_ - 1)) != 0) return "data block with an unknown tag width";
+  wide_ = payload_bytes_ > 65535;
+  const uint64_t n = entries_;
+  const uint64_t starts_at = kDataHeaderBytes + n;
+  const uint64_t key_lens_at = starts_at + (n + 1) * (wide_ ? 4 : 2);
+  const uint64_t tags_at = key_lens_at + n * key_width_;
+  const uint64_t entries_at = tags_at + n * tag_width_;
+  if (entries_at > payload_bytes_) return "data block shorter than its arrays";
+  starts_at_ = static_cast<uint32_t>(starts_at);
+  key_lens_at_ = static_cast<uint32_t>(key_lens_at);
+  tags_at_ = static_cast<uint32_t>(tags_at);
+  if (start(0) != entries_at) return "data block whose entries begin elsewhere";
+  if (start(entries_) != payload_bytes_) return "data block whose entries end elsewhere";
+  return nullptr;
+}
+
+const char* Block::ValidateEntries() const {
+  uint64_t at = start(0);
+  for (uint32_t i = 0; i < entries_; ++i) {
+    const uint64_t end = start(i + 1);
+    const uint64_t value_at = at + key_bytes(i);
+    if (key_bytes(i) > 65535) return "data block with a key too long";
+    if (value_at > end) return "data block with an entry shorter than its key";
+    const uint64_t t = tag(i);
+    if (t < tag_base_ || !KnownKind(t)) return "data block with an unknown kind of entry";
+    if (TagKind(t) == EntryKind::kDelete && value_at != end) return "data block with a tombstone that has a value";
+    if (TagKind(t) == EntryKind::kPutTtl && end - value_at < 8) return "data block with an entry without its expiry";
+    at = end;
+  }
+  return nullptr;
+}
+
+uint64_t Block::PrefixAt(uint32_t i) const {
+  const uint32_t rest = key_bytes(i) - shared_;
+  const uint64_t v = __builtin_bswap64(Load64(payload_ + start(i) + shared_));
+  if (rest >= 8) return v;
+  return rest == 0 ? 0 : v & ~uint64_t{0} << (64 - 8 * rest);
+}
+
+uint32_t Block::LowerBound(Slice key, uint64_t tag) const {
+  if (shared_ != 0) {
+    const int c = key.substr(0, shared_).compare(Slice(payload_ + start(0), shared_));
+    if (c != 0) return c < 0 ? 0 : entries_;
+  }
+  const Slice rest = key.substr(shared_);
+  const uint64_t want = Prefix64(rest);
+  uint32_t low = 0;
+  uint32_t left = entries_;
+  while (left > 0) {
+    const uint32_t half = left / 2;
+    const uint32_t i = low + half;
+    const uint64_t have = PrefixAt(i);
+    bool less = have < want;
+    if (__builtin_expect(have == want, 0)) {
+      less = CompareEntry(this->key(i).substr(shared_), this->tag(i), rest, tag) < 0;
+    }
+    low = less ? i + 1 : low;
+    left = less ? left - half - 1 : half;
+  }
+  return low;
+}
+
+uint32_t Block::FindSorted(Slice key, uint64_t tag) const {
+  const uint32_t i = LowerBound(key, tag);
+  return i < entries_ && this->key(i) == key ? i : entries_;
+}
+
+// Which of up to 64 entries from `base` on have the hash byte. The number of compares depends on
+// the block's size alone, so that branches are foreseen and what follows starts early.
+uint64_t Block::MatchHash(uint32_t base, uint8_t hash) const {
+  const char* hashes = payload_ + kDataHeaderBytes + base;
+  const uint32_t n = std::min<uint32_t>(entries_ - base, 64);
+  uint64_t mask = 0;
+  for (uint32_t at = 0; at < n; at += 16) {
+    mask |= static_cast<uint64_t>(MatchHash16(hashes + at, hash)) << at;
+  }
+  return mask & ~uint64_t{0} >> (64 - n);
+}
+
+uint32_t Block::Find(Slice key, uint64_t hash, uint64_t tag) const {
+  if (entries_ > kHashSearchMax) return FindSorted(key, tag);
+  for (uint32_t base = 0; base < entries_; base += 64) {
+    uint64_t mask = MatchHash(base, static_cast<uint8_t>(hash));
+    for (; mask != 0; mask &= mask - 1) {
+      const uint32_t i = base + static_cast<uint32_t>(__builtin_ctzll(mask));
+      if (key_bytes(i) != key.size()) continue;
+      if (!SameBytes(payload_ + start(i), key.data(), key.size())) continue;
+      if (this->tag(i) <= tag) return i;
+      // A newer version than asked for; the one to find stands behind it, perhaps behind many.
+      return FindSorted(key, tag);
+    }
+  }
+  return entries_;
+}
+
+}  // namespace kist
