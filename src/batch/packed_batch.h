@@ -1,13 +1,12 @@
-// The packed batch: build, validate, walk. The same bytes are what a caller packs
-// (kist_write_packed), what a commit's record carries, and what the feed hands out. Little-endian,
-// unaligned:
+// The packed batch: build, validate, walk. The same bytes are what a caller packs, what a commit's
+// record carries, and what the feed hands out. Little-endian, unaligned:
 //   batch := 'K' 'W' 'B' 1 | u32 count | op{count}
 //   op    := u8 kind | u8 flags (1: ttl follows) | u16 0 | u32 keyspace id | u32 key_len |
 //            u32 val_len | [i64 ttl_ms] | key | value-or-end
-// Kinds: 1 put, 2 delete, 3 delete_range (value is the end key, empty: past the last key), 4
-// keyspace created (key: name, value: options), 5 keyspace dropped (key: name); only the engine
-// writes 4 and
-// 5. A put in a log record without a ttl never expires: keyspace defaults were put in before.
+// Kinds: 1 put, 2 delete, 3 delete_range (value is the end key, empty: past the last key),
+// 4 keyspace created (key: name, value: options), 5 keyspace dropped (key: name); 4 and 5 are the
+// engine's alone. A put in a log record without a ttl never expires: keyspace defaults are put in
+// before it is written.
 // Invariant: what ValidateBatch accepted, BatchWalker walks without a check.
 // Threads: a builder has one user at a time; the rest keeps no state.
 #pragma once

@@ -260,8 +260,10 @@ Status SegmentWriter::CutBack(Status cause) {
   reserved_.store(0, std::memory_order_relaxed);
   if (reserve_step_ != 0 && reserve_at_ != UINT64_MAX) reserve_at_ = end + kReserveRetry;
   MutexLock lock(&sync_mutex_);
-  if (s.ok()) s = SyncHeld(true);
-  if (s.ok()) return cause;
+  // Not SyncHeld: the predecessor may not be sealed yet, so this sync must not be taken for a
+  // promise.
+  if (s.ok() && !broken()) s = file_->Sync();
+  if (s.ok() && !broken()) return cause;
   broken_.store(true, std::memory_order_release);
   return cause.WithCode(Code::kIo).Prefixed("a failed append could not be undone");
 }
