@@ -16,9 +16,9 @@ constexpr char kStandardWorkloads[] =
 
 constexpr OptionSpec kOptions[] = {
     {"workloads", 'w', "LIST",
-     "Which, in order: fillseq fillrandom fillbatch overwrite readrandom readmissing readseq "
-     "readreverse seekrandom mixed deleterandom fillsync. Standard: fillseq,fillrandom,overwrite,"
-     "readrandom,readmissing,readseq,readreverse,mixed,fillsync."},
+     "Which, in this order, with commas between them: fillseq fillrandom fillbatch overwrite "
+     "readrandom readmissing readseq readreverse seekrandom mixed deleterandom fillsync. Standard: "
+     "all but fillbatch, seekrandom and deleterandom."},
     {"keys", 'n', "N", "How many keys (1M)."},
     {"reads", 0, "N", "How many reads (as many as keys)."},
     {"key-size", 0, "BYTES", "Length of a key (16)."},

@@ -1,8 +1,7 @@
 // UTF-8 by the table of the Unicode standard: no overlong forms, no surrogates, nothing past
 // U+10FFFF.
 //
-// Printable ASCII is copied in runs; the table-free test of a byte is cheaper than a table's miss.
-// Decoders are strict: what they accept has one meaning.
+// Printable ASCII is copied in runs. Decoders are strict: what they accept has one meaning.
 #include "cli/text.h"
 
 #include <cstdint>
