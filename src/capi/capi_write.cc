@@ -170,10 +170,12 @@ kist_rc WroteNothing(kist_db* db, uint64_t* seq_out, kist_err* err) {
   return KIST_OK;
 }
 
-kist_rc Commit(kist_db* db, WriteRequest* request, uint64_t* seq_out, kist_err* err) {
+// `invalid`: the detail of KIST_E_INVALID.
+kist_rc Commit(kist_db* db, WriteRequest* request, int32_t invalid, uint64_t* seq_out,
+               kist_err* err) {
   Sequence seq = 0;
   const Status s = db->engine->Write(request, &seq);
-  if (Unlikely(!s.ok())) return FailWith(err, s);
+  if (Unlikely(!s.ok())) return FailWith(err, s, s.Is(Code::kInvalid) ? invalid : KIST_D_NONE);
   SetOut<uint64_t>(seq_out, seq);
   return KIST_OK;
 }
@@ -201,7 +203,7 @@ kist_rc Write(kist_db* db, const kist_write_options* wo, const kist_batch* batch
   request.batch_bytes = builder.data().size();
   request.has_headroom = true;
   request.summary = builder.summary();
-  const kist_rc rc = Commit(db, &request, seq_out, err);
+  const kist_rc rc = Commit(db, &request, KIST_D_NONE, seq_out, err);
   // What the builder made is well formed: a keyspace that it names has been dropped since.
   return rc == KIST_E_INVALID ? FailDropped(err) : rc;
 }
@@ -222,7 +224,7 @@ kist_rc WritePacked(kist_db* db, const kist_write_options* wo, const void* data,
   request.durability = args.durability;
   request.batch = const_cast<char*>(static_cast<const char*>(data));
   request.batch_bytes = len;
-  return Commit(db, &request, seq_out, err);
+  return Commit(db, &request, KIST_D_PACKED, seq_out, err);
 }
 
 // ---- durability
