@@ -42,6 +42,8 @@ Status DbImpl::Flush() {
     if (counters_.background_errors.load(std::memory_order_relaxed) > start_errors && !background_error_.ok()) return background_error_;
     done_cond_.WaitFor(&mutex_, kWaitSliceUs);
   }
+  lock.Unlock();
+  RaiseDurable(target);  // the flush thread does too, but maybe not yet
   return Status();
 }
 
