@@ -19,7 +19,11 @@ class BufferPool {
     {
       MutexLock lock(&mutex_);
       for (Lease& kept : kept_) {
-        if (kept.bytes >= bytes) return std::move(kept);
+        if (kept.bytes >= bytes) {
+          Lease lease = std::move(kept);
+          kept.bytes = 0;
+          return lease;
+        }
       }
     }
     const size_t rounded = (bytes + 4095) & ~size_t{4095};
@@ -33,7 +37,6 @@ class BufferPool {
     MutexLock lock(&mutex_);
     Lease* smallest = &kept_[0];
     for (Lease& kept : kept_) {
-      if (kept.buffer == nullptr) kept.bytes = 0;
       if (kept.bytes < smallest->bytes) smallest = &kept;
     }
     if (smallest->bytes < lease.bytes) std::swap(*smallest, lease);
