@@ -4,9 +4,9 @@
 //
 // Invariants:
 //  1. Where valid() is false, status() tells an end (ok) from an error. An error is sticky until
-//  the next Seek*.
+//     the next Seek*.
 //  2. key and value stay valid until the iterator's next positioning call; with a PinSink, until
-//  the sink is released.
+//     the sink is released.
 //  3. Range tombstones are not entries; their owners answer for them apart.
 // Threads: one at a time.
 #pragma once

@@ -6,8 +6,8 @@
 //
 // Invariants:
 //  1. Going forward, every source but the leader stands on its first entry after the current one;
-//  going backward, on
-//     its last entry before it. A change of direction seeks all of them but the leader.
+//     going backward, on its last entry before it. A change of direction seeks all of them but the
+//     leader.
 //  2. Of equal entries (key and tag), the one of the source that was added first comes first.
 //  3. An error of any source ends the merge at once: what is behind it in order cannot be known.
 // Threads: one at a time. Nothing allocates after the sources are added.

@@ -1,6 +1,6 @@
-// One stored version of a key: (user key, tag, value). The tag is sequence << 8 | kind.
-// Order: user key ascending by memcmp (the shorter first where one is a prefix of the other), then
-// tag descending, so that the newest version of a key comes first.
+// One stored version of a key: (user key, tag, value). The tag is sequence << 8 | kind. Order: user
+// key ascending by memcmp (the shorter first where one is a prefix of the other), then tag
+// descending, so that the newest version of a key comes first.
 #pragma once
 
 #include <cstdint>

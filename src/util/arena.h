@@ -4,11 +4,9 @@
 // Invariants:
 //  1. Memory, once handed out, never moves and lives until the arena dies or is Reset.
 //  2. After Reserve(n) returned true, Allocates whose sizes, each rounded up to kAlign, sum up to
-//  at most n
-//     do not fail.
+//     at most n do not fail.
 //  3. A request above a quarter of the chunk size gets a chunk of its own, so that no chunk's rest
-//  is thrown
-//     away for it.
+//     is thrown away for it.
 // Threads: one at a time, except memory_bytes() and used_bytes(), which any thread may read.
 #pragma once
 

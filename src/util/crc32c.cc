@@ -174,7 +174,7 @@ uint32_t Extend(uint32_t crc, const void* p, size_t n) {
   const char* bytes = static_cast<const char*>(p);
 #if defined(__x86_64__)
   if (HasSse()) {
-    if (n < 2 * kThreeLanesMin || !HasPclmul()) return SseExtend(crc, bytes, n);
+    if (n < kThreeLanesMin || !HasPclmul()) return SseExtend(crc, bytes, n);
     return PclmulExtend(crc, bytes, n);
   }
 #elif defined(__aarch64__) && defined(__linux__)

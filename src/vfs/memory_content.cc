@@ -1,5 +1,6 @@
 // The bytes of a file in memory: chunks that copies share until one of them writes. See
-// memory_vfs.h for the invariants.
+// memory_vfs.h for the invariants. A write that runs out of memory changes nothing, because every
+// chunk it needs is made its own before the first byte moves.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>

@@ -6,7 +6,7 @@
 //  1. A missing chunk reads as zeros; bytes of a chunk beyond the file's size are zero.
 //  2. A chunk with more than one reference is never written.
 //  3. Copying a MemoryContent copies pointers only, so that a test may make a hundred thousand file
-//  systems a second.
+//     systems a second.
 // Paths are taken from the root whether or not they begin with a slash; "." and empty parts are
 // skipped. Threads: MemoryVfs, any (one lock over names, one reader-writer lock a file).
 // MemoryContent, like a plain value.

@@ -1,17 +1,16 @@
 // Vfs: the one seam between Kist and the outside: files, directories, clock, randomness, threads.
-// Operating-system calls and platform #ifdefs stand in this room alone. Posix, memory, recording
-// and fault-injecting implementations all keep these contracts.
-//
-// Durability contract (the crash model of tests/fault):
-//  D1. Write changes what every reader of the file sees at once; it survives the process, not a
-//  power cut. D2. File::Sync makes the file's data and size durable, not its directory entry. D3.
-//  SyncDir makes the creations, removals, renames and links inside a directory durable. D4. After a
-//  failed Sync the bytes written since the last good one may be on disk or gone, and a later Sync
-//      says nothing about them: never sync the same bytes again.
+// Operating-system calls and platform #ifdefs stand in this room alone; every implementation
+// (posix, memory, those of the tests) keeps these contracts.
+// Durability:
+//  D1. Write changes what every reader sees at once; it survives the process, not a power cut.
+//  D2. File::Sync makes the file's data and size durable, not its directory entry.
+//  D3. SyncDir makes the creations, removals, renames and links inside a directory durable.
+//  D4. After a failed Sync the bytes written since the last good one may be on disk or gone, and a
+//      later Sync says nothing about them: never sync the same bytes again.
 // Errors: EINTR, short reads and short writes never reach a caller. ENOSPC, EDQUOT, EFBIG of
 // anything but Sync are kNoSpace; a failed Sync is kIo with its errno. ENOENT is kMissing, EEXIST
-// kExists. Threads: Vfs, any thread. File: any thread; writers of one file do not overlap their
-// ranges.
+// and ENOTEMPTY kExists.
+// Threads: Vfs, any thread. File: any thread; writers of one file do not overlap their ranges.
 #pragma once
 
 #include <cstdint>

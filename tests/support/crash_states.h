@@ -1,19 +1,16 @@
-// CrashStates: every file system that a crash may leave behind, from a recorded trace, under the
-// crash model of the engine's guarantees:
+// CrashStates: every file system that a crash may leave behind, from a recorded trace. The model:
 //   a. Unsynced data persists by 512-byte sector, any subset: a sector holds what it held after
-//   some write to it, or what
-//      it held at the last sync. New regions that did not persist are zeros, or garbage where that
-//      is asked for.
+//      some write to it, or at the last sync. New regions are else zeros, or garbage where asked.
 //   b. A size change is a unit of its own, independent of the data.
 //   c. Names are units of the directory, durable after its sync, any subset, ordered only for each
-//   name. A rename is one
-//      unit on two names, independent of the file's data.
+//      name. A rename is one unit on two names, independent of the file's data.
 //   d. A file's sync makes its data and size durable, not its name.
 //   e. What a failed sync leaves is FaultVfs's work: kept or lost, before the crash.
+//
 // At each boundary between two calls it makes: nothing of the unsynced units, all, each missing,
 // each alone, the last write torn at each sector, and random subsets. A state met before with the
-// same marks is skipped. Threads: one at a time; several CrashStates over one trace may run side by
-// side (shards).
+// same marks is skipped.
+// Threads: one at a time; several CrashStates over one trace may run side by side (shards).
 #pragma once
 
 #include <functional>

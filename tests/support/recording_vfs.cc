@@ -169,7 +169,8 @@ Status RecordingVfs::Rename(const std::string& from, const std::string& to) {
   const Result<uint64_t> node = Inode(from);
   const Result<uint64_t> replaced = Inode(to);
   KIST_TRY(memory_.Rename(from, to));
-  if (replaced.ok() && *replaced == *node) return Status();  // two names of one file: nothing happens
+  if (replaced.ok() && *replaced == *node)
+    return Status();  // two names of one file: nothing happens
   op.node = *node;
   KIST_TRY(Locate(from, &op.dir, &op.name));
   KIST_TRY(Locate(to, &op.to_dir, &op.to_name));

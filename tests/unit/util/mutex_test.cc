@@ -39,8 +39,9 @@ static void mutex__try_lock_and_unlock_in_the_middle(void**) {
   std::thread([&] { assert_false(mutex.TryLock()); }).join();
   lock.Unlock();
   std::thread([&] {
-    assert_true(mutex.TryLock());
-    mutex.Unlock();
+    const bool locked = mutex.TryLock();
+    assert_true(locked);
+    if (locked) mutex.Unlock();
   }).join();
   lock.Lock();
 }

@@ -1,7 +1,6 @@
 // The fault-injecting Vfs itself: what it counts, fails, loses and heals.
 #include "support/fault_vfs.h"
 
-#include "support/clock_vfs.h"
 #include "support/unit_test.h"
 #include "vfs/memory_vfs.h"
 
@@ -117,20 +116,6 @@ static void fault_vfs__every_call_can_fail(void**) {
   assert_int_equal((*memory.List("/d")).size(), 1);
 }
 
-static void clock_vfs__time_moves_when_told(void**) {
-  MemoryVfs memory;
-  ClockVfs vfs(&memory, 5000, 7000000);
-  assert_int_equal(vfs.WallMs(), 5000);
-  vfs.SleepUs(1500000);
-  assert_int_equal(vfs.WallMs(), 6500);
-  assert_int_equal(vfs.MonotonicUs(), 8500000);
-  vfs.JumpWallMs(-6000);
-  assert_int_equal(vfs.WallMs(), 500);
-  vfs.SetWallMs(99);
-  assert_int_equal(vfs.WallMs(), 99);
-  assert_int_equal(vfs.MonotonicUs(), 8500000);
-}
-
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(fault_vfs__counts_by_class_and_fails_the_nth_once),
@@ -138,7 +123,6 @@ int main() {
       cmocka_unit_test(fault_vfs__partial_write),
       cmocka_unit_test(fault_vfs__failed_sync_keeps_or_loses),
       cmocka_unit_test(fault_vfs__every_call_can_fail),
-      cmocka_unit_test(clock_vfs__time_moves_when_told),
   };
   return cmocka_run_group_tests_name("fault_vfs", tests, nullptr, nullptr);
 }
