@@ -148,16 +148,22 @@ bool HasPclmul() { return HasSse() && __builtin_cpu_supports("pclmul") != 0; }
 
 // ---- ARMv8
 
+// clang offers the intrinsics of arm_acle.h only where the whole file is compiled for the
+// extension.
 #if defined(__clang__)
 #define KIST_TARGET_CRC __attribute__((target("crc")))
+#define KIST_CRC32CX __builtin_arm_crc32cd
+#define KIST_CRC32CB __builtin_arm_crc32cb
 #else
 #define KIST_TARGET_CRC __attribute__((target("+crc")))
+#define KIST_CRC32CX __crc32cd
+#define KIST_CRC32CB __crc32cb
 #endif
 
 KIST_TARGET_CRC uint32_t ArmExtend(uint32_t crc, const char* p, size_t n) {
   uint32_t c = ~crc;
-  for (; n >= 8; p += 8, n -= 8) c = __crc32cd(c, Load64(p));
-  for (; n > 0; ++p, --n) c = __crc32cb(c, static_cast<uint8_t>(*p));
+  for (; n >= 8; p += 8, n -= 8) c = KIST_CRC32CX(c, Load64(p));
+  for (; n > 0; ++p, --n) c = KIST_CRC32CB(c, static_cast<uint8_t>(*p));
   return ~c;
 }
 
