@@ -280,7 +280,9 @@ Status ChainWalk::Trailing() {
   if (behind == nodes_.size()) return Status();
   Step step;
   step.node = &nodes_[behind];
-  return Judge(step, behind, step.node->start(), step.node->reader->break_reason());
+  KIST_TRY(Judge(step, behind, step.node->start(), step.node->reader->break_reason()));
+  if (result_.residue_bytes == 0) result_.residue_path.clear();
+  return Status();
 }
 
 // Everything from the break on: damage or residue. nodes_[first_behind..] lie wholly behind it;
@@ -288,7 +290,6 @@ Status ChainWalk::Trailing() {
 Status ChainWalk::Judge(const Step& step, size_t first_behind, uint64_t offset,
                         const std::string& reason) {
   Evidence evidence;
-  const uint64_t residue_before = result_.residue_bytes;
   Node* const self = step.node;
   if (first_behind >= nodes_.size() || nodes_[first_behind].id() > self->id()) {
     KIST_TRY(Weigh(self, &evidence));
@@ -300,7 +301,6 @@ Status ChainWalk::Judge(const Step& step, size_t first_behind, uint64_t offset,
                                " was durable (" + evidence.path + "), the log is whole up to " +
                                std::to_string(reached_));
   }
-  if (result_.residue_bytes == residue_before) return Status();
   result_.residue_path = self->segment.path;
   result_.residue_offset = offset;
   result_.residue_reason = reason;

@@ -245,7 +245,12 @@ Result<SegmentReader::Outcome> SegmentReader::ReadRecord(Record* record, bool ch
                          path_ + ": offset " + std::to_string(offset_) +
                              ": a record of a kind or with flags of a newer version");
   }
-  if (header.padded_bytes() > left) return Broken("the file ends inside a record");
+  if (header.padded_bytes() > left) {
+    if (bound == limit_ && header.padded_bytes() <= size_ - offset_) {
+      return Status::Corrupt(path_, offset_, "a whole record, of which a part is said to count");
+    }
+    return Broken("the file ends inside a record");
+  }
   if (header.lsn > kMaxSequence || header.data_bytes == 0 ||
       header.durable_lsn > header.lsn - (chain ? 0 : 1)) {
     return Broken("a record's header holds an impossible field");
