@@ -201,7 +201,8 @@ void BenchRunner::PrintRow(const Workload& workload, const Result& result) const
     }
     row += Printf(" %9s", FormatMicros(static_cast<double>(result.latency.max()) / 1e3).c_str());
   }
-  if (workload.needs_data && result.found > 0 && result.found < result.operations) {
+  const bool reads = std::string_view(workload.name).substr(0, 4) == "read";
+  if (reads && result.found > 0 && result.found < result.operations) {
     row += Printf("  (%s found)", FormatCount(result.found).c_str());
   }
   output_.Append(row + "\n");

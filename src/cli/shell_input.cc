@@ -33,14 +33,6 @@ std::string EnvironmentText(const char* name) {
   return text != nullptr ? text : "";
 }
 
-// Makes the directories above `path`, for this user alone.
-void MakeParents(const std::string& path) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos;
-       slash = path.find('/', slash + 1)) {
-    mkdir(path.substr(0, slash).c_str(), 0700);
-  }
-}
-
 std::string HistoryPath() {
   if (std::getenv("KIST_HISTORY") != nullptr) return EnvironmentText("KIST_HISTORY");
   std::string directory = EnvironmentText("XDG_STATE_HOME");
@@ -50,6 +42,14 @@ std::string HistoryPath() {
 }
 
 #if defined(KIST_LINE_EDITING)
+// Makes the directories above `path`, for this user alone.
+void MakeParents(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    mkdir(path.substr(0, slash).c_str(), 0700);
+  }
+}
+
 constexpr int kHistoryLines = 2000;
 
 // Names of commands for the first word; the first entry is what all matches share.
@@ -81,9 +81,11 @@ char** CompleteCommand(const char* text, int start, int) {
   return list;
 }
 
-#if defined(RL_READLINE_VERSION)
-// Ctrl-C at the prompt gives up the line.
-int OnSignal() {
+#if defined(KIST_HAVE_READLINE)
+// Ctrl-C at the prompt gives up the line. readline asks ten times a second while it waits for a
+// key; its hook for signals alone would be noticed at the next key. libedit returns by itself.
+int GiveUpLine() {
+  if (InterruptPending() == 0) return 0;
   rl_replace_line("", 0);
   rl_done = 1;
   return 0;
@@ -93,8 +95,8 @@ int OnSignal() {
 void SetUpEditing(const std::string& history_path) {
   rl_readline_name = "kist";
   rl_attempted_completion_function = CompleteCommand;
-#if defined(RL_READLINE_VERSION)
-  rl_signal_event_hook = OnSignal;
+#if defined(KIST_HAVE_READLINE)
+  rl_event_hook = GiveUpLine;
 #endif
   using_history();
   if (!history_path.empty()) read_history(history_path.c_str());
