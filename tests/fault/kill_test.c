@@ -57,6 +57,7 @@ static void WriteForEver(const char* path, const char* options, uint64_t n,
   kist_batch* batch = NULL;
   static char value[VALUE_MAX];
 
+  if (db == NULL) fprintf(stderr, "open: %s\n", err.message);
   if (db == NULL || kist_batch_new(&batch) != KIST_OK) _exit(1);
   for (ks = kist_default(db);; ++n) {
     char a[32], b[32], old[32];
