@@ -150,7 +150,9 @@ static void KillLoop(const char* options, int buffered, uint64_t rounds) {
     child = fork();
     assert_true(child >= 0);
     if (child == 0) WriteForEver(path, options, n + 1, acked);
-    usleep((useconds_t)(Mix(seed + round) % 60000)); /* from before open has returned */
+    /* Every other time anywhere in opening, else after the first commit. */
+    for (int ms = 0; round % 2 == 1 && *acked == n && ms < 10000; ++ms) usleep(1000);
+    usleep((useconds_t)(Mix(seed + round) % 60000));
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     if (WIFEXITED(status)) fail_msg("the writer failed at step %d", WEXITSTATUS(status));
