@@ -235,7 +235,8 @@ std::optional<CompactionPlan> PickManual(const KeyspaceVersion& v, const PickOpt
     const TableProperties& p = f->properties();
     const bool garbage = p.deletes > 0 || p.range_tombstones > 0 || (p.ttl_entries > 0 && p.earliest_expiry_ms <= o.now_ms) ||
                          p.largest_seq > 0;
-    const bool take = garbage && p.largest_seq <= o.oldest_snapshot && run.size() < 8;
+    const bool take = garbage && p.largest_seq <= o.oldest_snapshot &&
+                      f->number() < o.own_tables_from && run.size() < 8;
     if (take) run.push_back(f);
     if (!take && !run.empty()) break;
   }

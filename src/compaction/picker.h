@@ -20,6 +20,8 @@ struct PickOptions {
   int l0_trigger = 4;
   int64_t now_ms = 0;           // tables whose every entry has expired by now are worth a compaction
   Sequence oldest_snapshot = kMaxSequence;  // tombstones newer than it cannot go yet
+  // A manual compaction rewrites no table in place that it has written itself: numbers from here on.
+  uint64_t own_tables_from = UINT64_MAX;
 };
 
 enum class CompactionReason { kLevel0, kLevel0Tiered, kLevelSize, kTombstones, kExpired, kManual };

@@ -20,7 +20,7 @@ PickOptions DbImpl::PickOptionsFor(const KeyspaceOptions& k) {
   PickOptions o;
   o.base_bytes = std::max<uint64_t>(4 * write_buffer_bytes_.load(std::memory_order_relaxed), uint64_t{4} << 20);
   o.target_file_bytes = k.target_file_size;
-  o.now_ms = clock_.NowMs();
+  o.now_ms = snapshots_.OldestTime(clock_.NowMs());  // what a snapshot still sees cannot go yet
   o.oldest_snapshot = snapshots_.Oldest();
   return o;
 }

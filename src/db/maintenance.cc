@@ -52,6 +52,7 @@ Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobCont
   auto ks = RefPtr<KeyspaceImpl>::Share(static_cast<KeyspaceImpl*>(keyspace));
   KIST_TRY(Flush());
   int level = 0;
+  const uint64_t own_tables_from = next_file_.load(std::memory_order_relaxed);
   for (;;) {
     if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
     RefPtr<KeyspaceVersion> kv;
@@ -66,7 +67,9 @@ Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobCont
       const KeyspaceVersion* found = version_->Find(ks->slot(), ks->id());
       if (found == nullptr) return Status();
       kv = RefPtr<KeyspaceVersion>::Share(const_cast<KeyspaceVersion*>(found));
-      plan = PickManual(*kv, PickOptionsFor(ks->options()), begin, end, end.empty(), &level);
+      PickOptions options = PickOptionsFor(ks->options());
+      options.own_tables_from = own_tables_from;
+      plan = PickManual(*kv, options, begin, end, end.empty(), &level);
       if (!plan) return Status();
       compacting_.push_back(ks->id());
     }

@@ -55,6 +55,12 @@ class SnapshotList {
     MutexLock lock(&mutex_);
     return first_ == nullptr ? kMaxSequence : first_->seq;
   }
+  // The earliest time that a snapshot reads expiry at, now_ms where there is none earlier.
+  int64_t OldestTime(int64_t now_ms) {
+    MutexLock lock(&mutex_);
+    for (SnapshotNode* s = first_; s != nullptr; s = s->next_) now_ms = std::min(now_ms, s->time_ms);
+    return now_ms;
+  }
   size_t count() {
     MutexLock lock(&mutex_);
     return count_;
