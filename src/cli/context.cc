@@ -30,17 +30,20 @@ ExitCode ExitCodeOf(kist_rc rc) {
 
 std::string Describe(kist_rc rc, const kist_err& err) {
   std::string text = err.code == rc && err.message[0] != '\0' ? err.message : kist_rc_text(rc);
-  text += std::string(" (") + kist_rc_name(rc);
+  std::string detail = kist_rc_name(rc);
   if (err.code == rc && err.sys_errno != 0) {
-    text += Printf(", errno %d: %s", int(err.sys_errno), std::strerror(err.sys_errno));
+    const char* const reason = std::strerror(err.sys_errno);
+    detail += ", errno " + std::to_string(err.sys_errno);
+    if (text.find(reason) == std::string::npos) detail += std::string(": ") + reason;
   }
-  return text + ")";
+  return text + " (" + detail + ")";
 }
 
 int Context::Fail(std::string_view what, kist_rc rc, const kist_err& err) {
-  std::string text(what);
-  if (!text.empty()) text += ": ";
-  console->Error(text + Describe(rc, err));
+  const std::string text = Describe(rc, err);
+  // Most messages of the library name the file already.
+  const bool named = what.empty() || text.find(what) != std::string::npos;
+  console->Error(named ? text : std::string(what) + ": " + text);
   return ExitCodeOf(rc);
 }
 

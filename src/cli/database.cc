@@ -96,10 +96,11 @@ int Database::OpenWithOptions(Context& context, kist_options* options, Mode mode
   if (rc != KIST_OK) {
     db_ = nullptr;
     const int code = context.Fail(path_, rc, err);
-    const bool may_create = context.command->shares & (kShareCreate | kShareNoCreate);
-    if (rc == KIST_E_MISSING && may_create && !context.args.Has("create")) {
-      context.console->Note(context.args.Has("no-create") ? "--no-create forbids creating it"
-                                                          : "--create makes a new one");
+    if (rc == KIST_E_MISSING && context.args.Has("no-create")) {
+      context.console->Note("--no-create forbids creating it");
+    } else if (rc == KIST_E_MISSING && (context.command->shares & kShareCreate) != 0 &&
+               mode != Mode::kRead && !context.args.Has("create")) {
+      context.console->Note("--create makes a new one");
     }
     return code;
   }

@@ -115,10 +115,13 @@ Input::Result Input::ReadAll(std::string* bytes, size_t max) {
   }
 }
 
-bool Input::WouldWait(int ms) {
-  if (end_) return false;
+bool Input::Drained() const {
   const size_t held = buffer_.size() - begin_;
-  if (held > 0 && std::memchr(buffer_.data() + begin_, '\n', held) != nullptr) return false;
+  return !end_ && (held == 0 || std::memchr(buffer_.data() + begin_, '\n', held) == nullptr);
+}
+
+bool Input::WouldWait(int ms) const {
+  if (!Drained()) return false;
   struct pollfd poll_fd = {fd_, POLLIN, 0};
   return poll(&poll_fd, 1, ms) == 0;
 }

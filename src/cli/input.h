@@ -25,8 +25,10 @@ class Input {
   Result ReadLine(std::string_view* line);
   // All that is left, at most `max` bytes (kFailed beyond).
   Result ReadAll(std::string* bytes, size_t max);
-  // True where the next ReadLine would have to wait for more than `ms` milliseconds.
-  bool WouldWait(int ms);
+  // True where the next ReadLine has to ask the operating system for more.
+  bool Drained() const;
+  // True where Drained, and nothing comes for `ms` milliseconds. Waits so long.
+  bool WouldWait(int ms) const;
 
   const std::string& name() const { return name_; }  // as messages name it
   const std::string& error() const { return error_; }

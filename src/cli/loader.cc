@@ -18,6 +18,7 @@ namespace kist::cli {
 namespace {
 
 constexpr int kPauseMs = 200;
+constexpr double kBatchSecondsMax = 1;
 constexpr uint64_t kSkipMessagesMax = 20;
 
 // 0 where one of them is a pipe or a terminal.
@@ -55,6 +56,16 @@ std::string Loader::Loaded() const {
                            : options_.remove ? " are deleted from the database"
                                              : " are in the database";
   return FormatEntries(entries_) + where + verb;
+}
+
+// Full, or as old as a person who looks on wants to wait. The clock and the input are asked only
+// when the next record is not in memory yet, so that a file costs neither.
+bool Loader::IsDue(const Input& input) const {
+  const size_t count = kist_batch_count(batch_);
+  if (options_.atomic || count == 0) return false;
+  if (batch_held_bytes_ >= options_.batch_bytes || count >= options_.batch_entries) return true;
+  if (!input.Drained() || input.size() > 0) return false;
+  return progress_->Seconds() - batch_began_ > kBatchSecondsMax || input.WouldWait(kPauseMs);
 }
 
 int Loader::Commit() {
@@ -129,6 +140,7 @@ int Loader::Add(const Record& record) {
                      static_cast<unsigned long long>(database_.value_bytes_max()));
   }
   if (!reason_.empty()) return kExitBadInput;
+  if (batch_held_bytes_ == 0) batch_began_ = progress_->Seconds();
   kist_err err = KIST_ERR_INIT;
   kist_keyspace* const keyspace = database_.keyspace();
   const kist_rc rc =
@@ -180,9 +192,7 @@ int Loader::LoadRecords(Input* input, RecordReader* reader) {
         }
     }
     if (code != kExitOk) return code;
-    const bool full = batch_held_bytes_ >= options_.batch_bytes ||
-                      kist_batch_count(batch_) >= options_.batch_entries;
-    if (!options_.atomic && (full || input->WouldWait(kPauseMs))) code = Commit();
+    if (IsDue(*input)) code = Commit();
     if (code != kExitOk) return code;
     progress_->Update(bytes_done_ + input->bytes(), bytes_total_,
                       entries_ + kist_batch_count(batch_));

@@ -44,6 +44,7 @@ class Loader {
   int Add(const Record& record);
   int BadRecord(const Input& input, uint64_t line, const std::string& reason);
   int Stop(int code);  // commits what is complete, says what is in the database
+  bool IsDue(const Input& input) const;  // the batch should be written now
   int Commit();
   int Finish();
   std::string Loaded() const;
@@ -62,6 +63,7 @@ class Loader {
   uint64_t line_read_ = 0;             // last line whose record is in the batch or was skipped
   uint64_t line_ = 0;                  // last line that is committed
   uint64_t batch_held_bytes_ = 0;
+  double batch_began_ = 0;  // when its first record came, in seconds of progress_
   uint64_t entries_ = 0;  // committed
   uint64_t skipped_ = 0;
   uint64_t bytes_done_ = 0;   // of finished files
