@@ -186,7 +186,9 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   so.info.max_key_bytes = options_.max_key_size;
   so.info.max_value_bytes = options_.max_value_size;
   so.link = chain.next;
-  so.durable_lsn = chain.last_lsn;
+  // Commit numbers that were passed over count as flushed: nothing of them is to be replayed.
+  const Sequence flushed = std::max(chain.last_lsn, chain.next.previous_lsn);
+  so.durable_lsn = flushed;
   so.preallocate_bytes = options_.wal_preallocate ? next_reserve_ : 0;
   KIST_TRY_ASSIGN(auto log, SegmentWriter::Create(vfs_, JoinPath(path_, LogFileName(number)), so));
   KIST_TRY(log->Sync());
@@ -197,7 +199,7 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   const uint64_t manifest_number = next_file_.fetch_add(1, std::memory_order_relaxed);
   Edit& edit = recovery->outcome.edit;
   edit.log_number = number;
-  edit.flushed_lsn = chain.last_lsn;
+  edit.flushed_lsn = flushed;
   edit.last_lsn = last_lsn_;
   edit.next_file = next_file_.load(std::memory_order_relaxed);
   edit.time_floor_ms = clock_.NowMs();

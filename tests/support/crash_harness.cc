@@ -1,0 +1,249 @@
+#include "support/crash_harness.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+namespace kist::test {
+namespace {
+
+constexpr char kDir[] = "/db";
+
+void Must(const Status& s, const char* what) {
+  if (s.ok()) return;
+  std::fprintf(stderr, "%s: %s\n", what, s.ToString().c_str());
+  std::abort();
+}
+
+void Apply(const Change& c, Contents* contents) {
+  auto& map = (*contents)[c.keyspace];
+  switch (c.kind) {
+    case Change::kPut: map[c.key] = c.value; break;
+    case Change::kDelete: map.erase(c.key); break;
+    case Change::kDeleteRange: map.erase(map.lower_bound(c.key), c.value.empty() ? map.end() : map.lower_bound(c.value)); break;
+    case Change::kCreate: break;
+    case Change::kDrop: contents->erase(c.keyspace); break;
+  }
+}
+
+}  // namespace
+
+std::string Serialise(const Contents& contents) {
+  std::string s;
+  for (const auto& [name, map] : contents) {
+    s += "[" + name + "]";
+    for (const auto& [k, v] : map) s += std::to_string(k.size()) + ":" + k + "=" + std::to_string(v.size()) + ":" + v + ";";
+  }
+  return s;
+}
+
+Contents ReadAll(Db* db, std::string* error) {
+  Contents out;
+  for (const std::string& name : db->ListKeyspaces()) {
+    auto ks = db->OpenKeyspace(name, KeyspaceMode::kOpen, nullptr);
+    if (!ks.ok()) return *error = "keyspace '" + name + "': " + ks.status().ToString(), out;
+    auto& map = out[name];
+    auto it = db->NewIterator(ks->get(), IterOptions());
+    if (!it.ok()) return *error = "iterator: " + it.status().ToString(), out;
+    size_t forwards = 0, backwards = 0;
+    for ((*it)->SeekToFirst(); (*it)->on(); (*it)->Next(), ++forwards) map[std::string((*it)->key())] = std::string((*it)->value());
+    if (!(*it)->status().ok()) return *error = "scan: " + (*it)->status().ToString(), out;
+    for ((*it)->SeekToLast(); (*it)->on(); (*it)->Prev(), ++backwards) {
+      auto f = map.find(std::string((*it)->key()));
+      if (f == map.end() || f->second != (*it)->value()) return *error = "the scan backwards differs", out;
+    }
+    if (forwards != map.size() || backwards != forwards) return *error = "a scan misses or repeats keys", out;
+    for (const auto& [k, v] : map) {
+      Epoch::Guard guard(db->epoch());
+      ReadFound found;
+      Status s = db->Get(ks->get(), nullptr, k, true, &found);
+      if (!s.ok() || !found.found || found.value != v) return *error = "get differs from the scan: " + s.ToString(), out;
+    }
+  }
+  return out;
+}
+
+CrashHarness::CrashHarness(const char* name, const char* options) : name_(name) {
+  Must(set_.Parse(std::string("memory_budget=4MiB; cache_size=256KiB; ") + options), "options");
+  Open();
+}
+
+CrashHarness::~CrashHarness() {
+  if (db_ != nullptr) Close();
+}
+
+void CrashHarness::Open() {
+  auto db = Db::Open(kDir, set_, LogSink(), &vfs_);
+  Must(db.status(), "open");
+  db_ = db.Take();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (history_.empty()) {  // the first open is an acknowledgement of the empty database
+    history_[0] = {};
+    vfs_.Mark(1, 1);
+  }
+}
+
+void CrashHarness::Close() {
+  keyspaces_.clear();
+  Must(db_->Close(), "close");
+  db_.reset();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!history_.empty() && history_.rbegin()->first > marked_) vfs_.Mark(marked_ = history_.rbegin()->first);
+}
+
+RefPtr<Keyspace> CrashHarness::Ks(const std::string& name) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto& ks = keyspaces_[name];
+  if (!ks) {
+    auto opened = db_->OpenKeyspace(name, KeyspaceMode::kOpen, nullptr);
+    Must(opened.status(), "keyspace");
+    ks = opened.Take();
+  }
+  return ks;
+}
+
+void CrashHarness::Note(Sequence seq, const std::vector<Change>& changes, Durability d) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  history_[seq] = changes;
+  if (d == Durability::kSync && seq > marked_) vfs_.Mark(marked_ = seq);
+}
+
+void CrashHarness::Put(const std::string& ks, const std::string& key, const std::string& value, Durability d, int64_t ttl_ms) {
+  Sequence seq = 0;
+  Must(db_->Put(Ks(ks).get(), d, key, value, ttl_ms, &seq), "put");
+  Note(seq, {{Change::kPut, ks, key, value}}, d);
+}
+
+void CrashHarness::Delete(const std::string& ks, const std::string& key, Durability d) {
+  Sequence seq = 0;
+  Must(db_->Delete(Ks(ks).get(), d, key, &seq), "delete");
+  Note(seq, {{Change::kDelete, ks, key, ""}}, d);
+}
+
+void CrashHarness::DeleteRange(const std::string& ks, const std::string& begin, const std::string& end, Durability d) {
+  Sequence seq = 0;
+  Must(db_->DeleteRange(Ks(ks).get(), d, begin, end, &seq), "delete_range");
+  Note(seq, {{Change::kDeleteRange, ks, begin, end}}, d);
+}
+
+void CrashHarness::Batch(const std::vector<Change>& changes, Durability d) {
+  BatchBuilder batch;
+  for (const Change& c : changes) {
+    const uint32_t id = Ks(c.keyspace)->id();
+    if (c.kind == Change::kPut) Must(batch.Put(id, c.key, c.value, 0), "batch");
+    if (c.kind == Change::kDelete) Must(batch.Delete(id, c.key), "batch");
+    if (c.kind == Change::kDeleteRange) Must(batch.DeleteRange(id, c.key, c.value), "batch");
+  }
+  WriteRequest r;
+  r.durability = d;
+  std::string bytes(batch.data());
+  r.batch = bytes.data();
+  r.batch_bytes = bytes.size();
+  r.summary = batch.summary();
+  Sequence seq = 0;
+  Must(db_->Write(&r, &seq), "write");
+  Note(seq, changes, d);
+}
+
+void CrashHarness::CreateKeyspace(const std::string& name) {
+  Must(db_->OpenKeyspace(name, KeyspaceMode::kCreateNew, nullptr).status(), "create keyspace");
+  Note(db_->last_seq(), {{Change::kCreate, name, "", ""}}, Durability::kSync);
+}
+
+void CrashHarness::DropKeyspace(const std::string& name) {
+  keyspaces_.erase(name);
+  Must(db_->DropKeyspace(name), "drop keyspace");
+  Note(db_->last_seq(), {{Change::kDrop, name, "", ""}}, Durability::kSync);
+}
+
+void CrashHarness::Sync() {
+  Must(db_->Sync(), "sync");
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (history_.rbegin()->first > marked_) vfs_.Mark(marked_ = history_.rbegin()->first);
+}
+
+void CrashHarness::BuildStates() {
+  Contents contents;
+  contents["default"];
+  for (const auto& [seq, changes] : history_) {
+    for (const Change& c : changes) Apply(c, &contents);
+    states_[Serialise(contents)].push_back(seq);
+  }
+}
+
+std::string CrashHarness::JudgeImage(RecordingVfs* image, uint64_t mark, bool thorough, Sequence* recovered) {
+  auto opened = Db::Open(kDir, set_, LogSink(), image);
+  if (!opened.ok()) return "open: " + opened.status().ToString();
+  std::string error;
+  std::string held = Serialise(ReadAll(opened->get(), &error));
+  if (!error.empty()) return error;
+  const auto it = states_.find(held);
+  if (it == states_.end()) return "the state is not one that any commit left";
+  *recovered = it->second.back();
+  if (*recovered < mark) {
+    return "the state is that after commit " + std::to_string(*recovered) + ", but commit " + std::to_string(mark) + " was promised";
+  }
+  if (!thorough) return "";
+  Status s = (*opened)->Verify(JobControl());
+  if (!s.ok()) return "verify: " + s.ToString();
+  if (!(s = (*opened)->Put((*opened)->DefaultKeyspace().get(), Durability::kSync, "~after", "crash", 0, nullptr)).ok()) {
+    return "a write after recovery: " + s.ToString();
+  }
+  if (!(s = (*opened)->Close()).ok()) return "close: " + s.ToString();
+  opened->reset();
+  auto again = Db::Open(kDir, set_, LogSink(), image);
+  if (!again.ok()) return "second open: " + again.status().ToString();
+  Contents contents = ReadAll(again->get(), &error);
+  if (!error.empty()) return "second open: " + error;
+  if (contents["default"].erase("~after") != 1) return "a write after recovery was lost";
+  if (Serialise(contents) != held) return "the second open differs from the first";
+  return "";
+}
+
+// Recovers the state on a recording file system, crashes that recovery at every call, and judges what is left; then the same of some of those.
+void CrashHarness::Deeper(const CrashState& state, uint64_t mark, const std::string& outer, const Limits& limits, int depth, Report* report) {
+  auto recording = state.MakeRecording();
+  Sequence recovered = 0;
+  static_cast<void>(JudgeImage(recording.get(), mark, false, &recovered));
+  CrashOptions co;
+  co.seed = limits.seed + state.index();
+  co.random_subsets = 1;
+  co.units_max = 6;
+  co.torn_max = 2;
+  CrashStates states(recording->GetTrace(), co);
+  uint64_t n = 0;
+  states.ForEach([&](const CrashState& inner) {
+    auto image = inner.MakeRecording();
+    const std::string where = outer + "; then " + inner.ToString();
+    const std::string wrong = JudgeImage(image.get(), mark, n % 16 == 0, &recovered);
+    ++report->deeper_states;
+    if (!wrong.empty() && report->violations++ == 0) report->first = name_ + ": " + where + ": " + wrong;
+    if (depth > 1 && n % 40 == 0) Deeper(inner, mark, where, limits, depth - 1, report);
+    ++n;
+    return report->violations == 0;
+  });
+}
+
+CrashHarness::Report CrashHarness::Judge(const Limits& limits) {
+  BuildStates();
+  const Trace trace = vfs_.GetTrace();
+  CrashOptions co;
+  co.seed = limits.seed;
+  const uint64_t total = CrashStates(trace, co).ForEach([](const CrashState&) { return true; });
+  co.shards = static_cast<uint32_t>(std::max<uint64_t>(1, total / std::max<uint64_t>(limits.states, 1)));
+  co.shard = static_cast<uint32_t>(limits.seed % co.shards);
+  Report report;
+  const uint64_t deeper_every = limits.deeper == 0 ? 0 : std::max<uint64_t>(1, std::min(total, limits.states) / limits.deeper);
+  CrashStates(trace, co).ForEach([&](const CrashState& state) {
+    auto image = state.MakeRecording();
+    Sequence recovered = 0;
+    const std::string wrong = JudgeImage(image.get(), state.mark(), report.states % 4 == 0, &recovered);
+    if (!wrong.empty() && report.violations++ == 0) report.first = name_ + ": " + state.ToString() + ": " + wrong;
+    if (deeper_every != 0 && report.states % deeper_every == 0) Deeper(state, state.mark(), state.ToString(), limits, limits.depth, &report);
+    ++report.states;
+    return report.violations == 0;
+  });
+  return report;
+}
+
+}  // namespace kist::test
