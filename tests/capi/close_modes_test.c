@@ -189,9 +189,15 @@ static void close_modes__defer(void **state) {
   kist_iter *more = NULL;
   kist_pin pin;
   kist_db *other = NULL;
+  kist_keyspace *by_default = kist_default(db);
   (void)state;
   OK(kist_close(db, KIST_CLOSE_DEFER, &err));
   ASSERT_RC(KIST_E_LOCKED, kist_open(path, NULL, &other, &err));
+  /* db and kist_default's handle are gone, and here that can be seen. */
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_sync(db, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_close(db, KIST_CLOSE_REVOKE, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_put(by_default, NULL, "a", 1, "1", 1, &err));
+  assert_null(kist_default(db));
   /* Children work fully, and may have new ones. */
   put(c.ks, "c", "3");
   expect(c.ks, NULL, "c", "3");
