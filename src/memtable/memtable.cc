@@ -15,21 +15,25 @@
 #include "memtable/twin_arena.h"
 #include "util/check.h"
 #include "util/coding.h"
+#include "vfs/huge_pages.h"
 
 namespace kist {
 namespace {
 
 constexpr size_t kEntryChunkFirst = size_t{16} << 10;
 constexpr size_t kNodeChunkFirst = size_t{8} << 10;
-constexpr size_t kChunkMax = size_t{1} << 20;
+constexpr size_t kChunkMax = kHugePageBytes;
 // What an entry takes beside its key and value: the larger of a version with an expiry, and a range
 // tombstone.
 constexpr size_t kEntryExtra = 64;
 constexpr size_t kTreeBytes = (sizeof(KeyspaceTree) + 63) & ~size_t{63};
 constexpr size_t kTombstoneLogBytes = (sizeof(TombstoneLog) + 63) & ~size_t{63};
 
+// At most an eighth of what the memtable is meant to hold, as a power of two.
 size_t MaxChunk(size_t arena_bytes) {
-  return std::clamp(arena_bytes / 16, kEntryChunkFirst, kChunkMax);
+  size_t bytes = kChunkMax;
+  while (bytes > kEntryChunkFirst && bytes > arena_bytes / 8) bytes /= 2;
+  return bytes;
 }
 
 void Bump(std::atomic<uint64_t>* counter) {
@@ -77,6 +81,21 @@ class Memtable::Impl {
       tree->tombstones.store(log, std::memory_order_release);
     }
     return log;
+  }
+  // nullptr: no range tombstones.
+  const TombstoneLog* FindLog(uint32_t keyspace) const noexcept {
+    const KeyspaceTree* tree = trees_.Find(keyspace);
+    return tree == nullptr ? nullptr : tree->tombstones.load(std::memory_order_acquire);
+  }
+  // Of the sets that were built of tombstones.
+  size_t SetBytes() const noexcept {
+    size_t bytes = 0;
+    if (tombstones_.load(std::memory_order_acquire) == 0) return 0;
+    trees_.ForEach([&bytes](const KeyspaceTree* tree) {
+      const TombstoneLog* log = tree->tombstones.load(std::memory_order_acquire);
+      if (log != nullptr) bytes += log->set_bytes();
+    });
+    return bytes;
   }
   void CountEntry(bool added) {
     if (added) Bump(&entries_);
@@ -159,13 +178,13 @@ void Memtable::AddTtl(uint32_t keyspace, Slice key, Sequence seq, int64_t expire
 
 void Memtable::AddRangeTombstone(uint32_t keyspace, Slice begin, Slice end, Sequence seq) noexcept {
   TombstoneLog* log = impl_->LogOf(impl_->GetOrMake(keyspace));
-  const size_t before = log->memory_bytes();
+  const size_t before = log->index_bytes();
   // Entries are not aligned; an item is.
   char* p = impl_->NewEntry(TombstoneLog::BytesFor(begin, end) + 7);
   p += -reinterpret_cast<uintptr_t>(p) & 7;
   log->Add(p, begin, end, seq);
   impl_->index_bytes_.store(
-      impl_->index_bytes_.load(std::memory_order_relaxed) + log->memory_bytes() - before,
+      impl_->index_bytes_.load(std::memory_order_relaxed) + log->index_bytes() - before,
       std::memory_order_relaxed);
   Bump(&impl_->tombstones_);
 }
@@ -182,9 +201,7 @@ bool Memtable::Get(uint32_t keyspace, Slice key, Sequence seq, Found* found) con
 
 Sequence Memtable::MaxCovering(uint32_t keyspace, Slice key, Sequence seq) const noexcept {
   if (impl_->tombstones_.load(std::memory_order_acquire) == 0) return 0;
-  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
-  if (tree == nullptr) return 0;
-  const TombstoneLog* log = tree->tombstones.load(std::memory_order_acquire);
+  const TombstoneLog* log = impl_->FindLog(keyspace);
   return log == nullptr ? 0 : log->MaxCovering(key, seq);
 }
 
@@ -200,10 +217,15 @@ std::unique_ptr<InternalIterator> Memtable::NewIterator(uint32_t keyspace) const
   return std::make_unique<TreeIterator>(&tree->tree);
 }
 
+std::vector<std::shared_ptr<const RangeTombstoneSet>> Memtable::RangeTombstoneSets(
+    uint32_t keyspace) const {
+  const TombstoneLog* log = impl_->FindLog(keyspace);
+  if (log == nullptr) return {};
+  return log->RangeSets();
+}
+
 std::shared_ptr<const RangeTombstoneSet> Memtable::RangeTombstones(uint32_t keyspace) const {
-  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
-  if (tree == nullptr) return nullptr;
-  const TombstoneLog* log = tree->tombstones.load(std::memory_order_acquire);
+  const TombstoneLog* log = impl_->FindLog(keyspace);
   return log == nullptr ? nullptr : log->RangeSet();
 }
 
@@ -223,7 +245,7 @@ size_t Memtable::used_bytes() const noexcept {
 
 size_t Memtable::memory_bytes() const noexcept {
   return impl_->source_.memory_bytes() + impl_->index_bytes_.load(std::memory_order_relaxed) +
-         impl_->trees_.memory_bytes() + sizeof(Memtable) + sizeof(Impl);
+         impl_->trees_.memory_bytes() + impl_->SetBytes() + sizeof(Memtable) + sizeof(Impl);
 }
 
 uint64_t Memtable::entries() const noexcept {

@@ -10,8 +10,8 @@
 //  3. Entries, once added, never move or change: slices into them stay valid while the memtable
 //  lives.
 //  4. Readers never lock and never wait for the writer (they try again what it has changed
-//  meanwhile). RangeTombstones alone
-//     takes a mutex, and that only where there are some.
+//  meanwhile). RangeTombstones and
+//     RangeTombstoneSets alone take a mutex, and that only where there are some.
 // Threads: Reserve, Prefetch, Add* by one writer at a time; everything const by any thread beside
 // it. The memtable is held by a reference count, by the views and iterators and pins that use it.
 #pragma once
@@ -67,7 +67,10 @@ class Memtable {
   // added later too (readers filter by sequence). In a tag to seek with, sequences decide; a kind
   // of 0 is past the entry of its sequence.
   std::unique_ptr<InternalIterator> NewIterator(uint32_t keyspace) const;
-  // nullptr where there are none. Immutable snapshot of the tombstones present at the call, shared.
+  // The tombstones present at the call as immutable sets, shared: none, or as many as their number
+  // has digits. Cheap also where additions and calls alternate: for iterators.
+  std::vector<std::shared_ptr<const RangeTombstoneSet>> RangeTombstoneSets(uint32_t keyspace) const;
+  // The same as one set, nullptr where there are none; built anew after an addition: for flushes.
   std::shared_ptr<const RangeTombstoneSet> RangeTombstones(uint32_t keyspace) const;
   // Keyspaces that have entries or tombstones, ascending.
   std::vector<uint32_t> Keyspaces() const;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
-#include <vector>
+#include <utility>
 
 #include "util/alloc.h"
 #include "util/check.h"
@@ -55,8 +55,8 @@ TombstoneLog::Group* TombstoneLog::NewGroup(size_t edges) noexcept {
   Group* group = new (memory) Group();
   group->allocated_before = allocated_;
   allocated_ = group;
-  memory_bytes_.store(memory_bytes_.load(std::memory_order_relaxed) + bytes,
-                      std::memory_order_relaxed);
+  index_bytes_.store(index_bytes_.load(std::memory_order_relaxed) + bytes,
+                     std::memory_order_relaxed);
   return group;
 }
 
@@ -191,20 +191,41 @@ Sequence TombstoneLog::MaxCovering(Slice key, Sequence seq) const noexcept {
   return 0;
 }
 
+void TombstoneLog::BuildParts(const Item* newest, bool one) const {
+  uint32_t held = 0;
+  for (const Part& part : parts_) held += part.count;
+  if (held >= newest->number && (!one || parts_.size() == 1)) return;
+  size_t kept = parts_.size();
+  uint32_t count = newest->number > held ? newest->number - held : 0;
+  while (kept > 0 && (one || parts_[kept - 1].count <= 2 * count)) count += parts_[--kept].count;
+  std::vector<RangeTombstone> tombstones;
+  tombstones.reserve(count);
+  for (const Item* item = newest; tombstones.size() < count; item = item->older) {
+    tombstones.push_back({item->begin(), item->end(), item->seq});
+  }
+  Part part = {RangeTombstoneSet::Build(tombstones), count};
+  parts_.reserve(kept + 1);  // nothing throws from here on
+  parts_.resize(kept);
+  parts_.push_back(std::move(part));
+  size_t bytes = 0;
+  for (const Part& p : parts_) bytes += p.set->memory_bytes();
+  set_bytes_.store(bytes, std::memory_order_relaxed);
+}
+
+std::vector<std::shared_ptr<const RangeTombstoneSet>> TombstoneLog::RangeSets() const {
+  std::vector<std::shared_ptr<const RangeTombstoneSet>> sets;
+  MutexLock lock(&sets_mutex_);
+  if (const Item* newest = newest_.load(std::memory_order_acquire)) BuildParts(newest, false);
+  for (const Part& part : parts_) sets.push_back(part.set);
+  return sets;
+}
+
 std::shared_ptr<const RangeTombstoneSet> TombstoneLog::RangeSet() const {
+  MutexLock lock(&sets_mutex_);
   const Item* newest = newest_.load(std::memory_order_acquire);
   if (newest == nullptr) return nullptr;
-  MutexLock lock(&set_mutex_);
-  if (set_count_ < newest->number) {
-    std::vector<RangeTombstone> all;
-    all.reserve(newest->number);
-    for (const Item* item = newest; item != nullptr; item = item->older) {
-      all.push_back({item->begin(), item->end(), item->seq});
-    }
-    set_ = RangeTombstoneSet::Build(all);
-    set_count_ = newest->number;
-  }
-  return set_;
+  BuildParts(newest, true);
+  return parts_[0].set;
 }
 
 }  // namespace kist

@@ -14,12 +14,14 @@
 //  2. A tombstone and a group never change once published and live until the log dies.
 //  3. Adding cannot fail: where a group finds no memory, the list grows on, and is searched, and
 //  the next add tries again.
-// Threads: Add by one writer; MaxCovering and the rest by any beside it. RangeSet takes a mutex.
+// Threads: Add by one writer; MaxCovering and the rest by any beside it. RangeSet and RangeSets
+// take a mutex.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "iter/range_tombstones.h"
 #include "key/internal_key.h"
@@ -42,12 +44,15 @@ class TombstoneLog {
 
   // The highest sequence <= seq of one that covers the key; 0: none.
   Sequence MaxCovering(Slice key, Sequence seq) const noexcept;
-  // All of this moment; built when it is asked for after an addition.
+  // All of this moment, as sets that together hold each of them once: O(log n) sets, of which a
+  // call after additions builds only what is new and what is no larger, so that calls between
+  // additions cost O(log n) a tombstone.
+  std::vector<std::shared_ptr<const RangeTombstoneSet>> RangeSets() const;
+  // The same as one set; a call after an addition builds it anew.
   std::shared_ptr<const RangeTombstoneSet> RangeSet() const;
 
-  size_t memory_bytes() const {
-    return memory_bytes_.load(std::memory_order_relaxed);
-  }  // of the index
+  size_t index_bytes() const { return index_bytes_.load(std::memory_order_relaxed); }
+  size_t set_bytes() const { return set_bytes_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr uint32_t kListMax = 16;
@@ -67,17 +72,24 @@ class TombstoneLog {
     bool Covers(Slice key) const { return RangeTombstone{begin(), end(), seq}.Covers(key); }
   };
 
+  // `count` tombstones in a row, as a set.
+  struct Part {
+    std::shared_ptr<const RangeTombstoneSet> set;
+    uint32_t count;
+  };
+
+  void BuildParts(const Item* newest, bool one) const KIST_REQUIRES(sets_mutex_);
   Group* NewGroup(size_t edges) noexcept;
   const Group* GroupOfList(const Item* newest, uint32_t count) noexcept;
   const Group* Merge(const Group* newest) noexcept;
   static Sequence Query(const Group* group, Slice key, Sequence seq) noexcept;
 
   std::atomic<const Item*> newest_{nullptr};
-  std::atomic<size_t> memory_bytes_{0};
+  std::atomic<size_t> index_bytes_{0};
+  mutable std::atomic<size_t> set_bytes_{0};
   Group* allocated_ = nullptr;  // the writer's list of all groups, to free them
-  mutable Mutex set_mutex_;
-  mutable std::shared_ptr<const RangeTombstoneSet> set_ KIST_GUARDED_BY(set_mutex_);
-  mutable uint32_t set_count_ KIST_GUARDED_BY(set_mutex_) = 0;
+  mutable Mutex sets_mutex_;
+  mutable std::vector<Part> parts_ KIST_GUARDED_BY(sets_mutex_);  // oldest first
 };
 
 }  // namespace kist

@@ -8,7 +8,7 @@ namespace {
 // Fetches head, order and words of a node at once: a search would miss them one after the other.
 inline void FetchNode(const Node* node) {
   const char* p = reinterpret_cast<const char*>(node);
-  constexpr size_t kBytes = sizeof(Node) + kNodeSlots * sizeof(uint64_t);
+  constexpr size_t kBytes = sizeof(Node) + kNodeSlots * sizeof(uint64_t) * 2;
   for (size_t i = 0; i < kBytes; i += 64) __builtin_prefetch(p + i);
 }
 

@@ -3,17 +3,58 @@
 #include "memtable/tree_iterator.h"
 
 namespace kist {
-
-void TreeIterator::Fetch(int pos) const {
-  if (pos >= 0 && pos < leaf_.count()) {
-    __builtin_prefetch(leaf_.node()->entries()[order_[pos]].load(std::memory_order_relaxed));
+inline void TreeIterator::FetchAt(int pos, int way) {
+  const int n = leaf_.count();
+  const int left = way > 0 ? n - pos : pos + 1;  // of the leaf, from `pos` on
+  if (left > 0) {
+    FetchEntry(leaf_.node()->entries()[order_[pos]].load(std::memory_order_relaxed));
+  } else if (ahead_way_ == way) {
+    const int at = way > 0 ? -left : ahead_.count() - 1 + left;
+    if (at >= 0 && at < ahead_.count()) FetchEntry(ahead_.Entry(at));
   }
+  if (left <= kLookAhead && ahead_way_ != way) LookAhead(way);
+}
+
+inline void TreeIterator::FetchStep(int way) {
+  if (fetched_ <= kFetchMax) {  // one more than was used up
+    FetchAt(pos_ + fetched_ * way, way);
+    ++fetched_;
+  }
+  FetchAt(pos_ + fetched_ * way, way);
+}
+
+void TreeIterator::FetchFirst(int pos, int way) {
+  fetched_ = kFetchFirst;
+  for (int i = 0; i < kFetchFirst && pos >= 0 && pos < leaf_.count(); ++i, pos += way) {
+    FetchEntry(leaf_.node()->entries()[order_[pos]].load(std::memory_order_relaxed));
+  }
+}
+
+void TreeIterator::LookAhead(int way) {
+  ahead_way_ = 0;
+  const Node* node = leaf_.node();
+  const EntryPtr fence = (way > 0 ? node->high : node->low).load(std::memory_order_acquire);
+  if (fence == nullptr || !leaf_.Current()) return;
+  ahead_ = tree_->Descend(PlaceOf(fence), way > 0 ? Tree::Way::kTo : Tree::Way::kBefore);
+  ahead_way_ = way;
+}
+
+bool TreeIterator::TakeAhead(int way) {
+  // The leaf that was next to this one is so still if both are what they were.
+  if (ahead_way_ != way || ahead_.count() == 0 || !leaf_.Current()) return false;
+  return TakeLeaf(ahead_) && Take(way > 0 ? 0 : ahead_.count() - 1);
 }
 
 bool TreeIterator::TakeLeaf(const NodeView& leaf) {
   leaf_ = leaf;
+  ahead_way_ = 0;
   leaf.CopyOrder(order_);
-  return leaf.Current();
+  if (!leaf.Current()) return false;
+  if (const EntryPtr low = leaf.node()->low.load(std::memory_order_acquire))
+    __builtin_prefetch(low);
+  if (const EntryPtr high = leaf.node()->high.load(std::memory_order_acquire))
+    __builtin_prefetch(high);
+  return true;
 }
 
 bool TreeIterator::Take(int pos) {
@@ -38,7 +79,7 @@ void TreeIterator::SeekFrom(const Place& place) {
       if (!leaf.Current()) continue;
       return Hop(high);
     }
-    for (int i = 1; i < kFetchAhead; ++i) Fetch(pos + i);
+    FetchFirst(pos, 1);
     if (Take(pos)) return;
   }
 }
@@ -50,7 +91,7 @@ void TreeIterator::Hop(EntryPtr high) {
   do {
     while (!TakeLeaf(tree_->Descend(place, Tree::Way::kTo))) {
     }
-    for (int i = 1; i < kFetchAhead; ++i) Fetch(i);
+    FetchFirst(0, 1);
   } while (!Take(0));
 }
 
@@ -61,7 +102,7 @@ void TreeIterator::SeekBehind(const Place& place) {
     if (pos < 0 || !TakeLeaf(leaf)) continue;
     valid_ = false;
     if (pos == 0) return;  // invariant 2 of tree.h
-    for (int i = 2; i < kFetchAhead; ++i) Fetch(pos - i);
+    FetchFirst(pos - 1, -1);
     if (Take(pos - 1)) return;
   }
 }
@@ -71,28 +112,21 @@ void TreeIterator::SeekToLast() {
     if (!TakeLeaf(tree_->Descend({}, Tree::Way::kLast))) continue;
     valid_ = false;
     if (leaf_.count() == 0) return;
-    for (int i = 2; i < kFetchAhead; ++i) Fetch(leaf_.count() - i);
+    FetchFirst(leaf_.count() - 1, -1);
     if (Take(leaf_.count() - 1)) return;
   }
 }
 
 void TreeIterator::Next() {
-  if (pos_ + 1 < leaf_.count()) {
-    Fetch(pos_ + kFetchAhead);
-    if (Take(pos_ + 1)) return;
-  } else {
-    const EntryPtr high = leaf_.node()->high.load(std::memory_order_acquire);
-    if (leaf_.Current()) return Hop(high);
-  }
+  FetchStep(1);
+  if (pos_ + 1 < leaf_.count() ? Take(pos_ + 1) : TakeAhead(1)) return;
   const Place here = PlaceOf(entry_);
   SeekFrom({here.key, here.age + 1});
 }
 
 void TreeIterator::Prev() {
-  if (pos_ > 0) {
-    Fetch(pos_ - kFetchAhead);
-    if (Take(pos_ - 1)) return;
-  }
+  FetchStep(-1);
+  if (pos_ > 0 ? Take(pos_ - 1) : TakeAhead(-1)) return;
   SeekBehind(PlaceOf(entry_));
 }
 

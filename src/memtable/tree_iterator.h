@@ -27,20 +27,33 @@ class TreeIterator final : public InternalIterator {
   void Prev() override;
 
  private:
-  static constexpr int kFetchAhead = 8;
+  // Entries are fetched some steps before they are needed: few after a seek, more as the iterator
+  // goes on the same way. The next leaf is looked for kLookAhead steps before its first entry is
+  // fetched.
+  static constexpr int kFetchFirst = 6;
+  static constexpr int kFetchMax = 24;
+  static constexpr int kLookAhead = 12;
 
   void SeekFrom(const Place& place);    // to the first entry not before the place
   void SeekBehind(const Place& place);  // to the last entry before the place
   void Hop(EntryPtr high);              // to the first entry of the leaf that begins at `high`
   bool TakeLeaf(const NodeView& leaf);  // false: changed meanwhile
   bool Take(int pos);                   // false: changed meanwhile
-  void Fetch(int pos) const;
+  // The step that passes the end of the leaf; false: changed meanwhile, or not looked ahead.
+  bool TakeAhead(int way);
+  void FetchFirst(int pos, int way);
+  void FetchStep(int way);
+  void FetchAt(int pos, int way);  // which may be past the leaf's end
+  void LookAhead(int way);
 
   const Tree* const tree_;
   NodeView leaf_;
   int pos_ = 0;
+  int fetched_ = 0;  // entries behind pos_ (on the way taken) that were fetched
   EntryPtr entry_ = nullptr;
   uint8_t order_[kNodeSlots];
+  int ahead_way_ = 0;  // 1: ahead_ is the leaf behind leaf_, -1: the one before it, 0: neither
+  NodeView ahead_;
 };
 
 }  // namespace kist

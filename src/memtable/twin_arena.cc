@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "vfs/huge_pages.h"
+
 namespace kist {
 
 ChunkSource::~ChunkSource() {
@@ -16,20 +18,23 @@ ChunkSource::~ChunkSource() {
 }
 
 char* ChunkSource::NewChunk(size_t bytes) noexcept {
-  const size_t whole = bytes + kAlign;
+  const size_t whole = bytes + kHead;
   if (whole < bytes) return nullptr;
-  void* memory = AllocateAligned(whole, kAlign);
+  const bool huge = whole >= kHugePageBytes;
+  void* memory = AllocateAligned(whole, huge ? kHugePageBytes : kAlign);
   if (memory == nullptr) return nullptr;
+  if (huge) AdviseHugePages(memory, whole);
   Chunk* chunk = static_cast<Chunk*>(memory);
   chunk->next = chunks_;
   chunks_ = chunk;
   memory_bytes_.store(memory_bytes_.load(std::memory_order_relaxed) + whole,
                       std::memory_order_relaxed);
-  return static_cast<char*>(memory) + kAlign;
+  return static_cast<char*>(memory) + kHead;
 }
 
 bool ChunkSource::Preallocate(size_t bytes) noexcept {
-  bytes &= ~(kAlign - 1);
+  bytes = (bytes + kHugePageBytes - 1) & ~(kHugePageBytes - 1);
+  bytes -= kHead;
   ready_ = NewChunk(bytes);
   if (ready_ == nullptr) return false;
   std::memset(ready_, 0, bytes);
@@ -49,7 +54,8 @@ bool TwinArena::AddChunk(size_t bytes) noexcept {
   constexpr size_t kAlign = ChunkSource::kAlign;
   const size_t rounded = (bytes + kAlign - 1) & ~(kAlign - 1);
   if (rounded < bytes) return false;
-  const size_t size = rounded > next_chunk_ ? rounded : next_chunk_;
+  const size_t usual = next_chunk_ - ChunkSource::kHead;
+  const size_t size = rounded > usual ? rounded : usual;
   char* p = source_->Take(size);
   if (p == nullptr) return false;
   // The smaller rest is given up; the larger one is filled first from now on.

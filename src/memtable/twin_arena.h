@@ -23,12 +23,14 @@ namespace kist {
 class ChunkSource {
  public:
   static constexpr size_t kAlign = 64;
+  static constexpr size_t kHead = 64;  // what a chunk takes beside its payload
   ChunkSource() = default;
   ~ChunkSource();
   ChunkSource(const ChunkSource&) = delete;
   ChunkSource& operator=(const ChunkSource&) = delete;
 
-  // Takes and touches `bytes` now; later chunks are cut from it while it lasts.
+  // Takes and touches `bytes` (in whole huge pages) now; later chunks are cut from it while it
+  // lasts.
   bool Preallocate(size_t bytes) noexcept;
   // kAlign-aligned; nullptr where memory is out. `bytes` is a multiple of kAlign.
   char* Take(size_t bytes) noexcept;
@@ -48,7 +50,8 @@ class ChunkSource {
 
 class TwinArena {
  public:
-  // Chunks start at first_chunk bytes and double up to max_chunk.
+  // Chunks start at first_chunk bytes and double up to max_chunk, heads included; both are powers
+  // of two.
   TwinArena(ChunkSource* source, size_t first_chunk, size_t max_chunk) noexcept
       : source_(source), next_chunk_(first_chunk), max_chunk_(max_chunk) {}
   TwinArena(const TwinArena&) = delete;

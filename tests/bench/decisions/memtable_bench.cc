@@ -2,14 +2,16 @@
 // good as could be made (arena, eight bytes of the key inline, one writer, lock-free readers),
 // which lives here only.
 //
-//   memtable_bench [entries ...]        default: 100000 500000 1000000
+//   memtable_bench [tree|skip] [entries ...]        default: both at 100000, 500000 and 1000000
 //
 // RESULT
 //
-// Threads: one writer; "beside" rows have one reader thread that gets random keys all the time.
+// Threads: one writer; "beside" columns have one reader thread that gets random keys all the time
+// (its key's own cache misses included). Times are of the thread's CPU.
+#include <time.h>
+
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -184,8 +186,11 @@ class Tree {
   kist::Memtable* memtable_;
 };
 
+// Of this thread's CPU time: what else the machine does disturbs it least.
 double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
 }
 
 enum class Keys { kRandom, kDecimal, kSequential };
@@ -208,80 +213,131 @@ std::vector<std::string> MakeKeys(Keys kind, size_t n) {
   return keys;
 }
 
+// Nanoseconds an operation, each the best of some runs.
+struct Figures {
+  double insert = 1e9, get = 1e9, next = 1e9, prev = 1e9;
+  double bytes = 0;  // of memory, an entry
+
+  void Take(const Figures& f) {
+    insert = std::min(insert, f.insert);
+    get = std::min(get, f.get);
+    next = std::min(next, f.next);
+    prev = std::min(prev, f.prev);
+    bytes = f.bytes;
+  }
+};
+
+constexpr size_t kKeyBytes = 16;
+constexpr size_t kValueBytes = 100;
+
 template <typename Map>
-void Measure(const char* what, Keys kind, size_t n, bool beside) {
-  const auto keys = MakeKeys(kind, n);
-  const std::string value(100, 'v');
+Figures Alone(const std::vector<std::string>& keys) {
+  const size_t n = keys.size();
+  const std::string value(kValueBytes, 'v');
+  Figures f;
   Map map;
-  std::atomic<size_t> added{0};
-  std::atomic<bool> done{false};
-  uint64_t reads = 0;
-  std::thread reader;
-  if (beside) {
-    reader = std::thread([&] {
-      std::mt19937_64 random(1);
-      Slice found;
-      while (!done.load(std::memory_order_relaxed)) {
-        const size_t m = added.load(std::memory_order_acquire);
-        if (m > 0 && !map.Get(keys[random() % m], &found)) std::abort();
-        ++reads;
-      }
-    });
-  }
-  const double t0 = Seconds();
-  for (size_t i = 0; i < n; ++i) {
-    map.Add(keys[i], i + 1, value);
-    if (beside) added.store(i + 1, std::memory_order_release);
-  }
-  const double t1 = Seconds();
-  done.store(true);
-  if (beside) {
-    reader.join();
-    std::printf("%-10s %-16s %8zu  insert %5.0f ns  reads beside it %4.2f M/s\n", Map::kName, what,
-                n, (t1 - t0) / n * 1e9, reads / (t1 - t0) / 1e6);
-    return;
-  }
+  double start = Seconds();
+  const auto lap = [&start](size_t ops) {
+    const double now = Seconds();
+    const double ns = (now - start) / static_cast<double>(ops) * 1e9;
+    start = Seconds();
+    return ns;
+  };
+  for (size_t i = 0; i < n; ++i) map.Add(keys[i], i + 1, value);
+  f.insert = lap(n);
   std::mt19937_64 random(2);
   const size_t gets = std::min<size_t>(n, 500000);
   std::string wanted;  // in the order they are asked for: fetching them must not cost
   for (size_t i = 0; i < gets; ++i) wanted += keys[random() % n];
-  const double t2 = Seconds();
   Slice found;
+  lap(1);
   for (size_t i = 0; i < gets; ++i) {
-    if (!map.Get(Slice(wanted.data() + i * 16, 16), &found)) std::abort();
+    if (!map.Get(Slice(wanted.data() + i * kKeyBytes, kKeyBytes), &found)) std::abort();
   }
-  const double t3 = Seconds();
-  if (map.Scan(false) != n * 116) std::abort();
-  const double t4 = Seconds();
-  if (map.Scan(true) != n * 116) std::abort();
-  const double t5 = Seconds();
-  std::printf(
-      "%-10s %-16s %8zu  insert %5.0f ns  get %5.0f ns  next %5.1f ns  prev %5.1f ns  %5.1f "
-      "B/entry\n",
-      Map::kName, what, n, (t1 - t0) / n * 1e9, (t3 - t2) / gets * 1e9, (t4 - t3) / n * 1e9,
-      (t5 - t4) / n * 1e9, static_cast<double>(map.memory_bytes()) / n);
+  f.get = lap(gets);
+  if (map.Scan(false) != n * (kKeyBytes + kValueBytes)) std::abort();
+  f.next = lap(n);
+  if (map.Scan(true) != n * (kKeyBytes + kValueBytes)) std::abort();
+  f.prev = lap(n);
+  f.bytes = static_cast<double>(map.memory_bytes()) / static_cast<double>(n);
+  return f;
+}
+
+// The writer's inserts and a reader's gets at the same time.
+template <typename Map>
+Figures Beside(const std::vector<std::string>& keys) {
+  const std::string value(kValueBytes, 'v');
+  Map map;
+  Figures f;
+  std::atomic<size_t> added{0};
+  std::atomic<bool> done{false};
+  std::thread reader([&] {
+    std::mt19937_64 random(1);
+    Slice found;
+    size_t reads = 0;
+    double start = 0;
+    while (!done.load(std::memory_order_relaxed)) {
+      const size_t m = added.load(std::memory_order_acquire);
+      if (m == 0) continue;
+      if (reads++ == 0) start = Seconds();
+      if (!map.Get(keys[random() % m], &found)) std::abort();
+    }
+    f.get = (Seconds() - start) / static_cast<double>(reads) * 1e9;
+  });
+  const double start = Seconds();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    map.Add(keys[i], i + 1, value);
+    added.store(i + 1, std::memory_order_release);
+  }
+  f.insert = (Seconds() - start) / static_cast<double>(keys.size()) * 1e9;
+  done.store(true);
+  reader.join();
+  return f;
+}
+
+template <typename Map>
+void Measure(const char* what, Keys kind, size_t n) {
+  const auto keys = MakeKeys(kind, n);
+  constexpr int kRuns = 3;
+  Figures alone;
+  Figures beside;
+  for (int i = 0; i < kRuns; ++i) alone.Take(Alone<Map>(keys));
+  for (int i = 0; i < kRuns; ++i) beside.Take(Beside<Map>(keys));
+  std::printf("%-9s %-10s %7zu %7.0f %5.0f %6.1f %6.1f %7.1f %10.0f %5.0f\n", Map::kName, what, n,
+              alone.insert, alone.get, alone.next, alone.prev, alone.bytes, beside.insert,
+              beside.get);
+  std::fflush(stdout);
 }
 
 template <typename Map>
 void MeasureAll(size_t n) {
-  Measure<Map>("random", Keys::kRandom, n, false);
-  Measure<Map>("decimal", Keys::kDecimal, n, false);
-  Measure<Map>("sequential", Keys::kSequential, n, false);
-  Measure<Map>("random, beside", Keys::kRandom, n, true);
-  Measure<Map>("decimal, beside", Keys::kDecimal, n, true);
+  Measure<Map>("random", Keys::kRandom, n);
+  Measure<Map>("decimal", Keys::kDecimal, n);
+  Measure<Map>("sequential", Keys::kSequential, n);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::vector<size_t> sizes = {100000, 500000, 1000000};
-  if (argc > 1) {
-    sizes.clear();
-    for (int i = 1; i < argc; ++i) sizes.push_back(std::strtoull(argv[i], nullptr, 10));
+  std::vector<size_t> sizes;
+  bool tree = true;
+  bool skip = true;
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "tree") == 0) {
+      skip = false;
+    } else if (std::strcmp(argv[i], "skip") == 0) {
+      tree = false;
+    } else {
+      sizes.push_back(std::strtoull(argv[i], nullptr, 10));
+    }
   }
+  if (sizes.empty()) sizes = {100000, 500000, 1000000};
+  std::printf(
+      "ns                       entries  insert   get   next   prev B/entry | beside: insert  "
+      "get\n");
   for (const size_t n : sizes) {
-    MeasureAll<Tree>(n);
-    MeasureAll<Skip>(n);
+    if (tree) MeasureAll<Tree>(n);
+    if (skip) MeasureAll<Skip>(n);
   }
   return 0;
 }

@@ -123,6 +123,12 @@ void CheckTombstones(const World& w, uint32_t keyspace, size_t key) {
   Check(w.memtable->MaxCovering(keyspace, w.keys[0], seq) >= known, "a tombstone is missing",
         known);
   w.memtable->MaxCovering(keyspace, w.keys[key], seq / 2);
+  Sequence best = 0;
+  for (const auto& set : w.memtable->RangeTombstoneSets(keyspace)) {
+    best = std::max(best, set->MaxCovering(w.keys[0], kMaxSequence));
+  }
+  Check(best >= known, "the sets miss a tombstone", known);
+  if (key % 32 != 0) return;
   const auto set = w.memtable->RangeTombstones(keyspace);
   Check(set == nullptr ? known == 0 : set->MaxCovering(w.keys[0], kMaxSequence) >= known,
         "a set misses a tombstone", known);

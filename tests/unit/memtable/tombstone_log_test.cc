@@ -2,6 +2,7 @@
 // alternate.
 #include "memtable/tombstone_log.h"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -80,6 +81,30 @@ void tombstone_log__a_set_holds_all_of_its_moment(void**) {
       assert_int_equal(set->MaxCovering(key, at), f.Want(key, at));
     }
   }
+  assert_true(f.log.set_bytes() >= f.log.RangeSet()->memory_bytes());
+}
+
+void tombstone_log__its_few_sets_hold_each_once(void**) {
+  Rng rng(Seed(__func__));
+  Fixture f;
+  assert_true(f.log.RangeSets().empty());
+  Sequence seq = 0;
+  while (seq < 3000) {
+    for (uint64_t n = rng.OneIn(3) ? rng.Below(60) : 1; n > 0; --n) {
+      const uint64_t begin = rng.Below(1000);
+      f.Add(Number(begin), Number(begin + rng.Below(3)), ++seq);
+    }
+    const auto sets = f.log.RangeSets();
+    assert_true(sets.size() <= 12);
+    for (int k = 0; k < 20; ++k) {
+      const std::string key = Number(rng.Below(1010));
+      const Sequence at = rng.OneIn(2) ? kMaxSequence : rng.Below(seq + 2);
+      Sequence best = 0;
+      for (const auto& set : sets) best = std::max(best, set->MaxCovering(key, at));
+      assert_int_equal(best, f.Want(key, at));
+    }
+    if (rng.OneIn(50)) f.log.RangeSet();
+  }
 }
 
 // 100,000 of each shape, each followed by two looks: far from quadratic in time and memory.
@@ -94,12 +119,13 @@ void tombstone_log__stays_fast_where_adds_and_looks_alternate(void**) {
       f.Add(Number(begin), Number(end), i + 1);
       assert_int_equal(f.log.MaxCovering(Number(begin), kMaxSequence), i + 1);
       f.log.MaxCovering(Number((i * 31) % kCount), i / 2);
+      if (shape == 0) assert_true(f.log.RangeSets().size() < 20);
     }
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     std::printf("shape %d: %.2f us per add and two looks, index %.1f MB\n", shape,
-                seconds * 1e6 / kCount, static_cast<double>(f.log.memory_bytes()) / 1e6);
-    assert_true(f.log.memory_bytes() < kCount * 600);
+                seconds * 1e6 / kCount, static_cast<double>(f.log.index_bytes()) / 1e6);
+    assert_true(f.log.index_bytes() < kCount * 600);
     assert_true(seconds < 60);
   }
 }
@@ -112,6 +138,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(tombstone_log__agrees_with_a_list),
       cmocka_unit_test(tombstone_log__a_set_holds_all_of_its_moment),
+      cmocka_unit_test(tombstone_log__its_few_sets_hold_each_once),
       cmocka_unit_test(tombstone_log__stays_fast_where_adds_and_looks_alternate),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
