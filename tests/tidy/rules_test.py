@@ -15,6 +15,23 @@ from lexer import code_of, functions_of  # noqa: E402
 OPENING = "// A file that\n// keeps every rule of\n// the house.\n"
 
 
+MANUAL = """
+/* Does it.
+ *
+ *   n        it
+ *   log      where to say so
+ *
+ *   Returns  nothing
+ *   Threads  any
+ *   Blocks   never
+ *   Durable  nothing is written
+ *   Since    0.1.0
+ */
+KIST_API void kist_do(int n, void (*log)(void *ctx, int n),
+                      kist_err *err);
+"""
+
+
 def function(lines):
     return "int F(int a) {\n" + "  a += 1;\n" * (lines - 2) + "}\n"
 
@@ -66,6 +83,11 @@ OFFENCES = {
         "tests/unit/util/a_test.cc",
         "cmocka_unit_test(works)",
         "cmocka_unit_test(a__works)",
+    ),
+    "header_sections": (
+        "include/kist/kist.h",
+        MANUAL.replace("   Blocks   never\n *", "").replace("   n        it", "   m        it"),
+        MANUAL,
     ),
     "top_level": ("notes.md", "x\n", None),
 }
