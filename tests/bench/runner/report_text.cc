@@ -41,7 +41,7 @@ std::vector<std::string> ShownFigures(const Results& results, const std::string&
 namespace {
 
 struct Mark {
-  std::string ratio, aims, reached;
+  std::string ratio, by_cpu, aims, reached;
 };
 
 // "2.41x leveldb", "rate >= 2.2x; p999_us <= 25", "yes; NO 31.2"
@@ -50,6 +50,10 @@ Mark MarksOf(const Results& results, const std::string& profile, const Row& row)
   std::string peer;
   if (const std::optional<double> ratio = results.Ratio(profile, row, &peer)) {
     mark.ratio = Short(*ratio) + "x " + DisplayName(peer);
+  }
+  if (std::string(row.shown).find("us") != std::string::npos) {
+    const std::optional<double> ratio = results.RatioOf(profile, row, "cpu_us_op", &peer);
+    if (ratio) mark.by_cpu = Short(*ratio) + "x";
   }
   for (const Verdict& v : results.Judge(profile, row)) {
     mark.aims += (mark.aims.empty() ? "" : "; ") + v.text;
@@ -114,8 +118,8 @@ std::string TextReport(const Results& results, const std::vector<std::string>& e
   for (const auto& [profile, rows] : results.all()) {
     out += "\n" + ProfileTitle(results, profile) + "\n  " + Padded("", 56, true);
     for (const std::string& engine : engines) out += Padded(DisplayName(engine), 10, false);
-    out +=
-        Padded("disk", 8, false) + "   " + Padded("Kist / best peer", 19, true) + "aim: reached\n";
+    out += Padded("disk", 8, false) + "   " + Padded("Kist / best peer", 17, true) +
+           Padded("by CPU", 8, true) + "aim: reached\n";
     for (const Row& row : Table()) {
       const std::vector<std::string> figures = ShownFigures(results, profile, row, engines);
       if (figures.empty()) continue;
@@ -124,8 +128,8 @@ std::string TextReport(const Results& results, const std::vector<std::string>& e
       for (size_t i = 0; i < figures.size(); ++i)
         out += Padded(figures[i], i + 1 < figures.size() ? 10 : 8, false);
       const Mark mark = MarksOf(results, profile, row);
-      out += "   " + Padded(mark.ratio, 19, true) + mark.aims + (mark.aims.empty() ? "" : ": ") +
-             mark.reached + "\n";
+      out += "   " + Padded(mark.ratio, 17, true) + Padded(mark.by_cpu, 8, true) + mark.aims +
+             (mark.aims.empty() ? "" : ": ") + mark.reached + "\n";
     }
     out += "\n" + AlsoSeen(results, profile, "  ");
     Details(results, profile, &out);

@@ -120,9 +120,18 @@ std::vector<Verdict> Results::Judge(const std::string& profile, const Row& row) 
 
 std::optional<double> Results::Ratio(const std::string& profile, const Row& row,
                                      std::string* peer) const {
-  const bool higher = HigherIsBetter(row.shown);
-  const std::optional<double> own = Median(profile, row.id, "kist", row.shown);
-  const std::optional<double> best = Best(profile, row.id, row.shown, higher, Peers(), peer);
+  // Opening, allocations and library sizes have bounds of their own; a ratio says nothing there.
+  static const std::vector<std::string> kCompared = {"us_op", "p50_us", "max_us", "disk_mb",
+                                                     "amplification"};
+  if (std::count(kCompared.begin(), kCompared.end(), row.shown) == 0) return std::nullopt;
+  return RatioOf(profile, row, row.shown, peer);
+}
+
+std::optional<double> Results::RatioOf(const std::string& profile, const Row& row,
+                                       const std::string& metric, std::string* peer) const {
+  const bool higher = HigherIsBetter(metric);
+  const std::optional<double> own = Median(profile, row.id, "kist", metric);
+  const std::optional<double> best = Best(profile, row.id, metric, higher, Peers(), peer);
   if (!own || !best || *own == 0 || *best == 0) return std::nullopt;
   return higher ? *own / *best : *best / *own;
 }

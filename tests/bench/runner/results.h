@@ -47,6 +47,10 @@ class Results {
   std::vector<Verdict> Judge(const std::string& profile, const Row& row) const;
   // Kist against the best peer on the metric the table shows, above 1 where Kist is better.
   std::optional<double> Ratio(const std::string& profile, const Row& row, std::string* peer) const;
+  // The same by another metric. By cpu_us_op it counts the background's work too, and holds on a
+  // machine that others use.
+  std::optional<double> RatioOf(const std::string& profile, const Row& row,
+                                const std::string& metric, std::string* peer) const;
 
   std::vector<Failure> failures;
   std::vector<SeriesPoint> series;
