@@ -42,7 +42,7 @@ int Verify(Context& context) {
     return code;
   }
   if (code != kExitOk) return code;
-  Progress progress(context.console, "verify", Progress::Unit::kSteps, context.ShowProgress());
+  Progress progress(context.console, "verify", Progress::Unit::kBytes, context.ShowProgress());
   const kist_job job = JobOf(&progress);
   kist_err err = KIST_ERR_INIT;
   const kist_rc rc = kist_verify(database.db(), &job, &err);
@@ -66,7 +66,7 @@ int Compact(Context& context) {
   Database database;
   int code = database.Open(context, Database::Mode::kWrite);
   if (code != kExitOk) return code;
-  Progress progress(context.console, "compact", Progress::Unit::kSteps, context.ShowProgress());
+  Progress progress(context.console, "compact", Progress::Unit::kBytes, context.ShowProgress());
   const kist_job job = JobOf(&progress);
   kist_err err = KIST_ERR_INIT;
   const kist_rc rc = kist_compact(database.keyspace(), range.begin.data(), range.begin.size(),

@@ -54,8 +54,12 @@ void Progress::Draw(double now, uint64_t done, uint64_t total, uint64_t entries)
   if (entries > 0) line += "  " + FormatCount(entries) + " entries";
   line += "  " + (bytes ? FormatBytes(rate_) : FormatCount(static_cast<uint64_t>(rate_))) + "/s";
   if (total > done && rate_ > 0) {
-    line += "  " + FormatSeconds(static_cast<double>(total - done) / rate_) + " left";
-  } else if (total == 0) {
+    const double seconds = static_cast<double>(total - done) / rate_;
+    line += "  " + (seconds < 60 ? Printf("%.0f s", std::ceil(seconds)) : FormatSeconds(seconds));
+    line += " left";
+  } else if (total > 0 && done >= total) {
+    line += "  finishing";
+  } else {
     line += "  " + FormatSeconds(now);
   }
   console_->Status(line);

@@ -209,6 +209,33 @@ def verify__says_sound(tool):
     same(tool.ok("verify", "--quiet", tool.db), b"")
 
 
+def _flip(path, at):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def verify__names_the_damaged_file(tool):
+    data = "".join(f"{i}\t{i * i}\n" for i in range(50000))
+    tool.ok("load", tool.db, "-", stdin=data)
+    tool.ok("flush", tool.db)
+    table = max((tool.dir / "db").glob("*.kst"), key=lambda path: path.stat().st_size)
+    _flip(table, 100_000)
+    tool.fails(5, "verify", tool.db, says=["DAMAGED: ", table.name, "KIST_E_CORRUPT"])
+    result = tool.fails(5, "dump", tool.db, says=[table.name, "the dump is not complete"])
+    need(len(result.out.splitlines()) < 50000, "a whole dump of a damaged database")
+
+
+def verify__a_damaged_log_does_not_open(tool):
+    tool.ok("load", tool.db, "-", stdin="".join(f"{i}\t{i * i}\n" for i in range(50000)))
+    log = max((tool.dir / "db").glob("*.log"), key=lambda path: path.stat().st_size)
+    _flip(log, 100_000)
+    for words in (["verify"], ["scan", "--count"], ["compact"]):
+        tool.fails(5, *words, tool.db, says=[log.name, "KIST_E_CORRUPT"])
+
+
 def maintenance__keeps_the_entries(tool):
     data = "".join(f"{i:06}\t{i}\n" for i in range(5000)).encode()
     tool.ok("load", tool.db, "-", stdin=data)

@@ -114,6 +114,22 @@ def load__a_pause_of_the_input_shows_what_came(tool):
     same(tool.ok("scan", "--count", tool.db), b"7\n")
 
 
+def load__a_slow_stream_shows_up_too(tool):
+    """Rows that never stop for long, but come slowly, must not wait for a full batch."""
+    load = tool.start("load", tool.db, "-")
+    end = time.time() + 20
+    row = 0
+    while tool.run("scan", "--count", tool.db).out in (b"", b"0\n"):
+        need(time.time() < end, "nothing showed up")
+        for _ in range(5):
+            _feed(load, _rows(1, row))
+            row += 1
+            time.sleep(0.05)
+    load.stdin.close()
+    same(load.wait(20), 0, load.stderr.read())
+    same(tool.ok("scan", "--count", tool.db), b"%d\n" % row)
+
+
 def _interrupted(tool, signal_number):
     load = tool.start("load", tool.db, "-")
     _feed(load, _rows(6000) + "half a li")

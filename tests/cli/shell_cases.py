@@ -96,6 +96,30 @@ def shell__at_a_terminal(tool):
     same(tool.ok("scan", "--count", "-k", "cache", tool.db), b"0\n")
 
 
+def shell__remembers_its_lines(tool):
+    history = tool.dir / "state" / "history"
+    for line in ("put a 1", "get a"):
+        shell = Terminal(tool, "shell", "--create", tool.db, env={"KIST_HISTORY": str(history)})
+        shell.wait_for("kist db> ")
+        shell.send(f"{line}\n quit\n")  # a line that begins with a blank is not kept
+        same(shell.finish(), 0, shell.text)
+    if not history.exists():
+        return print("built without line editing")
+    lines = [line for line in history.read_text().splitlines() if not line.startswith("_")]
+    same(lines, ["put a 1", "get a"])
+    same(history.stat().st_mode & 0o777, 0o600)
+
+
+def shell__completes_commands(tool):
+    shell = Terminal(tool, "shell", "--create", tool.db)
+    shell.wait_for("kist db> ")
+    shell.send("keysp\t\n")
+    shell.send("quit\n")
+    same(shell.finish(), 0, shell.text)
+    plain = b"unknown command 'keysp'" in shell.text  # built without line editing
+    need(plain or b"default\r\n" in shell.text, shell.text)
+
+
 def shell__ends_with_the_end_of_input(tool):
     shell = Terminal(tool, "shell", "--create", tool.db)
     shell.wait_for("kist db> ")
