@@ -1,13 +1,13 @@
 // The stored form of one version in a memtable's arena, and the place of a key in the order of
 // entries.
 //
-//   tag u64 | value_len u32 | key_len u16 | key | value        (native order, unaligned)
+// tag u64 | value_len u32 | key_len u16 | key | value (native order, unaligned)
 //
 // Invariants:
 //  1. An entry is written before its pointer is published and never changes afterwards.
 //  2. At most one entry of a tree has a given (key, sequence): a later one takes the place of the
-//  earlier. So entries are
-//     ordered by key, then by age, and the kind of an entry decides nothing.
+//     earlier. So entries are ordered by key, then by age, and the kind of an entry decides
+//     nothing.
 // Threads: any may read what was published.
 #pragma once
 

@@ -1,4 +1,5 @@
-// The table of trees by keyspace; see keyspace_trees.h.
+// The table of trees by keyspace; see keyspace_trees.h. Tables double and hold pointers only, so
+// that all that were ever replaced take no more memory than the current one.
 // Threads: one writer, readers beside it.
 #include "memtable/keyspace_trees.h"
 

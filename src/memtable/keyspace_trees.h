@@ -1,13 +1,11 @@
 // KeyspaceTrees: which tree of a memtable belongs to which keyspace. The default keyspace (id 0)
 // has a place of its own; the others stand in an open hash table, which grows by a copy that is
 // published whole.
-//
 // Invariants:
-//  1. A slot goes from empty to a tree once. A table that was replaced lives on, for readers that
-//  look at it: it misses only
-//     trees that were made after they began.
-//  2. After Reserve(n) returned true, n Inserts do not fail. At most half of a table is used, so
-//  that a search ends.
+//  1. A slot goes from empty to a tree once. A table that was replaced lives on for readers that
+//     look at it: it misses only trees that were made after they began.
+//  2. After Reserve(n) returned true, n Inserts do not fail. At most half of a table is used, so a
+//     search ends.
 // Threads: one writer; Find and ForEach by any beside it.
 #pragma once
 

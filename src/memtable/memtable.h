@@ -1,19 +1,15 @@
 // Memtable: the ordered in-memory map of the newest commits, one tree per keyspace that was
-// written, one arena.
-//
-// Invariants
+// written.
+// Invariants:
 //  1. Versions of a key are ordered newest first, one per sequence: of two with equal key and
-//  sequence (of one commit) the one added
-//     last takes the place of the other.
-//  2. After Reserve(n entries, bytes, keyspaces) succeeded, Adds within it cannot fail. A range
-//  tombstone is an entry of its two keys.
+//     sequence (of one commit) the one added last takes the place of the other.
+//  2. After Reserve succeeded, Adds within it cannot fail.
 //  3. Entries, once added, never move or change: slices into them stay valid while the memtable
-//  lives.
-//  4. Readers never lock and never wait for the writer (they try again what it has changed
-//  meanwhile). RangeTombstones and
-//     RangeTombstoneSets alone take a mutex, and that only where there are some.
+//     lives.
+//  4. Readers never lock and never wait for the writer (they try again what it changed meanwhile).
+//     RangeTombstones and RangeTombstoneSets alone take a mutex, where there are any.
 // Threads: Reserve, Prefetch, Add* by one writer at a time; everything const by any thread beside
-// it. The memtable is held by a reference count, by the views and iterators and pins that use it.
+// it. Views, iterators and pins that use a memtable hold references.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
-// The writer's side of a node (publications), and the slow part of its search: runs of equal words.
-// See node.h. Threads: publications by the writer, searches by any.
+// The writer's side of a node (publications), and the slow part of its search: runs of equal words,
+// where the entries themselves decide. See node.h.
+// Threads: publications by the writer, searches by any.
 #include "memtable/node.h"
 
 #include <new>

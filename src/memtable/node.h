@@ -1,25 +1,9 @@
-// Node: one node of a memtable's B+-tree, and the search in it. Slots are written anywhere; their
-// order is a permutation of slot numbers, kept twice: publication number p uses copy p % 2, and its
-// successor is prepared in the other one. So a reader never waits: what it reads is whole unless a
-// newer publication has happened meanwhile, and then it tries again.
-//
-// Invariants:
-//  1. The writer changes only what the current publication does not use: free slots, the other
-//  permutation. The one
-//     exception is an entry replaced by one of equal place, which is right before and after.
-//  2. Every store of the writer after a publication is a release, every load of a reader an
-//  acquire. So whoever has seen a byte
-//     of publication p + 2 (which reuses p's memory) sees `version` past p when it checks, and
-//     throws its result away.
-//  3. Keys routed to a node lie between its fences `low` and `high`, entries that never change
-//  while the node is in use. Where
-//     both exist all these keys share `skip` bytes, and `words` hold the eight bytes behind them.
-//     An inner node at the edge of the tree has a claim instead: its separators share `skip` bytes
-//     with `claim`, other keys must be compared.
-//  4. A node's memory is only ever reused for a node of its own kind and size, and its version
-//  never goes back.
-//  5. Slot 0 of an inner node's order has no separator (it stands for `low`).
-//  6. A pointer to an entry is followed only after the version was checked behind its load.
+// Node: one node of a memtable's B+-tree, and the search in it.
+// Slots are written anywhere; their order is a permutation of slot numbers, kept twice: publication
+// number p uses copy p % 2, and its successor is prepared in the other one. So a reader never
+// waits: what it reads is whole unless a newer publication has happened meanwhile, and then it
+// tries again. Rejected: nodes sorted in place under a version that is odd while they change,
+// because readers would wait for a writer that lost its core in the middle.
 // Threads: one writer; readers beside it.
 #pragma once
 
@@ -33,6 +17,21 @@ namespace kist {
 constexpr int kNodeSlots = 64;
 constexpr int kSmallNodeSlots = 8;
 
+// Invariants:
+//  1. The writer changes only what the current publication does not use: free slots, the other
+//     order. The one exception is an entry replaced by one of equal place, which is right before
+//     and after.
+//  2. Every store of the writer behind a publication is a release, every load of a reader an
+//     acquire. So whoever has seen a byte of publication p + 2 (which reuses the memory of p) sees
+//     `version` past p when it checks, and throws its result away.
+//  3. Keys routed to a node lie between its fences `low` and `high`, which never change while the
+//     node is in use. Where both exist all these keys share `skip` bytes, and words hold the eight
+//     bytes behind them. An inner node at the edge of the tree has a claim instead: its separators
+//     share `skip` bytes with `claim`; other keys must be compared.
+//  4. A node's memory is only ever used again for a node of its own kind and size, and its version
+//     never goes back.
+//  5. Slot 0 of an inner node's order has no separator (it stands for `low`).
+//  6. A pointer to an entry is followed only after the version was checked behind its load.
 struct alignas(64) Node {
   Node(int slot_count, bool inner);
   Node(const Node&) = delete;

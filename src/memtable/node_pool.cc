@@ -1,5 +1,6 @@
-// Nodes made, retired and made again, and how many a number of inserts may need at worst. See
-// node_pool.h. Threads: the writer.
+// Nodes made, retired and made again, and how many a number of inserts may need at worst. A free
+// list per kind keeps the memory of a node with its kind. See node_pool.h.
+// Threads: the writer.
 #include "memtable/node_pool.h"
 
 #include <algorithm>

@@ -1,13 +1,11 @@
 // NodePool: the nodes of all trees of one memtable. Nodes that a split or a growth has replaced are
 // used again for others of their kind, so that their memory is not lost; see invariant 4 of node.h
 // for why readers may still be looking at them.
-//
 // Invariants:
-//  1. After Reserve(n, t) returned true, n inserts into any trees, t of them new, find the nodes
-//  they need.
-//     The bound: a leaf that is full splits, and one of its halves may be nearly full and split
-//     again; after that each split takes 32 inserts. So splits <= min(n, 2 * leaves + n / 12 + new
-//     or growing trees + 2); inner nodes alike, one rank up.
+//  1. Within an arena reservation of BytesFor(n, t), n inserts into any trees, t of them new, find
+//     their nodes. The bound: a full leaf splits, one of its parts may be nearly full and split
+//     again, and after that each split takes 24 inserts. So splits <= min(n, 2 * leaves + n / 12 +
+//     new or growing trees + 2); inner nodes alike, one rank up.
 // Threads: the writer.
 #pragma once
 

@@ -1,5 +1,6 @@
-// Range tombstones of a memtable: the list, the groups over time and their skylines. See
-// tombstone_log.h. Threads: Add by one writer, the rest by any.
+// Range tombstones of a memtable: the list, the groups over time and their skylines, and the sets
+// that iterators and flushes take with them. See tombstone_log.h.
+// Threads: Add by one writer, the rest by any.
 #include "memtable/tombstone_log.h"
 
 #include <algorithm>

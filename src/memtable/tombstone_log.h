@@ -1,21 +1,13 @@
 // TombstoneLog: the range tombstones of one keyspace of a memtable, in the order they came, with an
 // index over time.
-//
-// The newest ones stand in a list. Sixteen of them become a group: its skyline says for every key
-// which of its tombstones that cover the key is the newest. Four groups of a rank become one of the
-// next rank, and stay below it. So n tombstones make O(log n) groups to look at, adding is O(log n)
-// amortised, and nested ranges cost no more than others. A look at an old sequence descends into
-// the one group per rank that is partly newer. Rejected: one set rebuilt on demand (quadratic where
-// range deletes and reads alternate, and who would free the old one beside lock-free readers).
-//
-// Invariants:
-//  1. Sequences never fall, so any two groups are wholly older and newer, and the first cover found
-//  from new to old is the answer.
-//  2. A tombstone and a group never change once published and live until the log dies.
-//  3. Adding cannot fail: where a group finds no memory, the list grows on, and is searched, and
-//  the next add tries again.
-// Threads: Add by one writer; MaxCovering and the rest by any beside it. RangeSet and RangeSets
-// take a mutex.
+// The newest stand in a list. Sixteen of them become a group, whose skyline says for every key
+// which of them that cover it is the newest. Four groups of a rank become one of the next rank, and
+// stay below it. So n tombstones make O(log n) groups to look at, adding is O(log n) amortised, and
+// nested ranges cost no more than others. A look at an old sequence descends into the one group per
+// rank that is partly newer. Rejected: one set rebuilt on demand (quadratic where adds and looks
+// alternate, and who would free the old one beside lock-free readers).
+// Threads: Add by one writer; MaxCovering and the rest by any beside it. RangeSet, RangeSets take a
+// mutex.
 #pragma once
 
 #include <atomic>
@@ -29,6 +21,12 @@
 
 namespace kist {
 
+// Invariants:
+//  1. Sequences never fall, so of two groups one is wholly older, and the first cover found from
+//     new to old is the answer.
+//  2. A tombstone and a group never change once published and live until the log dies.
+//  3. Adding cannot fail: where a group finds no memory, the list grows on, and is searched, and a
+//     later add tries again.
 class TombstoneLog {
  public:
   TombstoneLog() = default;

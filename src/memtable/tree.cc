@@ -1,4 +1,6 @@
-// Descents and inserts; see tree.h. What replaces full nodes stands in tree_split.cc.
+// Descents and inserts; see tree.h. What replaces full nodes stands in tree_split.cc. Leaves are
+// seldom in the processor's caches: a descent begins to fetch all lines of one before it looks at
+// the first.
 // Threads: Find and Insert by the writer, the rest by any.
 #include "memtable/tree.h"
 

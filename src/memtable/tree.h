@@ -1,21 +1,10 @@
 // Tree: the entries of one keyspace of a memtable, a B+-tree whose leaves hold words (eight bytes
 // of the key behind what the keys of a leaf share) and pointers to entries. Chosen against a skip
 // list by tests/bench/decisions/memtable_bench.cc.
-//
 // The writer inserts into a leaf by one publication (node.h). A full node is replaced: two new
 // nodes are built, then one publication of the parent puts both in the place of the old one, then
 // the old one is retired. Nothing is ever removed, so nodes never merge, and there are no links
 // between leaves: whoever passes the end of a leaf descends again to its high fence.
-//
-// Invariants:
-//  1. A reader that has loaded a child's version checks its parent's afterwards: a child that its
-//  parent still names
-//     was not retired when its version was loaded.
-//  2. A leaf other than the first holds the entry of its low fence (or what replaced it), so that
-//  it is never empty, and what
-//     precedes a place is in the leaf that its descent by "before" ends in.
-//  3. A split leaves at most one part nearly full, and that part's next split is even (NodePool
-//  relies on it).
 // Threads: one writer; readers beside it, who never wait.
 #pragma once
 
@@ -27,6 +16,13 @@
 
 namespace kist {
 
+// Invariants:
+//  1. A reader that has loaded a child's version checks its parent's afterwards: a child that its
+//     parent still names was not retired when its version was loaded.
+//  2. A leaf other than the first holds the entry of its low fence (or what replaced it), so it is
+//     never empty, and what precedes a place is in the leaf that a descent by kBefore ends in.
+//  3. A split leaves at most one part nearly full, and that part's next split is even (NodePool
+//     relies on it).
 class Tree {
  public:
   explicit Tree(NodePool* pool) noexcept;

@@ -1,4 +1,5 @@
-// Steps and seeks over a tree; see tree_iterator.h.
+// Steps and seeks over a tree, and the fetching of what comes next. A leaf that was looked at ahead
+// is taken only if it and the one before it are what they were then. See tree_iterator.h.
 // Threads: one at a time, beside the memtable's writer.
 #include "memtable/tree_iterator.h"
 

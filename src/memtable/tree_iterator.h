@@ -1,10 +1,8 @@
 // TreeIterator: a memtable's entries of one keyspace in order, both ways, beside the writer. It
 // borrows the memtable.
-//
 // It keeps a leaf, the publication it looked at and that publication's order. A step within the
 // leaf is two loads and a check; where the leaf has changed it descends again to the place of its
-// current entry.
-//
+// current entry. Entries lie all over the arena, so they are fetched ahead of the steps.
 // Invariants:
 //  1. From one position to the next, no entry that was there before the step began is passed over.
 // Threads: one at a time, beside the memtable's writer.

@@ -1,6 +1,7 @@
 // How a tree replaces nodes that are full or whose claim a new separator breaks: new nodes are
 // built aside, published by their parent (or as the root) at once, and the old node is retired
-// last. See tree.h. Threads: the writer.
+// last. See tree.h.
+// Threads: the writer.
 #include <cstring>
 
 #include "memtable/tree.h"

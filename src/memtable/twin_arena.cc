@@ -1,5 +1,6 @@
-// Chunks of a memtable: where they come from and how two of them are filled at once. See
-// twin_arena.h. Threads: one writer.
+// Chunks of a memtable: where they come from and how two of them are filled at once. Large ones
+// begin at a huge page. See twin_arena.h.
+// Threads: one writer.
 #include "memtable/twin_arena.h"
 
 #include <cstring>

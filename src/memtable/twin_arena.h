@@ -1,13 +1,11 @@
 // TwinArena: bump memory that fills two chunks at once, so that a reservation needs one contiguous
 // room, and yet what is left of the older chunk goes on being filled with what fits. The chunks of
-// all arenas of a memtable come from one ChunkSource, which may own memory that was reserved and
-// touched in advance.
-//
+// all arenas of a memtable come from one ChunkSource, which may own memory that was touched in
+// advance.
 // Invariants:
 //  1. Memory handed out never moves and lives until the source dies.
 //  2. After Reserve(n) returned true, Allocates of n bytes in all do not fail: one bin alone has
-//  room for all of them, and what
-//     another bin takes makes that only easier.
+//     room for all of them, and what the other takes makes that only easier.
 //  3. used_bytes counts what was handed out and the rests of chunks that were given up.
 // Threads: one writer; the byte counts by any thread.
 #pragma once

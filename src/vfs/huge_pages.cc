@@ -1,5 +1,6 @@
 // madvise for huge pages; see huge_pages.h. A part page at the end stays as it is, because what
-// lies behind it is someone else's. Threads: any.
+// lies behind it is someone else's.
+// Threads: any.
 #include "vfs/huge_pages.h"
 
 #include <sys/mman.h>
