@@ -69,6 +69,10 @@ struct ReadFound {
   class Memtable* memtable = nullptr;
 };
 
+// What a version means to a reader at `now_ms` over whose key a range tombstone of sequence `covering` (0: none) lies: fills found,
+// value and expiry. read.cc
+void ResolveFound(uint64_t tag, Slice value, Sequence covering, int64_t now_ms, ReadFound* found);
+
 // A reference that outlives the guard: release(owner) once.
 struct PinRef {
   void* owner = nullptr;  // nullptr: nothing to release
@@ -77,6 +81,9 @@ struct PinRef {
 
 struct IterOptions {
   const Snapshot* snapshot = nullptr;
+  // A transaction's writes, over the snapshot: those with sequences up to own_limit.
+  class Memtable* own = nullptr;
+  Sequence own_limit = 0;
   Slice lower, upper, prefix;  // copied
   bool has_upper = false;
   bool fill_cache = true;
@@ -113,7 +120,28 @@ class DbIterator {
   Status status_;
 };
 
+// A transaction; see db/txn.h. Its iterators must be destroyed before it.
+class Txn {
+ public:
+  virtual ~Txn() = default;  // rolls back what was not committed
+  virtual Status Put(Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) = 0;
+  virtual Status Delete(Keyspace* ks, Slice key) = 0;
+  virtual Status DeleteRange(Keyspace* ks, Slice begin, Slice end) = 0;
+  virtual Status Savepoint() = 0;
+  virtual Status RollbackTo() = 0;  // kMisuse where there is no savepoint
+  // Inside one Epoch::Guard of the database, like Db::Get.
+  virtual Status Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache, ReadFound* found) = 0;
+  // options.snapshot is not set. Sees the writes made so far; Refresh: those made by then.
+  virtual Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) = 0;
+  // kConflict: nothing happened. After any outcome only destruction is allowed.
+  virtual Status Commit(Durability durability, Sequence* seq) = 0;
+  virtual size_t memory_bytes() const = 0;
+};
+
+struct TxnFootprint;  // db/txn.h
+
 struct WriteRequest {
+  const TxnFootprint* footprint = nullptr;  // of a transaction: what no later commit may have changed
   Durability durability = Durability::kDefault;
   // One of: a packed batch that was validated (with kRecordHeaderMax bytes of headroom in front where has_headroom).
   char* batch = nullptr;
@@ -154,6 +182,7 @@ class Db {
   static PinRef MakePin(ReadFound* found);
   virtual Result<std::unique_ptr<Snapshot>> NewSnapshot() = 0;
   virtual Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) = 0;
+  virtual Result<std::unique_ptr<Txn>> NewTxn(bool serializable) = 0;
   virtual Status ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) = 0;
 
   // ---- writes

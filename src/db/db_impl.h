@@ -68,6 +68,7 @@ class DbImpl final : public Db {
   Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadFound* found) override;
   Result<std::unique_ptr<Snapshot>> NewSnapshot() override;
   Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) override;
+  Result<std::unique_ptr<Txn>> NewTxn(bool serializable) override;
   Status ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) override;
 
   Status Write(WriteRequest* request, Sequence* seq) override;
@@ -91,6 +92,8 @@ class DbImpl final : public Db {
   // For iterators: the newest view with a reference, and the newest visible sequence of it.
   RefPtr<View> AcquireView(Sequence* seq);
   DbClock& clock() { return clock_; }
+  // For transactions: kConflict where a commit after footprint.since changed what it names. conflict.cc
+  Status CheckFootprint(const TxnFootprint& footprint);
 
  private:
   struct GroupWriter;  // write.cc

@@ -27,6 +27,8 @@ DbIteratorImpl::DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const 
       keyspace_(std::move(keyspace)),
       explicit_snapshot_(o.snapshot != nullptr),
       fill_cache_(o.fill_cache),
+      own_(RefPtr<Memtable>::Share(o.own)),
+      own_limit_(o.own != nullptr ? o.own_limit : 0),
       lower_(std::max(o.lower, o.prefix)) {
   if (o.snapshot != nullptr) {
     seq_ = o.snapshot->seq;
@@ -97,7 +99,11 @@ Status DbIteratorImpl::Open() {
       memtable_sets_.push_back(std::move(set));
     }
   }
+  if (own_) own_set_ = own_->RangeTombstones(keyspace_->id());
   if (!empty_range_) {
+    if (own_) {
+      if (auto it = own_->NewIterator(keyspace_->id())) sources.push_back(std::move(it));
+    }
     for (const auto& m : view_->memtables) {
       if (auto it = m->NewIterator(keyspace_->id())) sources.push_back(std::move(it));
     }
@@ -148,6 +154,7 @@ bool DbIteratorImpl::Ready(bool backwards) {
 }
 
 bool DbIteratorImpl::Visible(Slice key, uint64_t tag, Slice value) {
+  if (own_set_ != nullptr && own_set_->MaxCovering(key, own_limit_) > TagSequence(tag)) return false;
   if (!sets_.empty()) {
     for (const RangeTombstoneSet* set : sets_) {
       if (set->MaxCovering(key, seq_) > TagSequence(tag)) return false;
@@ -183,12 +190,12 @@ void DbIteratorImpl::SettleForward(bool skip) {
       }
       continue;
     }
-    if (TagSequence(tag) > seq_) {
+    if (!Sees(tag)) {
       if (++steps < kStepsBeforeSeek) {
         m->Next();
       } else {
         saved_.assign(key.data(), key.size());
-        m->Seek(saved_, SeekTag(seq_));
+        m->Seek(saved_, TagSequence(tag) > kTxnBase ? NewestTag() : SeekTag(seq_));
         steps = 0;
         skip = false;
       }
@@ -217,7 +224,7 @@ void DbIteratorImpl::SettleBackward() {
     Slice found_key, found_value;
     uint64_t found_tag = 0;
     do {  // oldest version first
-      if (TagSequence(m->tag()) <= seq_) {
+      if (Sees(m->tag())) {
         have = true;
         found_key = m->key();
         found_value = m->value();
@@ -240,7 +247,7 @@ void DbIteratorImpl::SeekToFirst() {
   if (lower_.empty()) {
     merged_->SeekToFirst();
   } else {
-    merged_->Seek(lower_, SeekTag(seq_));
+    merged_->Seek(lower_, NewestTag());
   }
   SettleForward(false);
 }
@@ -260,7 +267,7 @@ void DbIteratorImpl::SeekGe(Slice key) {
   if (BelowLower(key)) return SeekToFirst();
   saved_.assign(key.data(), key.size());
   if (!Ready(false)) return;
-  merged_->Seek(saved_, SeekTag(seq_));
+  merged_->Seek(saved_, NewestTag());
   SettleForward(false);
 }
 

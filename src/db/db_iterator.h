@@ -17,6 +17,7 @@
 
 #include "db/db.h"
 #include "db/keyspaces.h"
+#include "db/txn.h"
 #include "db/view.h"
 #include "iter/merging_iterator.h"
 
@@ -55,12 +56,20 @@ class DbIteratorImpl final : public DbIterator {
   // Whether a reader sees the version; sets value_ where it does.
   bool Visible(Slice key, uint64_t tag, Slice value);
   void End(Position position);
+  bool Sees(uint64_t tag) const {
+    const Sequence seq = TagSequence(tag);
+    return seq <= seq_ || (seq <= own_limit_ && seq > kTxnBase);
+  }
+  // To seek for the newest version that is seen.
+  uint64_t NewestTag() const { return SeekTag(own_limit_ != 0 ? own_limit_ : seq_); }
   bool BelowLower(Slice key) const { return !lower_.empty() && key < Slice(lower_); }
 
   DbImpl* const db_;
   const RefPtr<KeyspaceImpl> keyspace_;
   const bool explicit_snapshot_;
   const bool fill_cache_;
+  const RefPtr<Memtable> own_;  // a transaction's writes; null: none
+  const Sequence own_limit_;    // the newest of them that is seen; 0: none
   Sequence seq_ = 0;
   int64_t time_ms_ = 0;
   std::string lower_;
@@ -72,7 +81,8 @@ class DbIteratorImpl final : public DbIterator {
   PinSink sink_;
   std::vector<RefPtr<Table>> tombstone_tables_;
   std::vector<std::shared_ptr<const RangeTombstoneSet>> memtable_sets_;
-  std::vector<const RangeTombstoneSet*> sets_;
+  std::vector<const RangeTombstoneSet*> sets_;         // of commits: count up to seq_
+  std::shared_ptr<const RangeTombstoneSet> own_set_;  // of own_: counts up to own_limit_
   std::unique_ptr<InternalIterator> merged_;
   std::string saved_;
   bool backwards_ = false;

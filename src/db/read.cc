@@ -5,10 +5,8 @@
 #include "util/coding.h"
 
 namespace kist {
-namespace {
 
-// What a version found at `tag` means to a reader; fills value and expiry.
-void Resolve(uint64_t tag, Slice value, Sequence covering, int64_t now_ms, ReadFound* found) {
+void ResolveFound(uint64_t tag, Slice value, Sequence covering, int64_t now_ms, ReadFound* found) {
   found->found = false;
   if (covering > TagSequence(tag)) return;
   switch (TagKind(tag)) {
@@ -28,6 +26,8 @@ void Resolve(uint64_t tag, Slice value, Sequence covering, int64_t now_ms, ReadF
       return;
   }
 }
+
+namespace {
 
 struct Lookup {
   Slice key;
@@ -86,7 +86,7 @@ Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_
     l.covering = std::max(l.covering, m->MaxCovering(ks->id(), key, seq));
     Memtable::Found f;
     if (m->Get(ks->id(), key, seq, &f)) {
-      Resolve(f.tag, f.value, l.covering, TagKind(f.tag) == EntryKind::kPutTtl ? now() : 0, found);
+      ResolveFound(f.tag, f.value, l.covering, TagKind(f.tag) == EntryKind::kPutTtl ? now() : 0, found);
       found->memtable = m.get();
       return Status();
     }
@@ -99,7 +99,7 @@ Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_
   bool done = false;
   KIST_TRY(LookInLevels(*kv, &l, &done));
   if (!l.hit.found) return Status();
-  Resolve(l.hit.tag, l.hit.value, l.covering, TagKind(l.hit.tag) == EntryKind::kPutTtl ? now() : 0, found);
+  ResolveFound(l.hit.tag, l.hit.value, l.covering, TagKind(l.hit.tag) == EntryKind::kPutTtl ? now() : 0, found);
   found->block = l.hit.block;
   found->owned = std::move(l.hit.owned);
   return Status();

@@ -32,6 +32,7 @@ struct DbImpl::GroupWriter {
   WriteQueue::Waiter waiter;
   Durability durability = Durability::kDefault;
   Slice batch;  // packed and normalised; what is applied
+  const TxnFootprint* footprint = nullptr;  // a transaction's: it makes a group of its own
   BatchSummary summary;
   PreparedRecord record;  // the batch, perhaps compressed
   Sequence seq = 0;
@@ -173,6 +174,7 @@ Status DbImpl::Write(WriteRequest* request, Sequence* seq) {
   w.durability = request->durability;
   w.batch = Slice(request->batch, request->batch_bytes);
   w.summary = request->summary;
+  w.footprint = request->footprint;
   if (w.summary.count == 0) {
     if (seq != nullptr) *seq = last_seq();
     return Status();
@@ -236,6 +238,7 @@ void DbImpl::LeadGroup(GroupWriter* leader) {
   WriteQueue::Waiter* followers = queue_.TakeGroup([&](void* request) {
     if (request == nullptr || count == kGroupMax) return false;
     auto* w = static_cast<GroupWriter*>(request);
+    if (leader->footprint != nullptr || w->footprint != nullptr) return false;
     bytes += w->record.data_bytes;
     if (bytes > kGroupBytesMax) return false;
     group[count++] = w;
@@ -284,6 +287,7 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   }
   KIST_TRY(MakeRoom(bytes));
   KIST_TRY(memtable_->Reserve(entries, bytes, keyspaces));
+  if (group[0]->footprint != nullptr) KIST_TRY(CheckFootprint(*group[0]->footprint));
   if (buffered && log_->size() - log_->flushed_size() + bytes > options_.write_back_size) buffered = false;
 
   const int64_t now = ttl_or_time ? clock_.NowMs() : 0;

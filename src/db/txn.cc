@@ -1,0 +1,190 @@
+#include "db/txn.h"
+
+#include <algorithm>
+
+#include "db/apply.h"
+#include "db/db_impl.h"
+#include "db/txn_iterator.h"
+
+namespace kist {
+namespace {
+
+constexpr size_t kTxnArenaBytes = size_t{64} << 10;
+
+Status Dropped(const Keyspace& ks) { return Status::Error(Code::kMissing, "keyspace '" + ks.name() + "' was dropped"); }
+
+}  // namespace
+
+size_t TxnFootprint::Position(KeyspaceImpl* ks) {
+  for (size_t i = 0; i < keyspaces.size(); ++i) {
+    if (keyspaces[i].get() == ks) return i;
+  }
+  keyspaces.push_back(RefPtr<KeyspaceImpl>::Share(ks));
+  keys.emplace_back();
+  return keyspaces.size() - 1;
+}
+
+void TxnFootprint::AddKey(KeyspaceImpl* ks, Slice key) { keys[Position(ks)].emplace(key); }
+
+void TxnFootprint::AddRange(KeyspaceImpl* ks, Slice low, Slice high, bool to_last) {
+  if (!to_last && low >= high) return;
+  KeyRange r;
+  r.keyspace = static_cast<uint32_t>(Position(ks));
+  r.low.assign(low.data(), low.size());
+  r.high.assign(high.data(), high.size());
+  r.to_last = to_last;
+  ranges.push_back(std::move(r));
+}
+
+TxnImpl::~TxnImpl() {
+  for (TxnIterator* it : iterators_) it->Detach();
+}
+
+Status TxnImpl::ApplyToMemtable(const Op& op, uint32_t index) {
+  if (!memtable_) {
+    KIST_TRY_ASSIGN(Memtable * fresh, Memtable::New(kTxnArenaBytes, false));
+    memtable_ = RefPtr<Memtable>::Adopt(fresh);
+  }
+  KIST_TRY(memtable_->Reserve(1, op.key.size() + op.value.size() + 8, 1));
+  ApplyOp(memtable_.get(), op, kTxnBase + index, snapshot_->time_ms);
+  return Status();
+}
+
+Status TxnImpl::Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) {
+  if (ended_) return Status::Bare(Code::kMisuse);
+  if (ks->dropped()) return Dropped(*ks);
+  auto* impl = static_cast<KeyspaceImpl*>(ks);
+  if (kind == OpKind::kPut && ttl_ms == 0 && impl->default_ttl_ms() != 0) ttl_ms = impl->default_ttl_ms();
+  Op op;
+  op.kind = kind;
+  op.has_ttl = ttl_ms != 0;
+  op.ttl_ms = ttl_ms;
+  op.keyspace = ks->id();
+  op.key = key;
+  op.value = value;
+  const Mark before{batch_.data().size(), batch_.count()};
+  writes_.Position(impl);
+  if (kind == OpKind::kPut) {
+    KIST_TRY(batch_.Put(op.keyspace, key, value, ttl_ms));
+  } else if (kind == OpKind::kDelete) {
+    KIST_TRY(batch_.Delete(op.keyspace, key));
+  } else {
+    KIST_TRY(batch_.DeleteRange(op.keyspace, key, value));
+  }
+  Status s = ApplyToMemtable(op, batch_.count());
+  if (!s.ok()) batch_.TruncateTo(before.bytes, before.count);
+  return s;
+}
+
+Status TxnImpl::Put(Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) { return Write(OpKind::kPut, ks, key, value, ttl_ms); }
+Status TxnImpl::Delete(Keyspace* ks, Slice key) { return Write(OpKind::kDelete, ks, key, Slice(), 0); }
+Status TxnImpl::DeleteRange(Keyspace* ks, Slice begin, Slice end) {
+  if (!end.empty() && begin == end) return Status();
+  return Write(OpKind::kDeleteRange, ks, begin, end, 0);
+}
+
+Status TxnImpl::Savepoint() {
+  if (ended_) return Status::Bare(Code::kMisuse);
+  savepoints_.push_back({batch_.data().size(), batch_.count()});
+  return Status();
+}
+
+Status TxnImpl::RollbackTo() {
+  if (ended_) return Status::Bare(Code::kMisuse);
+  if (savepoints_.empty()) return Status::Error(Code::kMisuse, "the transaction has no savepoint");
+  const Mark mark = savepoints_.back();
+  if (mark.count < batch_.count()) {
+    // The memtable first: should memory run out, nothing has been undone.
+    RefPtr<Memtable> old = memtable_;
+    memtable_ = RefPtr<Memtable>();
+    BatchWalker walker(batch_.data());
+    Op op;
+    Status s;
+    for (uint32_t i = 1; s.ok() && i <= mark.count && walker.Next(&op); ++i) s = ApplyToMemtable(op, i);
+    if (!s.ok()) {
+      memtable_ = std::move(old);
+      return s;
+    }
+    batch_.TruncateTo(mark.bytes, mark.count);
+  }
+  savepoints_.pop_back();
+  return Status();
+}
+
+Status TxnImpl::Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache, ReadFound* found) {
+  if (ended_) return Status::Bare(Code::kMisuse);
+  if (ks->dropped()) return Dropped(*ks);
+  if (serializable_ || for_update) reads_.AddKey(static_cast<KeyspaceImpl*>(ks), key);
+  if (memtable_) {
+    Memtable::Found own;
+    const bool have = memtable_->Get(ks->id(), key, Limit(), &own);
+    const Sequence covering = memtable_->MaxCovering(ks->id(), key, Limit());
+    if (have || covering != 0) {
+      *found = ReadFound();
+      if (have) {
+        ResolveFound(own.tag, own.value, covering, snapshot_->time_ms, found);
+        found->memtable = memtable_.get();
+      }
+      return Status();
+    }
+  }
+  return db_->Get(ks, snapshot_.get(), key, fill_cache, found);
+}
+
+Result<std::unique_ptr<DbIterator>> TxnImpl::NewIterator(Keyspace* ks, const IterOptions& options) {
+  if (ended_) return Status::Bare(Code::kMisuse);
+  if (ks->dropped()) return Dropped(*ks);
+  auto it = std::make_unique<TxnIterator>(this, RefPtr<KeyspaceImpl>::Share(static_cast<KeyspaceImpl*>(ks)), options);
+  KIST_TRY(it->Open());
+  return std::unique_ptr<DbIterator>(std::move(it));
+}
+
+void TxnImpl::AddWrites(TxnFootprint* footprint) {
+  BatchWalker walker(batch_.data());
+  for (Op op; walker.Next(&op);) {
+    for (const auto& ks : writes_.keyspaces) {
+      if (ks->id() != op.keyspace) continue;
+      if (op.kind == OpKind::kDeleteRange) {
+        footprint->AddRange(ks.get(), op.key, op.value, op.value.empty());
+      } else {
+        footprint->AddKey(ks.get(), op.key);
+      }
+      break;
+    }
+  }
+}
+
+Status TxnImpl::Commit(Durability durability, Sequence* seq) {
+  if (ended_) return Status::Error(Code::kMisuse, "the transaction was committed before");
+  for (TxnIterator* it : iterators_) it->Report();
+  ended_ = true;
+  if (batch_.count() == 0) {
+    if (seq != nullptr) *seq = db_->last_seq();
+    return Status();
+  }
+  for (const auto& ks : writes_.keyspaces) {
+    if (ks->dropped()) return Dropped(*ks);
+  }
+  TxnFootprint footprint = std::move(reads_);
+  footprint.since = snapshot_->seq;
+  AddWrites(&footprint);
+  // Most conflicts are old news: they are found here, without holding up other writers.
+  KIST_TRY(db_->CheckFootprint(footprint));
+  WriteRequest request;
+  request.footprint = &footprint;
+  request.durability = durability;
+  request.batch = batch_.mutable_data();
+  request.batch_bytes = batch_.data().size();
+  request.has_headroom = true;
+  request.summary = batch_.summary();
+  return db_->Write(&request, seq);
+}
+
+size_t TxnImpl::memory_bytes() const { return batch_.memory_bytes() + (memtable_ ? memtable_->memory_bytes() : 0); }
+
+Result<std::unique_ptr<Txn>> DbImpl::NewTxn(bool serializable) {
+  KIST_TRY_ASSIGN(std::unique_ptr<Snapshot> snapshot, NewSnapshot());
+  return std::unique_ptr<Txn>(std::make_unique<TxnImpl>(this, std::move(snapshot), serializable));
+}
+
+}  // namespace kist

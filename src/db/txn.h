@@ -1,0 +1,96 @@
+// TxnImpl: a transaction: a snapshot to read from, a memtable and a packed batch of its own for its writes, and notes of what it read.
+//
+// Optimistic: nothing is locked. Commit takes the write token, asks whether anything it depends on was changed by a commit after its snapshot, and only
+// then writes its batch as one commit, so that no other commit can come between the question and the answer.
+//   It depends on: every key and range it writes; keys read FOR_UPDATE; under serializable also every key it read, present or not, and every
+//   range that its iterators passed over.
+// What was changed is answered by the database itself: a registered snapshot keeps every later version of a key, or a newer one, findable.
+//
+// Invariants
+//  1. The n-th operation of the transaction has the sequence kTxnBase + n in its memtable: above every commit's, so that its writes come first in
+//     reads and merges; a reader limited to kTxnBase + n sees exactly the first n.
+//  2. batch_ and memtable_ hold the same operations. After a rollback the memtable is made anew from what is left of the batch; iterators keep the
+//     old one.
+// Threads: one at a time. Snapshot isolation and serializability hold against every other commit, plain writes included.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "batch/packed_batch.h"
+#include "db/db.h"
+#include "memtable/memtable.h"
+
+namespace kist {
+
+class DbImpl;
+class KeyspaceImpl;
+
+constexpr Sequence kTxnBase = Sequence{1} << 55;
+static_assert(kTxnBase < kMaxSequence, "transaction-local sequences fit a tag");
+
+// A range of keys that was read or is to be written: [low, high), or from low on.
+struct KeyRange {
+  uint32_t keyspace = 0;
+  std::string low;
+  std::string high;
+  bool to_last = false;
+};
+
+// What a commit depends on. Empty sets are free.
+struct TxnFootprint {
+  Sequence since = 0;  // changes of later commits conflict
+  std::vector<std::unordered_set<std::string>> keys;  // by position of keyspaces
+  std::vector<RefPtr<KeyspaceImpl>> keyspaces;
+  std::vector<KeyRange> ranges;
+
+  void AddKey(KeyspaceImpl* ks, Slice key);
+  void AddRange(KeyspaceImpl* ks, Slice low, Slice high, bool to_last);
+  size_t Position(KeyspaceImpl* ks);
+};
+
+class TxnIterator;
+
+class TxnImpl final : public Txn {
+ public:
+  TxnImpl(DbImpl* db, std::unique_ptr<Snapshot> snapshot, bool serializable) : db_(db), snapshot_(std::move(snapshot)), serializable_(serializable) {}
+  ~TxnImpl() override;
+
+  Status Put(Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) override;
+  Status Delete(Keyspace* ks, Slice key) override;
+  Status DeleteRange(Keyspace* ks, Slice begin, Slice end) override;
+  Status Savepoint() override;
+  Status RollbackTo() override;
+  Status Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache, ReadFound* found) override;
+  Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) override;
+  Status Commit(Durability durability, Sequence* seq) override;
+  size_t memory_bytes() const override;
+
+ private:
+  friend class TxnIterator;
+  struct Mark {
+    size_t bytes = 0;
+    uint32_t count = 0;
+  };
+  Status Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t ttl_ms);
+  Status ApplyToMemtable(const Op& op, uint32_t index);
+  Sequence Limit() const { return kTxnBase + batch_.count(); }
+  void AddWrites(TxnFootprint* footprint);
+
+  DbImpl* const db_;
+  const std::unique_ptr<Snapshot> snapshot_;
+  const bool serializable_;
+  BatchBuilder batch_{kRecordHeadroom};
+  RefPtr<Memtable> memtable_;
+  std::vector<Mark> savepoints_;
+  TxnFootprint reads_;
+  TxnFootprint writes_;               // its keyspaces only; the batch knows the keys
+  std::vector<TxnIterator*> iterators_;  // live ones, which know what they passed over
+  bool ended_ = false;
+
+  static constexpr size_t kRecordHeadroom = 40;
+};
+
+}  // namespace kist

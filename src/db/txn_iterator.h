@@ -1,0 +1,56 @@
+// TxnIterator: an iterator of a transaction: the database's, over snapshot and own writes, that also remembers which ranges it passed over, for
+// serializable transactions.
+//
+// Invariant: [low_, high_] is what was looked at since the last seek: from where the seek asked to where the position is, in either direction. The
+// transaction takes it over at each seek, at the iterator's end, and at commit.
+// Threads: the transaction's.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "db/txn.h"
+
+namespace kist {
+
+class TxnIterator final : public DbIterator {
+ public:
+  TxnIterator(TxnImpl* txn, RefPtr<KeyspaceImpl> keyspace, const IterOptions& options);
+  ~TxnIterator() override;
+  Status Open();  // at first, and for Refresh
+  void Detach();  // the transaction has ended
+
+  void SeekToFirst() override;
+  void SeekToLast() override;
+  void SeekGe(Slice key) override;
+  void SeekGt(Slice key) override { SeekUp(key, true); }
+  void SeekLe(Slice key) override;
+  void SeekLt(Slice key) override { SeekDown(key, false); }
+  void Next() override;
+  void Prev() override;
+  void HoldEntries(bool on) override;
+  void ReleaseHeld() override;
+  Status Refresh() override;
+  // Gives what was passed over to the transaction's footprint.
+  void Report();
+
+ private:
+  void SeekUp(Slice key, bool after);
+  void SeekDown(Slice key, bool inclusive);
+  bool Alive();
+  void Begin(Slice low, Slice high, bool high_inclusive, bool to_last);
+  void Widen();  // to the position
+  void Take();
+
+  TxnImpl* txn_;
+  const RefPtr<KeyspaceImpl> keyspace_;
+  IterOptions options_;
+  std::string lower_, upper_, prefix_;  // options_ points into them
+  std::unique_ptr<DbIterator> base_;
+  bool holding_ = false;
+  bool tracking_ = false;  // a range is open
+  std::string low_, high_;
+  bool to_last_ = false;
+};
+
+}  // namespace kist
