@@ -20,10 +20,10 @@ constexpr uint32_t kKindFlagsMask = ~uint32_t{0x0303};  // kind 1..3, flags 0..3
 
 // The first byte at or after `offset` that is not zero, or the size.
 Result<uint64_t> SegmentReader::NextNonZero(uint64_t offset) {
-  while (offset < size_) {
+  while (offset < data_end_) {
     KIST_TRY_ASSIGN(offset, file_->NextData(offset));
-    if (offset >= size_) break;
-    const uint64_t n = size_ - offset < kScanBytes ? size_ - offset : kScanBytes;
+    if (offset >= data_end_) break;
+    const uint64_t n = data_end_ - offset < kScanBytes ? data_end_ - offset : kScanBytes;
     KIST_TRY_ASSIGN(const char* p, Window(offset, n));
     if (!codec::AllZero(p, n)) {
       for (uint64_t i = 0; i < n; ++i) {

@@ -258,8 +258,8 @@ class SegmentReader {
   // After kEnd or kBroken on a live segment: takes notice of what was appended.
   Status Refresh();
 
-  // What lies behind the end or break: how many bytes (up to the last that is not 0), and what the
-  // authentic record headers among them say. Reserved blocks are skipped.
+  // What lies behind the end or break: how many bytes (up to the last word that is not 0), and what
+  // the authentic record headers among them say. Reserved blocks are skipped.
   struct Residue {
     Sequence max_lsn = 0;
     Sequence max_durable_lsn = 0;
@@ -294,6 +294,7 @@ class SegmentReader {
  private:
   SegmentReader(std::string path, std::unique_ptr<File> file);
   Status ReadHead(SegmentType type, bool strict);
+  Status FindDataEnd();
   Status ReadSlots(const char* head, size_t bytes);
   Status ReadChain(bool strict);
   // `need` bytes at `offset`, which the file has; more are read along.
@@ -318,6 +319,7 @@ class SegmentReader {
   bool has_link_ = false;
   uint32_t crc_seed_ = 0;
   uint64_t size_ = 0;
+  uint64_t data_end_ = 0;  // behind it the file has reserved blocks alone
   uint64_t limit_ = UINT64_MAX;
   uint64_t valid_data_end_ = 0;
   Sequence mark_lsn_ = 0;

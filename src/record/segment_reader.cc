@@ -16,6 +16,7 @@ namespace kist {
 namespace {
 
 constexpr size_t kWindowBytes = size_t{256} << 10;
+constexpr uint64_t kReserveUnit = 4096;
 constexpr size_t kWindowKept = size_t{4} << 20;
 
 Result<std::unique_ptr<File>> OpenSegment(Vfs* vfs, const std::string& path) {
@@ -55,7 +56,7 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::Probe(Vfs* vfs, const std:
 }
 
 Status SegmentReader::ReadHead(SegmentType type, bool strict) {
-  KIST_TRY_ASSIGN(size_, file_->Size());
+  KIST_TRY(FindDataEnd());
   const size_t bytes = size_ < kSegmentDataStart2 ? size_ : kSegmentDataStart2;
   static const char kNothing[1] = {};
   const char* head = kNothing;
@@ -91,6 +92,30 @@ Status SegmentReader::ReadHead(SegmentType type, bool strict) {
     return Status();
   }
   return ReadChain(strict);
+}
+
+// Where the reserved tail begins, found before anything is read: reading ahead into reserved blocks
+// makes a file system report them as data, so a scan that asks as it goes would read the whole
+// tail.
+Status SegmentReader::FindDataEnd() {
+  KIST_TRY_ASSIGN(size_, file_->Size());
+  data_end_ = size_;
+  uint64_t low = 0;
+  uint64_t high = size_ / kReserveUnit;  // nothing at or behind high * unit, as far as is known
+  if (size_ < kWindowBytes) return Status();
+  KIST_TRY_ASSIGN(uint64_t next, file_->NextData(size_ - kReserveUnit));
+  if (next < size_) return Status();
+  while (low < high) {
+    const uint64_t middle = low + (high - low) / 2;
+    KIST_TRY_ASSIGN(next, file_->NextData(middle * kReserveUnit));
+    if (next >= size_) {
+      high = middle;
+    } else {
+      low = next / kReserveUnit + 1;
+    }
+  }
+  data_end_ = high * kReserveUnit < size_ ? high * kReserveUnit : size_;
+  return Status();
 }
 
 Status SegmentReader::ReadSlots(const char* head, size_t bytes) {
@@ -166,7 +191,7 @@ Result<const char*> SegmentReader::Window(uint64_t offset, uint64_t need) {
   if (offset >= window_offset_ && offset + need <= window_offset_ + window_bytes_) {
     return window_.get() + (offset - window_offset_);
   }
-  uint64_t want = size_ - offset;
+  uint64_t want = data_end_ > offset ? data_end_ - offset : 0;
   if (want > kWindowBytes) want = kWindowBytes;
   if (want < need) want = need;
   window_bytes_ = 0;
@@ -309,7 +334,7 @@ Status SegmentReader::Uncompress(Record* record) {
 }
 
 Status SegmentReader::Refresh() {
-  KIST_TRY_ASSIGN(size_, file_->Size());
+  KIST_TRY(FindDataEnd());
   window_bytes_ = 0;
   if (has_prefix_ && has_link_) done_ = false;
   return Status();

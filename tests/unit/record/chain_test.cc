@@ -147,6 +147,22 @@ void chain__a_later_record_proves_damage(void**) {
   log.MustRefuse(1, "LSN 3 was durable");
 }
 
+// tidesdb#591, #645: zeros in place of a record are not the end of the log.
+void chain__a_hole_is_not_the_end(void**) {
+  Log log;
+  auto* a = log.Add(1, {}, {"1", "2", "3", "4"}, 0);
+  std::string bytes = FileBytes(log.vfs.get(), SegmentPath(1));
+  bytes.replace(kChainEnd + 40, 40, std::string(40, '\0'));
+  bytes += std::string(9000, '\0');
+  SetFileBytes(log.vfs.get(), SegmentPath(1), bytes);
+  ChainResult r = log.MustReplay({"1"});
+  assert_int_equal(r.residue_records, 2);
+  assert_int_equal(r.residue_bytes, 3 * 40);
+  assert_int_equal(r.max_lsn, 4);
+  ASSERT_OK(Append(a, "5", 2));
+  log.MustRefuse(1, "LSN 2 was durable");
+}
+
 void chain__damage_in_an_old_segment_is_not_its_end(void**) {
   Log log;  // pebble#453, rocksdb#7701, rocksdb#12488: a bad or cleanly cut log is followed by
             // others
@@ -446,6 +462,7 @@ int main() {
       cmocka_unit_test(chain__segments_follow_each_other),
       cmocka_unit_test(chain__a_torn_tail_is_dropped_and_counted),
       cmocka_unit_test(chain__a_later_record_proves_damage),
+      cmocka_unit_test(chain__a_hole_is_not_the_end),
       cmocka_unit_test(chain__damage_in_an_old_segment_is_not_its_end),
       cmocka_unit_test(chain__an_unsynced_predecessor_takes_its_successors_along),
       cmocka_unit_test(chain__missing_and_swapped_segments),
