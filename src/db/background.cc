@@ -80,6 +80,7 @@ Status DbImpl::FlushOldest() {
   Outcome outcome;
   Sequence last_seq = 0;
   std::vector<uint32_t> freed_slots;
+  std::shared_ptr<SegmentWriter> segment;
   {
     MutexLock lock(&mutex_);
     const MemtableSlot& slot = slots_.front();
@@ -89,6 +90,7 @@ Status DbImpl::FlushOldest() {
     freed_slots = slot.freed_slots;
     outcome.edit.log_number = slots_[1].log_number;
     last_seq = slot.last_seq;
+    segment = slot.segment;
   }
   outcome.edit.flushed_lsn = last_seq;
   outcome.edit.last_lsn = last_seq;
@@ -122,6 +124,17 @@ Status DbImpl::FlushOldest() {
   for (uint32_t slot : freed_slots) registry_.FreeSlot(slot);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   RaiseDurable(last_seq);
+  uint64_t retention = 0;
+  {
+    MutexLock lock(&mutex_);
+    retention = options_.log_retention;
+  }
+  // A segment that is kept gives back what it reserved.
+  if (retention > 0) {
+    Status sealed = segment->Seal();
+    if (!sealed.ok()) Log(2, "cannot seal a log segment that is kept: " + sealed.ToString());
+  }
+  TrimRetained();
   RemoveOldLogs();
   return Status();
 }

@@ -138,6 +138,21 @@ class Txn {
   virtual size_t memory_bytes() const = 0;
 };
 
+struct FeedCommit {
+  Sequence seq = 0;
+  int64_t time_ms = 0;  // 0: the log holds none
+  Slice packed;         // valid until the feed's next call
+};
+
+// The commits after a sequence, in order; see db/feed.h.
+class Feed {
+ public:
+  virtual ~Feed() = default;
+  // Waits up to timeout_ms (< 0: for ever) for the next commit. kMissing where the log no longer holds it; kClosed where the database closes
+  // meanwhile.
+  virtual Status Next(int64_t timeout_ms, FeedCommit* commit, bool* got) = 0;
+};
+
 struct TxnFootprint;  // db/txn.h
 
 struct WriteRequest {
@@ -183,6 +198,8 @@ class Db {
   virtual Result<std::unique_ptr<Snapshot>> NewSnapshot() = 0;
   virtual Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) = 0;
   virtual Result<std::unique_ptr<Txn>> NewTxn(bool serializable) = 0;
+  // kInvalid beyond last_seq(); kMissing where the log does not reach back to `from`.
+  virtual Result<std::unique_ptr<Feed>> NewFeed(Sequence from) = 0;
   virtual Status ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) = 0;
 
   // ---- writes

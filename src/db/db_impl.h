@@ -69,6 +69,7 @@ class DbImpl final : public Db {
   Result<std::unique_ptr<Snapshot>> NewSnapshot() override;
   Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) override;
   Result<std::unique_ptr<Txn>> NewTxn(bool serializable) override;
+  Result<std::unique_ptr<Feed>> NewFeed(Sequence from) override;
   Status ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) override;
 
   Status Write(WriteRequest* request, Sequence* seq) override;
@@ -92,6 +93,16 @@ class DbImpl final : public Db {
   // For iterators: the newest view with a reference, and the newest visible sequence of it.
   RefPtr<View> AcquireView(Sequence* seq);
   DbClock& clock() { return clock_; }
+  // For feeds (feed.cc): the segments there are, oldest first.
+  struct LogExtent {
+    uint64_t number = 0;
+    Sequence previous_lsn = 0;  // the last commit before its first
+    uint64_t bytes = 0;
+  };
+  std::vector<LogExtent> LogExtents();
+  const std::string& path() const { return path_; }
+  Status DrainForFeed();
+  Status WaitForCommit(Sequence seq, uint64_t us);
   // For transactions: kConflict where a commit after footprint.since changed what it names. conflict.cc
   Status CheckFootprint(const TxnFootprint& footprint);
 
@@ -102,7 +113,9 @@ class DbImpl final : public Db {
   struct MemtableSlot {
     RefPtr<Memtable> memtable;
     uint64_t log_number = 0;   // its segment
+    Sequence previous_lsn = 0; // the last commit before its segment's first
     Sequence last_seq = 0;     // known once it is full
+    std::shared_ptr<SegmentWriter> segment;
     // Keyspaces created and dropped by commits in it, for the flush's edit.
     std::vector<NewKeyspace> created;
     std::vector<uint32_t> dropped;
@@ -126,7 +139,7 @@ class DbImpl final : public Db {
   Status ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery* recovery);
   Status FlushRecovered(Recovery* recovery);
   Status FinishOpen(ManifestState* state, Recovery* recovery);
-  void RemoveLeftovers(uint64_t log_number, uint64_t manifest_number);
+  void RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifest_number);
   Status StartThreads();
   void StopThreads();
   void Release();
@@ -177,6 +190,8 @@ class DbImpl final : public Db {
   void PublishView(RefPtr<View> view) KIST_REQUIRES(mutex_);
   RefPtr<View> BuildView() KIST_REQUIRES(mutex_);
   void RemoveOldLogs();
+  void TrimRetained();
+  std::vector<LogExtent> FindRetained(SegmentLink link);
   void UpdatePressure() KIST_REQUIRES(mutex_);
   // Decides what a failed background job means: retried later, or poison.
   void BackgroundFailed(const Status& s, const char* doing);
@@ -215,6 +230,9 @@ class DbImpl final : public Db {
   std::atomic<uint64_t> write_buffer_bytes_{0};
   WriteQueue queue_;
   BufferPool buffers_;
+  std::atomic<uint32_t> feed_waiters_{0};
+  Mutex feed_mutex_;
+  CondVar feed_cond_;  // a commit became visible while feed_waiters_ > 0, or the database closes
   std::atomic<bool> unsynced_noted_{false};  // the log thread has been told that bytes wait for drain or sync
 
   // ---- the token holder's
@@ -254,6 +272,7 @@ class DbImpl final : public Db {
   Status background_error_ KIST_GUARDED_BY(mutex_);         // of the last failed job that will be retried; ok after a success
   Status compaction_stopped_ KIST_GUARDED_BY(mutex_);       // damage found by a compaction: none are made until reopened
   std::vector<uint32_t> compacting_ KIST_GUARDED_BY(mutex_);  // keyspaces with a compaction running
+  std::vector<LogExtent> retained_ KIST_GUARDED_BY(mutex_);  // kept for feeds, oldest first
   std::vector<uint64_t> old_logs_ KIST_GUARDED_BY(mutex_);  // to be removed
   uint64_t flush_waiters_ KIST_GUARDED_BY(mutex_) = 0;      // a flush was asked for although memory is not full
   bool flush_running_ KIST_GUARDED_BY(mutex_) = false;

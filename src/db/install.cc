@@ -126,7 +126,9 @@ Status DbImpl::Install(Outcome* outcome) {
   }
   version_ = version;
   if (outcome->drops_memtable) {
-    old_logs_.push_back(slots_.front().log_number);
+    const MemtableSlot& done = slots_.front();
+    // Feeds may read it until TrimRetained decides.
+    retained_.push_back({done.log_number, done.previous_lsn, done.segment->flushed_size()});
     slots_.erase(slots_.begin());
   }
   PublishView(BuildView());

@@ -309,6 +309,10 @@ void DbImpl::StopThreads() {
     log_cond_.SignalAll();
     durable_cond_.SignalAll();
   }
+  {
+    MutexLock lock(&feed_mutex_);
+    feed_cond_.SignalAll();
+  }
   threads_.clear();  // joins
 }
 

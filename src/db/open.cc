@@ -193,6 +193,7 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   KIST_TRY_ASSIGN(auto log, SegmentWriter::Create(vfs_, JoinPath(path_, LogFileName(number)), so));
   KIST_TRY(log->Sync());
   KIST_TRY(vfs_->SyncDir(path_));
+  std::shared_ptr<SegmentWriter> shared_log(std::move(log));
   counters_.segments.fetch_add(1, std::memory_order_relaxed);
   last_lsn_ = chain.next.start_lsn;
 
@@ -207,6 +208,9 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   KIST_TRY(state->Apply(edit));
   KIST_TRY_ASSIGN(auto manifest, Manifest::Create(vfs_, path_, manifest_number, state));
   KIST_TRY_ASSIGN(Memtable * memtable, Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), options_.memtable_preallocate));
+  std::vector<LogExtent> retained = FindRetained(chain.next);
+  std::vector<uint64_t> logs = {number};
+  for (const LogExtent& e : retained) logs.push_back(e.number);
   {
     MutexLock lock(&manifest_mutex_);
     manifest_ = std::move(manifest);
@@ -220,21 +224,24 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
     slots_.emplace_back();
     slots_.back().memtable = RefPtr<Memtable>::Adopt(memtable);
     slots_.back().log_number = number;
+    slots_.back().previous_lsn = flushed;
+    slots_.back().segment = shared_log;
+    retained_ = std::move(retained);
     memtable_ = memtable;
     PublishView(BuildView());
     UpdatePressure();
   }
   {
     MutexLock lock(&log_mutex_);
-    log_ = std::move(log);
+    log_ = shared_log;
     log_work_ = true;
   }
-  RemoveLeftovers(number, manifest_number);
+  RemoveLeftovers(logs, manifest_number);
   return Status();
 }
 
 // What no manifest lists any more. Failing to remove something is said in the log and tried again by the next open.
-void DbImpl::RemoveLeftovers(uint64_t log_number, uint64_t manifest_number) {
+void DbImpl::RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifest_number) {
   Result<std::vector<std::string>> names = vfs_->List(path_);
   if (!names.ok()) return;
   MutexLock lock(&manifest_mutex_);
@@ -248,7 +255,7 @@ void DbImpl::RemoveLeftovers(uint64_t log_number, uint64_t manifest_number) {
     if (!parsed) continue;
     bool keep = true;
     switch (parsed->type) {
-      case FileType::kLog: keep = parsed->number >= log_number; break;
+      case FileType::kLog: keep = std::find(logs.begin(), logs.end(), parsed->number) != logs.end(); break;
       case FileType::kManifest: keep = parsed->number == manifest_number; break;
       case FileType::kTable: keep = std::binary_search(live.begin(), live.end(), parsed->number); break;
       case FileType::kTemporary: keep = false; break;

@@ -319,6 +319,10 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     if (w->summary.keyspace_ops != 0) ApplyKeyspaceOps(w->batch, w->seq);
   }
   visible_seq_.store(last_lsn_, std::memory_order_release);
+  if (feed_waiters_.load(std::memory_order_relaxed) != 0) {  // one that this look misses polls
+    MutexLock lock(&feed_mutex_);
+    feed_cond_.SignalAll();
+  }
   auto add = [](std::atomic<uint64_t>& c, uint64_t n) { c.store(c.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); };
   add(counters_.commits, count);
   add(counters_.groups, 1);
@@ -395,6 +399,8 @@ Status DbImpl::SwitchMemtable() {
   slots_.emplace_back();
   slots_.back().memtable = memtable;
   slots_.back().log_number = number;
+  slots_.back().previous_lsn = last_lsn_;
+  slots_.back().segment = next;
   {
     MutexLock log_lock(&log_mutex_);
     unsynced_.push_back(log_);

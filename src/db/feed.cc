@@ -1,0 +1,176 @@
+#include "db/feed.h"
+
+#include <algorithm>
+
+#include "db/db_impl.h"
+#include "key/file_name.h"
+
+namespace kist {
+namespace {
+
+constexpr uint64_t kPollUs = 50000;  // between looks for what a buffered commit or another policy delays
+
+Status Gone(Sequence from) {
+  return Status::Error(Code::kMissing, "the log no longer holds the commits after " + std::to_string(from) +
+                                           "; option log_retention says how far it reaches back");
+}
+
+}  // namespace
+
+Status FeedImpl::OpenSegment(uint64_t number) {
+  auto opened = SegmentReader::Open(db_->vfs(), JoinPath(db_->path(), LogFileName(number)), SegmentType::kLog);
+  if (!opened.ok()) return opened.status().Is(Code::kMissing) ? Gone(last_) : std::move(opened).status();
+  reader_ = opened.Take();
+  number_ = number;
+  pending_ = false;
+  return Status();
+}
+
+// The newest segment that begins at or before the place asked for.
+Status FeedImpl::Start() {
+  for (int tries = 0;; ++tries) {
+    const std::vector<DbImpl::LogExtent> extents = db_->LogExtents();
+    const DbImpl::LogExtent* best = nullptr;
+    for (const auto& e : extents) {
+      if (e.previous_lsn <= last_) best = &e;
+    }
+    if (best == nullptr) return Gone(last_);
+    Status s = OpenSegment(best->number);
+    // Removed between the two looks: the next look knows.
+    if (!s.Is(Code::kMissing) || tries == 3) return s;
+  }
+}
+
+// At this segment's end: to the one whose link names it.
+Status FeedImpl::MoveOn(bool* moved) {
+  *moved = false;
+  const std::vector<DbImpl::LogExtent> extents = db_->LogExtents();
+  for (size_t i = 0; i < extents.size(); ++i) {
+    if (extents[i].number <= number_) continue;
+    // All that was appended before the switch is in the file now.
+    KIST_TRY(reader_->Refresh());
+    KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, reader_->Next(&record_));
+    if (outcome == SegmentReader::Outcome::kRecord) {
+      pending_ = true;
+      return Status();
+    }
+    if (extents[i].previous_lsn > std::max(last_, reader_->last_lsn())) return Gone(last_);
+    *moved = true;
+    return OpenSegment(extents[i].number);
+  }
+  return Status();
+}
+
+Status FeedImpl::Advance(bool* got) {
+  *got = false;
+  bool drained = false;
+  for (;;) {
+    if (!pending_) {
+      KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, reader_->Next(&record_));
+      pending_ = outcome == SegmentReader::Outcome::kRecord;
+    }
+    if (pending_) {
+      if (record_.lsn > db_->last_seq()) return Status();
+      pending_ = false;
+      if (record_.lsn <= last_ || record_.kind != RecordKind::kCommit) continue;
+      *got = true;
+      return Status();
+    }
+    bool moved = false;
+    KIST_TRY(MoveOn(&moved));
+    if (moved || pending_) continue;
+    if (last_ >= db_->last_seq() || drained) return Status();
+    // Commits that readers see but the file does not hold yet.
+    KIST_TRY(db_->DrainForFeed());
+    KIST_TRY(reader_->Refresh());
+    drained = true;
+  }
+}
+
+Status FeedImpl::Next(int64_t timeout_ms, FeedCommit* commit, bool* got) {
+  const uint64_t start = db_->vfs()->MonotonicUs();
+  for (;;) {
+    KIST_TRY(Advance(got));
+    if (*got) {
+      last_ = record_.lsn;
+      commit->seq = record_.lsn;
+      commit->time_ms = record_.has_time ? record_.time_ms : 0;
+      commit->packed = record_.data;
+      return Status();
+    }
+    const uint64_t waited = db_->vfs()->MonotonicUs() - start;
+    if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000) return Status();
+    uint64_t wait = kPollUs;
+    if (timeout_ms >= 0) wait = std::min(wait, static_cast<uint64_t>(timeout_ms) * 1000 - waited);
+    KIST_TRY(db_->WaitForCommit(last_, wait));
+  }
+}
+
+Result<std::unique_ptr<Feed>> DbImpl::NewFeed(Sequence from) {
+  if (from > last_seq()) {
+    return Status::Invalid("sequence " + std::to_string(from) + " was not committed yet; the newest is " + std::to_string(last_seq()));
+  }
+  auto feed = std::make_unique<FeedImpl>(this, from);
+  KIST_TRY(feed->Start());
+  return std::unique_ptr<Feed>(std::move(feed));
+}
+
+std::vector<DbImpl::LogExtent> DbImpl::LogExtents() {
+  MutexLock lock(&mutex_);
+  std::vector<LogExtent> all = retained_;
+  for (const MemtableSlot& slot : slots_) {
+    if (slot.log_number != 0) all.push_back({slot.log_number, slot.previous_lsn, 0});
+  }
+  return all;
+}
+
+Status DbImpl::DrainForFeed() {
+  if (options_.read_only) return Status();
+  return DrainBuffered();
+}
+
+// Returns when a commit after `seq` is visible, the time has passed, or the database closes.
+Status DbImpl::WaitForCommit(Sequence seq, uint64_t us) {
+  feed_waiters_.fetch_add(1, std::memory_order_seq_cst);
+  Status s;
+  {
+    MutexLock lock(&feed_mutex_);
+    if (closing_.load(std::memory_order_acquire)) {
+      s = Status::Bare(Code::kClosed);
+    } else if (visible_seq_.load(std::memory_order_seq_cst) <= seq) {
+      feed_cond_.WaitFor(&feed_mutex_, us);
+    }
+  }
+  feed_waiters_.fetch_sub(1, std::memory_order_relaxed);
+  return s;
+}
+
+// Segments that no memtable needs are kept while log_retention allows; the oldest go first.
+void DbImpl::TrimRetained() {
+  MutexLock lock(&mutex_);
+  uint64_t bytes = 0;
+  for (const LogExtent& e : retained_) bytes += e.bytes;
+  while (!retained_.empty() && (bytes > options_.log_retention || options_.log_retention == 0)) {
+    bytes -= retained_.front().bytes;
+    old_logs_.push_back(retained_.front().number);
+    retained_.erase(retained_.begin());
+  }
+}
+
+// At open: which segments before `link` are an unbroken run that retention still covers.
+std::vector<DbImpl::LogExtent> DbImpl::FindRetained(SegmentLink link) {
+  std::vector<LogExtent> found;
+  uint64_t bytes = 0;
+  while (link.previous_id != 0 && options_.log_retention > 0) {
+    const std::string path = JoinPath(path_, LogFileName(link.previous_id));
+    auto opened = SegmentReader::Open(vfs_, path, SegmentType::kLog);
+    if (!opened.ok() || !(*opened)->has_link() || (*opened)->info().nonce != link.previous_nonce) break;
+    bytes += (*opened)->size();
+    if (bytes > options_.log_retention) break;
+    found.insert(found.begin(), LogExtent{link.previous_id, (*opened)->link().previous_lsn, (*opened)->size()});
+    link = (*opened)->link();
+  }
+  return found;
+}
+
+}  // namespace kist
