@@ -7,15 +7,8 @@
 //
 // A break (invalid record, missing or swapped segment, one shorter than its successor says) at LSN
 // L is
-//   damage   where anything authentic behind it shows that an LSN above L was durable: kCorrupt,
-//   nothing changed; residue  otherwise: never promised, dropped and counted, and everything behind
-//   it with it.
-// Both depend on the files alone, so a recovery that is cut short is repeated with the same result:
-//  1. replay changes nothing on disk;
-//  2. SettleChain makes what counts durable and cuts off what does not, in place, repeatably;
-//  3. a new segment is made with result.next as its link; from when it is durable its link is the
-//  verdict;
-//  4. only then result.abandoned may be removed.
+//   damage   where anything authentic behind it shows that an LSN above L was durable: kCorrupt;
+//   residue  otherwise: never promised; dropped and counted, and everything behind it with it.
 // Threads: one; no state.
 #pragma once
 
@@ -32,6 +25,13 @@ namespace kist {
 // their number to others.
 constexpr Sequence kLsnJump = Sequence{1} << 20;
 
+// The order of an opening. The verdict depends on the files alone, and each step keeps it, so an
+// opening that is cut short anywhere is repeated with the same result:
+//  1. ReplayChain changes nothing on disk;
+//  2. SettleChain makes what counts durable and cuts off what does not, in place, repeatably;
+//  3. a segment is made with result.next as its link, synced, and its directory too; its link is
+//  the verdict now;
+//  4. only then result.abandoned may be removed.
 struct ChainSegment {
   uint64_t id = 0;
   std::string path;
