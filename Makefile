@@ -2,11 +2,13 @@
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
-KIST_KILLS ?= 500
+KIST_KILLS ?= 300
+KIST_CRASH_STATES ?= 50000
+KIST_STEPS ?= 100000
 release := build/release
 build := cmake --build
 
-.PHONY: all demo test bench fuzz crash install uninstall format clean help
+.PHONY: all demo test bench fuzz crash soak install uninstall format clean help
 
 all: ## build libkist.so, libkist.a and the kist tool in build/release
 	@tests/setup build
@@ -35,11 +37,19 @@ fuzz: ## FUZZ_SECONDS of each fuzz target; findings stay in build/fuzz/found
 	    -artifact_prefix=$$found/ $$found fuzz/corpus/$$name; \
 	done
 
-crash: ## KIST_KILLS of a writing process under each sync policy
+crash: ## longer than make test: KIST_KILLS of a writer, KIST_CRASH_STATES of each workload
 	@tests/setup test
 	@cmake --preset release -DKIST_BUILD_TESTS=ON >/dev/null
-	@$(build) $(release) -j $(JOBS) --target fault.kill
+	@$(build) $(release) -j $(JOBS) --target fault.kill fault.crash
 	@CMOCKA_TEST_ABORT=1 KIST_KILLS=$(KIST_KILLS) $(release)/tests/fault.kill
+	@CMOCKA_TEST_ABORT=1 KIST_CRASH_STATES=$(KIST_CRASH_STATES) $(release)/tests/fault.crash
+
+soak: ## longer than make test: KIST_STEPS random steps beside a map, from a new seed
+	@tests/setup test
+	@cmake --preset release -DKIST_BUILD_TESTS=ON >/dev/null
+	@$(build) $(release) -j $(JOBS) --target model.model
+	@KIST_SEED=$${KIST_SEED:-$$(date +%s)}; export KIST_SEED; echo "KIST_SEED=$$KIST_SEED"; \
+	  CMOCKA_TEST_ABORT=1 KIST_STEPS=$(KIST_STEPS) $(release)/tests/model.model
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	@DESTDIR=$(DESTDIR) cmake --install $(release)
