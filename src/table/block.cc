@@ -1,10 +1,14 @@
-// Decoding and searching of data blocks; the format stands in block.h.
+// Decoding and searching of data blocks; the format and the invariants stand in block.h.
+// Everything that accessors rely on is checked once, in Layout and ValidateEntries; nothing here
+// trusts a byte of the payload before.
+// Threads: Init by the maker alone, searches by any.
 #include "table/block.h"
 
 #include <algorithm>
 #include <cstring>
 #include <new>
 
+#include "table/format.h"
 #include "table/hash_match.h"
 #include "util/alloc.h"
 #include "util/check.h"
@@ -15,7 +19,8 @@ namespace {
 
 bool KnownKind(uint64_t tag) {
   const uint64_t kind = tag & 0xff;
-  return kind == static_cast<uint64_t>(EntryKind::kPut) || kind == static_cast<uint64_t>(EntryKind::kDelete) ||
+  return kind == static_cast<uint64_t>(EntryKind::kPut) ||
+         kind == static_cast<uint64_t>(EntryKind::kDelete) ||
          kind == static_cast<uint64_t>(EntryKind::kPutTtl);
 }
 
@@ -58,6 +63,8 @@ size_t Block::memory_bytes() const {
 
 const char* Block::Init(bool validated) {
   // A stored header may have been read over these.
+  static_assert(sizeof(ring_position_) + sizeof(next_retired_) == kBlockHeaderBytes,
+                "the last members have the size of a stored header");
   ring_position_ = 0;
   next_retired_ = nullptr;
   const char* reason = Layout();
@@ -78,7 +85,8 @@ const char* Block::Layout() {
   tag_base_ = Load64(payload_ + 8);
   if (entries_ == 0) return "data block without entries";
   if (key_width_ > 2) return "data block with an unknown key width";
-  if (tag_width_ > 8 || (tag_width_ & (tag_width_ - 1)) != 0) return "data block with an unknown tag width";
+  if (tag_width_ > 8 || (tag_width_ & (tag_width_ - 1)) != 0)
+    return "data block with an unknown tag width";
   wide_ = payload_bytes_ > 65535;
   const uint64_t n = entries_;
   const uint64_t starts_at = kDataHeaderBytes + n;
@@ -103,8 +111,10 @@ const char* Block::ValidateEntries() const {
     if (value_at > end) return "data block with an entry shorter than its key";
     const uint64_t t = tag(i);
     if (t < tag_base_ || !KnownKind(t)) return "data block with an unknown kind of entry";
-    if (TagKind(t) == EntryKind::kDelete && value_at != end) return "data block with a tombstone that has a value";
-    if (TagKind(t) == EntryKind::kPutTtl && end - value_at < 8) return "data block with an entry without its expiry";
+    if (TagKind(t) == EntryKind::kDelete && value_at != end)
+      return "data block with a tombstone that has a value";
+    if (TagKind(t) == EntryKind::kPutTtl && end - value_at < 8)
+      return "data block with an entry without its expiry";
     at = end;
   }
   return nullptr;
@@ -117,25 +127,31 @@ uint64_t Block::PrefixAt(uint32_t i) const {
   return rest == 0 ? 0 : v & ~uint64_t{0} << (64 - 8 * rest);
 }
 
+bool Block::EntryLess(uint32_t i, const Target& target) const {
+  const uint64_t have = PrefixAt(i);
+  if (__builtin_expect(have != target.prefix, 1)) return have < target.prefix;
+  return CompareEntry(key(i).substr(shared_), tag(i), target.rest, target.tag) < 0;
+}
+
+// A plain binary search. Tried and slower (1.35 us against 1.1 us for seek and read 10 in a million
+// cached keys): asking for seven probes, then for all that is left, at once. The processor guesses
+// the way of a plain search half right by itself, and the other lines cost bandwidth.
 uint32_t Block::LowerBound(Slice key, uint64_t tag) const {
   if (shared_ != 0) {
     const int c = key.substr(0, shared_).compare(Slice(payload_ + start(0), shared_));
     if (c != 0) return c < 0 ? 0 : entries_;
   }
   const Slice rest = key.substr(shared_);
-  const uint64_t want = Prefix64(rest);
+  const Target target = {rest, Prefix64(rest), tag};
   uint32_t low = 0;
-  uint32_t left = entries_;
-  while (left > 0) {
-    const uint32_t half = left / 2;
-    const uint32_t i = low + half;
-    const uint64_t have = PrefixAt(i);
-    bool less = have < want;
-    if (__builtin_expect(have == want, 0)) {
-      less = CompareEntry(this->key(i).substr(shared_), this->tag(i), rest, tag) < 0;
+  uint32_t high = entries_;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (EntryLess(middle, target)) {
+      low = middle + 1;
+    } else {
+      high = middle;
     }
-    low = less ? i + 1 : low;
-    left = less ? left - half - 1 : half;
   }
   return low;
 }

@@ -1,21 +1,29 @@
-// Block: one decoded data block in memory, shared by the cache, iterators and pins by a reference count.
+// Block: one decoded data block in memory, shared by the cache, iterators and pins by a reference
+// count.
 //
-//   data     := u32 entries n (not 0) | u16 least key length | u8 key width (0, 1, 2) | u8 tag width (0, 1, 2, 4, 8)
-//               | u64 least tag | u8 hash{n} | start{n + 1} | key_len{n} | tag{n} | entry{n}
-//   hash      = the low byte of the key's 64-bit hash (HashKey)
-//   start     = u16 where the whole is at most 65535 bytes, else u32: where the entry's key begins, from the block's first
-//               byte; start[0] is the first byte of entries, start[n] the block's length
-//   key_len   = the key's length minus the least one, in `key width` bytes; 0 bytes where all are equal
-//   tag       = the entry's tag minus the least one, in `tag width` bytes (after a compaction to the bottom all are equal)
+//   data     := u32 entries n (not 0) | u16 least key length | u8 key width (0, 1, 2)
+//               | u8 tag width (0, 1, 2, 4, 8) | u64 least tag
+//               | hash{n} | start{n + 1} | key_len{n} | tag{n} | entry{n}
+//   hash      = u8, the low byte of the key's 64-bit hash (HashKey)
+//   start     = u16 where the whole is at most 65535 bytes, else u32: where the entry's key
+//               begins, from the block's first byte; start[0] is the first byte of entries,
+//               start[n] the block's length
+//   key_len   = the key's length minus the least one, in `key width` bytes; none where all are
+//               equal
+//   tag       = the entry's tag minus the least one, in `tag width` bytes (after a compaction to
+//               the bottom all are equal)
 //   entry    := key | value, whole, in internal order; its length is start[i + 1] - start[i]
 //
-// A point lookup compares the hash bytes 16 at a time and touches one entry; they stand right behind the Block object
-// and its first cache line. Rejected: restart points and prefix-compressed keys, which make every access a walk and
-// keys that must be copied out; Snappy takes out what neighbouring keys share.
+// A point lookup compares the hash bytes 16 at a time and touches one entry; they stand right
+// behind the Block object and its first cache line. Rejected: restart points and prefix-compressed
+// keys, which make every access a walk and keys that must be copied out; Snappy takes out what
+// neighbouring keys share.
 // Invariants
-//  1. A Block that exists was validated: starts ascend within the payload, keys fit their entries, kinds are known, a
-//     kPutTtl value holds its expiry, a kDelete has none. So accessors check nothing.
-//  2. At least kBlockPadding readable bytes follow the payload (allocated here; in a mapping, the rest of the file).
+//  1. A Block that exists was validated: starts ascend within the payload, keys fit their entries,
+//     kinds are known, a kPutTtl value holds its expiry, a kDelete has none. So accessors check
+//     nothing.
+//  2. At least kBlockPadding readable bytes follow the payload (allocated here; in a mapping, the
+//     rest of the file).
 // Threads: immutable after decoding, except the reference count and what block_cache.h owns.
 #pragma once
 
@@ -33,7 +41,8 @@ namespace kist {
 constexpr size_t kDataHeaderBytes = 16;
 constexpr size_t kBlockPadding = 16;
 
-// What keeps the bytes of blocks alive that do not stand behind their Block object: a mapped file, a read-ahead buffer.
+// What keeps the bytes of blocks alive that do not stand behind their Block object: a mapped file,
+// a read-ahead buffer.
 class BlockBytes {
  public:
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
@@ -52,14 +61,15 @@ class BlockBytes {
 
 class alignas(64) Block {
  public:
-  // A block with room for a payload of `bytes` behind it; nullptr: no memory. With one reference, not usable before Init.
+  // A block with room for a payload of `bytes` behind it; nullptr: no memory. With one reference,
+  // not usable before Init.
   static Block* New(size_t bytes) noexcept;
   // A block over payload bytes that `owner` keeps alive and that are padded as invariant 2 asks.
   static Block* NewView(const char* payload, size_t bytes, BlockBytes* owner) noexcept;
   // Where New's caller puts the payload; the block's stored header may stand right in front of it.
   char* mutable_payload() { return reinterpret_cast<char*>(this + 1); }
-  // Validates the payload and sets the accessors up; returns what is wrong with it, or nullptr. `validated`: an earlier
-  // Init of the same bytes found them good.
+  // Validates the payload and sets the accessors up; returns what is wrong with it, or nullptr.
+  // `validated`: an earlier Init of the same bytes found them good.
   const char* Init(bool validated = false);
 
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
@@ -80,7 +90,9 @@ class alignas(64) Block {
   static void Release(void* block) { static_cast<Block*>(block)->Unref(); }  // for PinSink and pins
   // Bytes asked of the allocator; what a view points into is not counted.
   size_t memory_bytes() const;
-  static size_t MemoryBytes(size_t payload_bytes) { return sizeof(Block) + payload_bytes + kBlockPadding; }
+  static size_t MemoryBytes(size_t payload_bytes) {
+    return sizeof(Block) + payload_bytes + kBlockPadding;
+  }
 
   uint32_t entries() const { return entries_; }
   uint32_t payload_bytes() const { return payload_bytes_; }
@@ -88,7 +100,8 @@ class alignas(64) Block {
   Slice key(uint32_t i) const { return Slice(payload_ + start(i), key_bytes(i)); }
   uint64_t tag(uint32_t i) const {
     if (tag_width_ == 0) return tag_base_;
-    return tag_base_ + (Load64(payload_ + tags_at_ + size_t{i} * tag_width_) & WidthMask(tag_width_));
+    return tag_base_ +
+           (Load64(payload_ + tags_at_ + size_t{i} * tag_width_) & WidthMask(tag_width_));
   }
   Slice value(uint32_t i) const {
     const uint32_t at = start(i) + key_bytes(i);
@@ -115,17 +128,26 @@ class alignas(64) Block {
   // Above this many entries a binary search beats comparing all hash bytes.
   static constexpr uint32_t kHashSearchMax = 1024;
 
-  Block(const char* payload, uint32_t bytes, bool view) : payload_(payload), payload_bytes_(bytes), view_(view) {}
+  Block(const char* payload, uint32_t bytes, bool view)
+      : payload_(payload), payload_bytes_(bytes), view_(view) {}
   ~Block() = default;
   void Destroy() noexcept;
   const char* Layout();
   const char* ValidateEntries() const;
   BlockBytes** owner() { return reinterpret_cast<BlockBytes**>(this + 1); }
-  static uint64_t WidthMask(uint8_t width) { return ~uint64_t{0} >> (64 - 8 * width); }  // 1 to 8 bytes
+  // Of a number of 1 to 8 bytes.
+  static uint64_t WidthMask(uint8_t width) { return ~uint64_t{0} >> (64 - 8 * width); }
   uint64_t MatchHash(uint32_t base, uint8_t hash) const;
   uint32_t FindSorted(Slice key, uint64_t tag) const;
   // The eight bytes of entry i's key behind what all keys share, as a number; see Prefix64.
   uint64_t PrefixAt(uint32_t i) const;
+  // What a search looks for, behind what all keys share.
+  struct Target {
+    Slice rest;
+    uint64_t prefix;
+    uint64_t tag;
+  };
+  bool EntryLess(uint32_t i, const Target& target) const;
 
   // What a lookup reads fills one cache line with the reference bit it may set.
   std::atomic<uint32_t> refs_{1};
@@ -138,12 +160,13 @@ class alignas(64) Block {
   uint32_t tags_at_ = 0;
   uint16_t key_base_ = 0;
   uint16_t shared_ = 0;  // bytes that all keys begin with
-  bool wide_ = false;  // starts are u32
+  bool wide_ = false;    // starts are u32
   uint8_t key_width_ = 0;
   uint8_t tag_width_ = 0;
   bool view_;
-  // BlockCache's: whether a point read touched it lately; its ring and position there, under the shard's mutex; the
-  // next of several blocks that are retired together. Before Init a stored header may stand over the last two.
+  // BlockCache's: whether a point read touched it lately; its ring and position there, under the
+  // shard's mutex; the next of several blocks that are retired together. Before Init a stored
+  // header may stand over the last two.
   std::atomic<bool> touched_{false};
   bool cold_ = false;
   uint32_t ring_position_ = 0;

@@ -1,4 +1,6 @@
-// Laying out data blocks; the format stands in block.h.
+// Laying out data blocks; the format stands in block.h. Size and layout come from the same few
+// numbers (SizeOf), so that a block's size is known before it is finished and cannot differ after.
+// Threads: one at a time.
 #include "table/block_builder.h"
 
 #include <algorithm>
@@ -29,10 +31,11 @@ unsigned TagWidth(uint64_t range) {
 
 }  // namespace
 
-uint64_t BlockBuilder::SizeOf(uint64_t n, uint64_t entry_bytes, uint32_t key_least, uint32_t key_most,
-                              uint64_t tag_least, uint64_t tag_most) {
+uint64_t BlockBuilder::SizeOf(uint64_t n, uint64_t entry_bytes, uint32_t key_least,
+                              uint32_t key_most, uint64_t tag_least, uint64_t tag_most) {
   if (n == 0) return kDataHeaderBytes;
-  const uint64_t rest = kDataHeaderBytes + n * (1 + KeyWidth(key_most - key_least) + TagWidth(tag_most - tag_least)) +
+  const uint64_t rest = kDataHeaderBytes +
+                        n * (1 + KeyWidth(key_most - key_least) + TagWidth(tag_most - tag_least)) +
                         entry_bytes;
   const uint64_t narrow = rest + (n + 1) * 2;
   return narrow <= 65535 ? narrow : rest + (n + 1) * 4;

@@ -1,8 +1,8 @@
 // BlockBuilder: collects the entries of one data block and lays them out as block.h draws it.
 //
-// Entries go end to end into one buffer, behind room for the arrays, which Finish writes right in front of them, so that
-// a block of usual size is never copied. Invariant: entries_ holds what the arrays need, in order of adding.
-// Threads: one at a time.
+// Entries go end to end into one buffer, behind room for the arrays, which Finish writes right in
+// front of them, so that a block of usual size is never copied. Invariant: entries_ holds what the
+// arrays need, in order of adding. Threads: one at a time.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,14 @@ class BlockBuilder {
   uint32_t entries() const { return static_cast<uint32_t>(entries_.size() / sizeof(Entry)); }
   bool empty() const { return entries_.size() == 0; }
   // The payload's bytes now, and with one more entry.
-  uint64_t size() const { return SizeOf(entries(), entry_bytes(), key_least_, key_most_, tag_least_, tag_most_); }
+  uint64_t size() const {
+    return SizeOf(entries(), entry_bytes(), key_least_, key_most_, tag_least_, tag_most_);
+  }
   uint64_t SizeWith(Slice key, uint64_t tag, Slice value) const;
   // The key added last; valid until the next Add or Reset.
   Slice last_key() const;
-  // The finished payload, valid until Reset, with kBlockHeaderBytes writable bytes in front; nullptr data: no memory.
+  // The finished payload, valid until Reset, with kBlockHeaderBytes writable bytes in front;
+  // nullptr data: no memory.
   Slice Finish() noexcept;
   void Reset() noexcept;
 
@@ -36,10 +39,12 @@ class BlockBuilder {
     uint8_t zero;
   };
   static_assert(sizeof(Entry) == 16, "no padding, it is copied bytewise");
-  static uint64_t SizeOf(uint64_t n, uint64_t entry_bytes, uint32_t key_least, uint32_t key_most, uint64_t tag_least,
-                         uint64_t tag_most);
+  static uint64_t SizeOf(uint64_t n, uint64_t entry_bytes, uint32_t key_least, uint32_t key_most,
+                         uint64_t tag_least, uint64_t tag_most);
   uint64_t entry_bytes() const { return bytes_.size() == 0 ? 0 : bytes_.size() - front_; }
-  const Entry* entry(uint32_t i) const { return reinterpret_cast<const Entry*>(entries_.data()) + i; }
+  const Entry* entry(uint32_t i) const {
+    return reinterpret_cast<const Entry*>(entries_.data()) + i;
+  }
   bool MakeFront(size_t bytes) noexcept;
   void WriteArrays(char* p, uint64_t arrays_bytes, uint64_t payload_bytes) const;
 

@@ -1,4 +1,6 @@
-// The block cache's rings; see block_cache.h for the rules.
+// The block cache's rings; see block_cache.h for the rules. Entries stand in plain arrays, and a
+// block knows its position, so that insertion, eviction and removal are a few stores each.
+// Threads: any; each function takes the mutex of one shard at a time.
 #include "table/block_cache.h"
 
 #include <algorithm>
@@ -85,8 +87,7 @@ Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
   const size_t capacity = this->capacity();
   // One block may not take more than a quarter of it all.
   if (charge > capacity / 4) return nullptr;
-  const unsigned number = ShardOf(slot);
-  Shard& shard = shards_[number];
+  Shard& shard = shards_[ShardOf(slot)];
   {
     MutexLock lock(&shard.mutex);
     Block* there = slot->load(std::memory_order_acquire);
@@ -100,7 +101,7 @@ Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
     slot->store(block, std::memory_order_release);
   }
   const size_t now = capacity_.load(std::memory_order_seq_cst);
-  if (used_bytes() > now) Evict(number, EvictionTarget(now));
+  if (used_bytes() > now) Evict(EvictionTarget(now));
   return block;
 }
 
@@ -141,18 +142,23 @@ Block* BlockCache::EvictOne(Shard* shard) {
   return block;
 }
 
-void BlockCache::Evict(unsigned first_shard, size_t target) noexcept {
+// A few from each shard in turn, wherever the last eviction ended: shards fill evenly, and one that
+// had to give all that is asked would lose hot blocks while others hold cold ones.
+void BlockCache::Evict(size_t target) noexcept {
   Block* chain = nullptr;
-  for (unsigned i = 0; i < kShards && used_bytes() > target; ++i) {
-    Shard& shard = shards_[(first_shard + i) % kShards];
+  unsigned fruitless = 0;
+  while (used_bytes() > target && fruitless < kShards) {
+    Shard& shard = shards_[next_shard_.fetch_add(1, std::memory_order_relaxed) % kShards];
+    unsigned evicted = 0;
     MutexLock lock(&shard.mutex);
-    while (used_bytes() > target) {
+    for (; evicted < kEvictedAtOnce && used_bytes() > target; ++evicted) {
       Block* block = EvictOne(&shard);
       if (block == nullptr) break;
       block->next_retired_ = chain;
       chain = block;
-      evictions_.fetch_add(1, std::memory_order_relaxed);
     }
+    evictions_.fetch_add(evicted, std::memory_order_relaxed);
+    fruitless = evicted == 0 ? fruitless + 1 : 0;
   }
   Retire(chain);
 }
@@ -170,7 +176,7 @@ void BlockCache::Retire(Block* chain) noexcept {
 
 void BlockCache::SetCapacity(size_t bytes) {
   capacity_.store(bytes, std::memory_order_seq_cst);
-  if (used_.load(std::memory_order_seq_cst) > bytes) Evict(0, bytes);
+  if (used_.load(std::memory_order_seq_cst) > bytes) Evict(bytes);
 }
 
 void BlockCache::Remove(Slot* slots, size_t count) noexcept {

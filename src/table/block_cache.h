@@ -2,17 +2,11 @@
 // through its own array of atomic pointers (slot: index position -> Block), not through a hash
 // table; the cache knows which slots are filled and evicts by CLOCK over them.
 //
-// Each of the shards has two rings. Blocks that a lookup or a seek asked for enter the warm ring
-// with a second chance. Blocks that a scan runs over enter the cold ring, which gives way first
-// once it is more than a sixteenth of the warm one, so that a scan of any length cannot push out
-// the hot set; a cold block that a lookup touched moves to the warm ring instead.
-//
 // Invariants
 //  1. A slot is filled and emptied under the mutex of its shard, so it holds a block exactly while
 //     a ring of the shard has it, and the cache owns one reference of it.
 //  2. A block is unlinked from its slot first and its reference is dropped through Epoch::Retire,
-//     so that a reader inside an Epoch::Guard may use what it loaded from a slot without a
-//     reference.
+//     so that a reader inside an Epoch::Guard may use what it loaded from a slot without one.
 //  3. used_bytes() is the sum of memory_bytes() of the cached blocks plus kEntryBytes for each; it
 //     is above the capacity only between an insertion and the end of the same call.
 // Threads: any. One shard mutex is held at a time, and nothing is called under it.
@@ -62,6 +56,7 @@ class BlockCache {
 
  private:
   static constexpr unsigned kShards = 16;
+  static constexpr unsigned kEvictedAtOnce = 2;
   static constexpr unsigned kHitCounters = 32;
   struct Entry {
     Slot* slot;
@@ -75,6 +70,10 @@ class BlockCache {
     size_t count() const { return entries.size() / sizeof(Entry); }
     Entry* at(size_t i) { return reinterpret_cast<Entry*>(entries.data()) + i; }
   };
+  // Blocks that a lookup or a seek asked for enter the warm ring with a second chance. Blocks that
+  // a scan runs over enter the cold ring, which gives way first once it is more than a sixteenth of
+  // the warm one: a scan of any length cannot push out the hot set. A cold block that a lookup
+  // touched moves to the warm ring instead.
   struct alignas(64) Shard {
     Mutex mutex;
     Ring warm KIST_GUARDED_BY(mutex);
@@ -92,7 +91,7 @@ class BlockCache {
   Block* EvictOne(Shard* shard) KIST_REQUIRES(shard->mutex);
   Block* EvictFromCold(Shard* shard) KIST_REQUIRES(shard->mutex);
   Block* EvictFromWarm(Shard* shard) KIST_REQUIRES(shard->mutex);
-  void Evict(unsigned first_shard, size_t target) noexcept;
+  void Evict(size_t target) noexcept;
   void Retire(Block* chain) noexcept;
 
   // Constant after construction.
@@ -102,6 +101,7 @@ class BlockCache {
   std::atomic<size_t> used_{0};
   std::atomic<uint64_t> misses_{0};
   std::atomic<uint64_t> evictions_{0};
+  std::atomic<unsigned> next_shard_{0};
   Shard shards_[kShards];
   HitCounter hit_counters_[kHitCounters];
 };

@@ -1,4 +1,6 @@
-// Building and loading of filters; the format stands in filter.h.
+// Building and loading of filters; the format stands in filter.h. The builder keeps hashes, not
+// keys, because the number of lines must be known before the first bit is set.
+// Threads: one at a time.
 #include "table/filter.h"
 
 #include <algorithm>
@@ -10,7 +12,8 @@ namespace {
 
 // The number of probes with the fewest false positives for lines of 512 bits.
 unsigned Probes(uint32_t bits) {
-  constexpr uint8_t kBest[kFilterBitsMax + 1] = {0, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 7, 8, 9, 9, 9, 10, 10, 11, 11};
+  constexpr uint8_t kBest[kFilterBitsMax + 1] = {0, 1, 1, 2, 3, 3, 4,  4,  5,  6, 6,
+                                                 7, 7, 8, 9, 9, 9, 10, 10, 11, 11};
   return kBest[std::min(bits, kFilterBitsMax)];
 }
 
@@ -29,7 +32,8 @@ const char* Filter::Load(Slice payload, bool* no_memory) {
   if (payload.size() < kFilterHeaderBytes) return "filter too short";
   const uint64_t lines = Load32(payload.data());
   const unsigned probes = static_cast<uint8_t>(payload[4]);
-  if (lines == 0 || payload.size() - kFilterHeaderBytes != lines * kFilterLineBytes) return "filter of another length";
+  if (lines == 0 || payload.size() - kFilterHeaderBytes != lines * kFilterLineBytes)
+    return "filter of another length";
   if (probes == 0 || probes > kFilterProbesMax) return "filter with an unknown number of probes";
   if (payload[5] != 0 || Load16(payload.data() + 6) != 0) return "unknown filter flags";
   Buffer memory(static_cast<char*>(AllocateAligned(lines * kFilterLineBytes, kFilterLineBytes)));

@@ -2,13 +2,14 @@
 //
 //   filter := u32 lines (not 0) | u8 probes (1 to 14) | u8 0 | u16 0 | line{lines}
 //   line    = 64 bytes; bit b of a line is bit b % 8 of its byte b / 8
-// A key with hash h (HashKey) belongs to line ((h >> 32) * lines) >> 32. Its bits there are the 9-bit fields of
-// g = (h * 0x9e3779b97f4a7c15) from bit 55 down: probe i takes bits 55 - 9i to 63 - 9i for i < 7; from the eighth
-// on the same fields of g2 = (g ^ g >> 32) * 0xd6e8feb86659fd93.
+// A key with hash h (HashKey) belongs to line ((h >> 32) * lines) >> 32. Its bits there are 9-bit
+// fields of g = h * 0x9e3779b97f4a7c15, from the top: probe i < 7 takes bits 55 - 9i to 63 - 9i;
+// from the eighth on the same fields of (g ^ g >> 32) * 0xd6e8feb86659fd93.
 //
-// False positives for 512-bit lines (Poisson over a line's keys): 10 bits a key 0.96 %, 16 bits 0.083 %, 20 bits 0.02 %.
-// Rejected: one whole filter (a miss a probe), Ribbon and xor filters (20 to 30 % smaller, but two or three misses and
-// a solver when building). Plain 64-bit arithmetic: six shifts and tests hide behind the one miss, vectors gain nothing.
+// False positives of 512-bit lines (Poisson over the keys of a line): at 10 bits a key 0.96 %, at
+// 16 bits 0.083 %, at 20 bits 0.02 %. Rejected: one whole filter (a miss for each probe), Ribbon
+// and xor filters (20 to 30 % smaller, but two or three misses and a solver when building). Plain
+// 64-bit arithmetic: six shifts and tests hide behind the one miss, vectors gain nothing.
 // Threads: immutable once made.
 #pragma once
 
@@ -29,7 +30,9 @@ constexpr unsigned kFilterProbesMax = 14;
 namespace filter_internal {
 
 inline uint64_t FirstFields(uint64_t hash) { return hash * 0x9e3779b97f4a7c15; }
-inline uint64_t SecondFields(uint64_t fields) { return (fields ^ fields >> 32) * 0xd6e8feb86659fd93; }
+inline uint64_t SecondFields(uint64_t fields) {
+  return (fields ^ fields >> 32) * 0xd6e8feb86659fd93;
+}
 inline uint64_t Line(uint64_t hash, uint32_t lines) { return (hash >> 32) * lines >> 32; }
 inline bool Test(const char* line, uint64_t bit) {
   return (Load64(line + bit / 64 * 8) >> (bit % 64) & 1) != 0;
@@ -40,7 +43,8 @@ inline bool Test(const char* line, uint64_t bit) {
 class Filter {
  public:
   Filter() = default;
-  // Checks the payload and copies it to aligned memory. Returns what is wrong, or nullptr; *no_memory apart.
+  // Checks the payload and copies it to aligned memory. Returns what is wrong, or nullptr;
+  // *no_memory apart.
   const char* Load(Slice payload, bool* no_memory);
   bool present() const { return lines_ != nullptr; }
   size_t memory_bytes() const { return size_t{line_count_} * kFilterLineBytes; }

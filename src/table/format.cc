@@ -1,4 +1,6 @@
-// Encoding and checking of block headers and the footer; the grammar stands in format.h.
+// Encoding and checking of block headers and the footer; the grammar stands in format.h. Each
+// Decode or Check returns the reason by name, which readers put beside file and offset.
+// Threads: pure functions.
 #include "table/format.h"
 
 #include <algorithm>
@@ -10,11 +12,16 @@ namespace kist {
 
 const char* BlockTypeName(BlockType type) {
   switch (type) {
-    case BlockType::kData: return "data block";
-    case BlockType::kTombstones: return "range tombstone block";
-    case BlockType::kFilter: return "filter block";
-    case BlockType::kIndex: return "index block";
-    case BlockType::kProperties: return "properties block";
+    case BlockType::kData:
+      return "data block";
+    case BlockType::kTombstones:
+      return "range tombstone block";
+    case BlockType::kFilter:
+      return "filter block";
+    case BlockType::kIndex:
+      return "index block";
+    case BlockType::kProperties:
+      return "properties block";
   }
   return "block";
 }
@@ -32,8 +39,8 @@ uint32_t BlockSeal::Crc(uint64_t offset, const char* block, size_t bytes) const 
   return crc32c::Extend(crc32c::Extend(seed_, place, sizeof place), block + 4, bytes - 4);
 }
 
-void BlockSeal::WriteHeader(uint64_t offset, BlockType type, BlockCompression compression, Slice payload,
-                            char* header) const {
+void BlockSeal::WriteHeader(uint64_t offset, BlockType type, BlockCompression compression,
+                            Slice payload, char* header) const {
   Store32(header + 4, static_cast<uint32_t>(payload.size()));
   header[8] = static_cast<char>(type);
   header[9] = static_cast<char>(compression);
@@ -52,7 +59,8 @@ BlockHeader DecodeBlockHeader(const char* p) {
   return h;
 }
 
-const char* CheckBlock(const BlockSeal& seal, uint64_t offset, BlockType type, const char* block, size_t bytes) {
+const char* CheckBlock(const BlockSeal& seal, uint64_t offset, BlockType type, const char* block,
+                       size_t bytes) {
   if (bytes <= kBlockHeaderBytes) return "block too short";
   const BlockHeader h = DecodeBlockHeader(block);
   if (h.payload_bytes != bytes - kBlockHeaderBytes) return "block length does not match its place";
@@ -60,7 +68,8 @@ const char* CheckBlock(const BlockSeal& seal, uint64_t offset, BlockType type, c
   if (h.type != static_cast<uint8_t>(type)) return "block of another type";
   if (h.reserved != 0) return "unknown block flags";
   if (h.compression == static_cast<uint8_t>(BlockCompression::kRaw)) return nullptr;
-  if (h.compression == static_cast<uint8_t>(BlockCompression::kSnappy) && type == BlockType::kData) return nullptr;
+  if (h.compression == static_cast<uint8_t>(BlockCompression::kSnappy) && type == BlockType::kData)
+    return nullptr;
   return "unknown block compression";
 }
 
@@ -119,11 +128,13 @@ Status DecodeFooter(const std::string& path, uint64_t file_bytes, const char* in
   const char* tail = in + kFooterBytes - kFooterTailBytes;
   if (Load64(tail + 16) != kTableMagic) {
     const bool zeros = std::all_of(in, in + kFooterBytes, [](char c) { return c == 0; });
-    return Status::Corrupt(path, at, zeros ? "the table ends in zeros instead of a footer" : "not a table footer");
+    return Status::Corrupt(
+        path, at, zeros ? "the table ends in zeros instead of a footer" : "not a table footer");
   }
   const uint32_t version = Load32(tail + 8);
   const uint32_t footer_bytes = Load32(tail);
-  // A newer footer may be longer or shorter than ours; its checksum can be computed if it is not longer.
+  // A newer footer may be longer or shorter than ours; its checksum can be computed if it is not
+  // longer.
   if (footer_bytes <= kFooterBytes && footer_bytes >= kFooterTailBytes) {
     const char* start = in + kFooterBytes - footer_bytes;
     if (FooterCrc(start, footer_bytes) != Load32(tail + 4)) {
@@ -132,9 +143,11 @@ Status DecodeFooter(const std::string& path, uint64_t file_bytes, const char* in
   }
   if (version > kTableVersion) {
     return Status::Error(Code::kTooNew, path + ": table format version " + std::to_string(version) +
-                                            " is newer than this library's " + std::to_string(kTableVersion));
+                                            " is newer than this library's " +
+                                            std::to_string(kTableVersion));
   }
-  if (version == 0 || footer_bytes != kFooterBytes) return Status::Corrupt(path, at, "bad table footer length or version");
+  if (version == 0 || footer_bytes != kFooterBytes)
+    return Status::Corrupt(path, at, "bad table footer length or version");
   footer->database_id = Load64(in);
   footer->table_id = Load64(in + 8);
   footer->file_bytes = Load64(in + 16);
@@ -145,10 +158,12 @@ Status DecodeFooter(const std::string& path, uint64_t file_bytes, const char* in
   footer->keyspace = Load32(p);
   footer->minor_version = Load32(tail + 12);
   if (footer->file_bytes != file_bytes) {
-    return Status::Corrupt(path, at, "the table says it has " + std::to_string(footer->file_bytes) +
-                                         " bytes, the file has " + std::to_string(file_bytes));
+    return Status::Corrupt(path, at,
+                           "the table says it has " + std::to_string(footer->file_bytes) +
+                               " bytes, the file has " + std::to_string(file_bytes));
   }
-  if (!PartsChain(*footer, at)) return Status::Corrupt(path, at, "the table footer's parts do not fit the file");
+  if (!PartsChain(*footer, at))
+    return Status::Corrupt(path, at, "the table footer's parts do not fit the file");
   return Status();
 }
 

@@ -1,22 +1,32 @@
-// The table file, byte by byte. Everything is little-endian; parts stand end to end without gaps, so that every
-// byte of the file is under some checksum and the whole length is known from the footer.
+// The table file, byte by byte. Everything is little-endian; parts stand end to end without gaps,
+// so that every byte of the file is under some checksum and its whole length is known from the
+// footer.
 //
-//   table      := block{data}* block{tombstones}? block{filter}? block{index} block{properties} footer
-//   block      := u32 crc | u32 payload bytes (never 0) | u8 type | u8 compression | u16 0 | payload
-//   crc         = CRC32C of: u64 database id | u64 table id | u64 file offset of the block | block from byte 4 on
-//   payload     = for compression 0 the content, for 1 the content as one Snappy stream (data blocks only)
+//   table      := block{data}* block{tombstones}? block{filter}? block{index} block{properties}
+//                 footer
+//   block      := u32 crc | u32 payload bytes (never 0) | u8 type | u8 compression | u16 0
+//                 | payload
+//   crc         = CRC32C of: u64 database id | u64 table id | u64 file offset of the block
+//                 | block from byte 4 on
+//   payload     = for compression 0 the content, for 1 the content as one Snappy stream (data
+//                 blocks only)
 //   data       := see block.h          filter := see filter.h         index := see index.h
 //   tombstones, properties := see properties.h
-//   footer     := u64 database id | u64 table id | u64 file bytes | part{tombstones} part{filter} part{index}
-//                 part{properties} | u32 keyspace id | u32 0 | tail
-//   part       := u64 file offset | u32 bytes with the block's header; 0 bytes: there is none (its offset is the next one's)
-//   tail       := u32 footer bytes | u32 CRC32C of the footer without this field | u32 format version | u32 minor version
-//                 | u64 magic
+//   footer     := u64 database id | u64 table id | u64 file bytes | part{tombstones}
+//                 | part{filter} | part{index} | part{properties} | u32 keyspace id | u32 0 | tail
+//   part       := u64 file offset | u32 bytes with the block's header; 0 bytes: there is none (its
+//                 offset is the next one's)
+//   tail       := u32 footer bytes | u32 CRC32C of the footer without this field
+//                 | u32 format version | u32 minor version | u64 magic
+//
 // Invariants
-//  1. A block's checksum holds for one place of one file of one database: stale, swapped and misdirected blocks fail it,
-//     and zeros never validate (no payload is empty, type and magic are not 0).
-//  2. The tail keeps its form in every later version, so that a reader can tell a newer table from a damaged one. The
-//     minor version grows where older readers may read on; the format version where they must not.
+//  1. A block's checksum holds for one place of one file of one database: stale, swapped and
+//     misdirected blocks fail it, and zeros never validate (no payload is empty, type and magic
+//     are not 0).
+//  2. The tail keeps its form in every later version, so that a reader can tell a newer table from
+//     a damaged one. The minor version grows where older readers may read on; the format version
+//     where they must not.
+// Threads: free functions and plain data.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +48,13 @@ static_assert(kFooterBytes == 104, "the footer of version 1");
 constexpr uint64_t kBlockPayloadMax = (uint64_t{1} << 31) - 4096;
 constexpr size_t kTableKeyBytesMax = 65535;
 
-enum class BlockType : uint8_t { kData = 1, kTombstones = 2, kFilter = 3, kIndex = 4, kProperties = 5 };
+enum class BlockType : uint8_t {
+  kData = 1,
+  kTombstones = 2,
+  kFilter = 3,
+  kIndex = 4,
+  kProperties = 5
+};
 const char* BlockTypeName(BlockType type);
 enum class BlockCompression : uint8_t { kRaw = 0, kSnappy = 1 };
 
@@ -49,7 +65,8 @@ class BlockSeal {
   // `block`: header and payload, `bytes` in all.
   uint32_t Crc(uint64_t offset, const char* block, size_t bytes) const;
   // Writes the header of a block at `offset`; the payload may stand anywhere.
-  void WriteHeader(uint64_t offset, BlockType type, BlockCompression compression, Slice payload, char* header) const;
+  void WriteHeader(uint64_t offset, BlockType type, BlockCompression compression, Slice payload,
+                   char* header) const;
 
  private:
   uint32_t seed_;
@@ -64,8 +81,10 @@ struct BlockHeader {
 };
 BlockHeader DecodeBlockHeader(const char* p);
 
-// Checks a stored block of `bytes` bytes that was read from `offset`. Returns what is wrong, or nullptr.
-const char* CheckBlock(const BlockSeal& seal, uint64_t offset, BlockType type, const char* block, size_t bytes);
+// Checks a stored block of `bytes` bytes that was read from `offset`. Returns what is wrong, or
+// nullptr.
+const char* CheckBlock(const BlockSeal& seal, uint64_t offset, BlockType type, const char* block,
+                       size_t bytes);
 
 struct Part {
   uint64_t offset = 0;

@@ -1,6 +1,6 @@
-// GrowBuffer: bytes that grow at their end, in memory of util/alloc; doubling, never throwing. What builders collect
-// stands in these, so that adding an entry allocates nothing once the buffers have their size.
-// Threads: one at a time.
+// GrowBuffer: bytes that grow at their end, in memory of util/alloc; doubling, never throwing. What
+// builders collect stands in these, so that adding an entry allocates nothing once the buffers have
+// their size. Threads: one at a time.
 #pragma once
 
 #include <cstring>
@@ -19,7 +19,9 @@ class GrowBuffer {
   GrowBuffer& operator=(const GrowBuffer&) = delete;
 
   // Room for `more` bytes behind size(); false: no memory, and nothing changed.
-  [[nodiscard]] bool Reserve(size_t more) noexcept { return capacity_ - size_ >= more || Grow(more); }
+  [[nodiscard]] bool Reserve(size_t more) noexcept {
+    return capacity_ - size_ >= more || Grow(more);
+  }
   [[nodiscard]] bool Append(const char* p, size_t n) noexcept {
     if (!Reserve(n)) return false;
     if (n != 0) std::memcpy(data_ + size_, p, n);

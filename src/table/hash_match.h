@@ -1,5 +1,6 @@
-// MatchHash16: which of 16 neighbouring hash bytes equal one byte, as a bit mask; SSE2, NEON or plain words.
-// Reads 16 bytes whatever their number; the caller masks what lies past its end.
+// MatchHash16: which of 16 neighbouring hash bytes equal one byte, as a bit mask, the first byte's
+// bit lowest; SSE2, NEON or plain words. Reads 16 bytes whatever their number; the caller masks
+// what lies past its end.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +45,8 @@ inline uint32_t MatchHash16(const char* p, uint8_t hash) {
   uint8x8_t sum = vpadd_u8(low, high);
   sum = vpadd_u8(sum, sum);
   sum = vpadd_u8(sum, sum);
-  return static_cast<uint32_t>(vget_lane_u8(sum, 0)) | static_cast<uint32_t>(vget_lane_u8(sum, 1)) << 8;
+  return static_cast<uint32_t>(vget_lane_u8(sum, 0)) | static_cast<uint32_t>(vget_lane_u8(sum, 1))
+                                                           << 8;
 #else
   return MatchHash16Portable(p, hash);
 #endif

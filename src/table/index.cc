@@ -1,4 +1,6 @@
-// Loading, searching and building of the block index; the format stands in index.h.
+// Loading, searching and building of the block index; the format stands in index.h. Load copies
+// into one piece of memory and checks all that a search relies on.
+// Threads: Load and the builder by one, searches by any.
 #include "table/index.h"
 
 #include <algorithm>
@@ -11,7 +13,8 @@ const char* TableIndex::Load(Slice payload, uint64_t data_bytes, bool* no_memory
   if (payload.size() < kIndexHeaderBytes) return "index too short";
   const uint64_t n = Load32(payload.data());
   const uint8_t flags = static_cast<uint8_t>(payload[4]);
-  if ((flags & ~kIndexHasTags) != 0 || payload[5] != 0 || Load16(payload.data() + 6) != 0) return "unknown index flags";
+  if ((flags & ~kIndexHasTags) != 0 || payload[5] != 0 || Load16(payload.data() + 6) != 0)
+    return "unknown index flags";
   const bool has_tags = (flags & kIndexHasTags) != 0;
   const uint64_t starts = n == 0 ? 0 : n - 1;
   const uint64_t arrays = n * 4 + starts * (has_tags ? 12 : 4);
@@ -94,7 +97,8 @@ uint32_t TableIndex::CountBelow(uint64_t want) const {
 
 bool TableIndex::StartsAscend() const {
   for (uint32_t b = 2; b < blocks_; ++b) {
-    if (CompareEntry(start_key(b - 1), start_tag(b - 1), start_key(b), start_tag(b)) >= 0) return false;
+    if (CompareEntry(start_key(b - 1), start_tag(b - 1), start_key(b), start_tag(b)) >= 0)
+      return false;
   }
   return true;
 }
@@ -114,11 +118,13 @@ uint32_t TableIndex::Find(Slice key, uint64_t tag) const {
   return FindAmong(rest, tag, low, static_cast<uint32_t>(end - prefixes_));
 }
 
-// How many starts are <= (shared bytes + rest, tag), where that is known of all before `low` and of none from `high` on.
+// How many starts are <= (shared bytes + rest, tag), where that is known of all before `low` and of
+// none from `high` on.
 uint32_t TableIndex::FindAmong(Slice rest, uint64_t tag, uint32_t low, uint32_t high) const {
   while (low < high) {
     const uint32_t middle = low + (high - low) / 2;
-    const int c = CompareEntry(start_key(middle + 1).substr(shared_), start_tag(middle + 1), rest, tag);
+    const int c =
+        CompareEntry(start_key(middle + 1).substr(shared_), start_tag(middle + 1), rest, tag);
     if (c <= 0) {
       low = middle + 1;
     } else {
@@ -143,15 +149,17 @@ bool IndexBuilder::AddBlock(uint32_t stored_bytes, bool compressed) noexcept {
 }
 
 uint64_t IndexBuilder::size() const {
-  return kIndexHeaderBytes + lengths_.size() + key_ends_.size() + (has_tags_ ? tags_.size() : 0) + keys_.size();
+  return kIndexHeaderBytes + lengths_.size() + key_ends_.size() + (has_tags_ ? tags_.size() : 0) +
+         keys_.size();
 }
 
 bool IndexBuilder::Finish(GrowBuffer* out) noexcept {
   char header[kIndexHeaderBytes] = {};
   Store32(header, blocks());
   header[4] = has_tags_ ? kIndexHasTags : 0;
-  return out->Append(header, sizeof header) && out->Append(lengths_.slice()) && out->Append(key_ends_.slice()) &&
-         (!has_tags_ || out->Append(tags_.slice())) && out->Append(keys_.slice());
+  return out->Append(header, sizeof header) && out->Append(lengths_.slice()) &&
+         out->Append(key_ends_.slice()) && (!has_tags_ || out->Append(tags_.slice())) &&
+         out->Append(keys_.slice());
 }
 
 }  // namespace kist

@@ -1,4 +1,6 @@
 // Encoding and checking of properties and range tombstones; the format stands in properties.h.
+// Most numbers go through one table of ids and fields, so that encoder and decoder cannot differ.
+// Threads: pure functions.
 #include "table/properties.h"
 
 #include "table/format.h"
@@ -52,22 +54,33 @@ constexpr uint32_t kLastKnown = static_cast<uint32_t>(PropertyId::kDataBlocks);
 constexpr uint32_t kAllKnown = (uint32_t{2} << kLastKnown) - 2;
 
 // Returns false where the value's length is not the id's.
-bool TakeProperty(PropertyId id, Slice value, TableIdentity* identity, TableProperties* p, uint64_t* version) {
+bool TakeProperty(PropertyId id, Slice value, TableIdentity* identity, TableProperties* p,
+                  uint64_t* version) {
   switch (id) {
-    case PropertyId::kSmallestKey: return p->smallest_key.assign(value), true;
-    case PropertyId::kLargestKey: return p->largest_key.assign(value), true;
-    case PropertyId::kTombstoneEnd: return p->tombstone_end.assign(value), true;
-    default: break;
+    case PropertyId::kSmallestKey:
+      return p->smallest_key.assign(value), true;
+    case PropertyId::kLargestKey:
+      return p->largest_key.assign(value), true;
+    case PropertyId::kTombstoneEnd:
+      return p->tombstone_end.assign(value), true;
+    default:
+      break;
   }
   if (value.size() != 8) return false;
   const uint64_t number = Load64(value.data());
   switch (id) {
-    case PropertyId::kFormatVersion: return *version = number, true;
-    case PropertyId::kKeyspace: return identity->keyspace = static_cast<uint32_t>(number), number >> 32 == 0;
-    case PropertyId::kTombstoneUnbounded: return p->tombstone_unbounded = number != 0, number <= 1;
-    case PropertyId::kEarliestExpiryMs: return p->earliest_expiry_ms = static_cast<int64_t>(number), true;
-    case PropertyId::kLatestExpiryMs: return p->latest_expiry_ms = static_cast<int64_t>(number), true;
-    default: break;
+    case PropertyId::kFormatVersion:
+      return *version = number, true;
+    case PropertyId::kKeyspace:
+      return identity->keyspace = static_cast<uint32_t>(number), number >> 32 == 0;
+    case PropertyId::kTombstoneUnbounded:
+      return p->tombstone_unbounded = number != 0, number <= 1;
+    case PropertyId::kEarliestExpiryMs:
+      return p->earliest_expiry_ms = static_cast<int64_t>(number), true;
+    case PropertyId::kLatestExpiryMs:
+      return p->latest_expiry_ms = static_cast<int64_t>(number), true;
+    default:
+      break;
   }
   VisitNumbers(identity, p, [&](PropertyId known, uint64_t* field) {
     if (known == id) *field = number;
@@ -82,19 +95,31 @@ std::string EncodeProperties(const TableIdentity& identity, const TablePropertie
   TableProperties p = properties;
   PropertyWriter w;
   uint64_t numbers[kLastKnown + 1] = {};
-  VisitNumbers(&id, &p, [&](PropertyId known, uint64_t* field) { numbers[static_cast<size_t>(known)] = *field; });
+  VisitNumbers(&id, &p, [&](PropertyId known, uint64_t* field) {
+    numbers[static_cast<size_t>(known)] = *field;
+  });
   numbers[static_cast<size_t>(PropertyId::kFormatVersion)] = kTableVersion;
   numbers[static_cast<size_t>(PropertyId::kKeyspace)] = id.keyspace;
   numbers[static_cast<size_t>(PropertyId::kTombstoneUnbounded)] = p.tombstone_unbounded ? 1 : 0;
-  numbers[static_cast<size_t>(PropertyId::kEarliestExpiryMs)] = static_cast<uint64_t>(p.earliest_expiry_ms);
-  numbers[static_cast<size_t>(PropertyId::kLatestExpiryMs)] = static_cast<uint64_t>(p.latest_expiry_ms);
+  numbers[static_cast<size_t>(PropertyId::kEarliestExpiryMs)] =
+      static_cast<uint64_t>(p.earliest_expiry_ms);
+  numbers[static_cast<size_t>(PropertyId::kLatestExpiryMs)] =
+      static_cast<uint64_t>(p.latest_expiry_ms);
   for (uint32_t i = 1; i <= kLastKnown; ++i) {
     const PropertyId property = static_cast<PropertyId>(i);
     switch (property) {
-      case PropertyId::kSmallestKey: w.Bytes(property, p.smallest_key); break;
-      case PropertyId::kLargestKey: w.Bytes(property, p.largest_key); break;
-      case PropertyId::kTombstoneEnd: w.Bytes(property, p.tombstone_end); break;
-      default: w.Number(property, numbers[i]); break;
+      case PropertyId::kSmallestKey:
+        w.Bytes(property, p.smallest_key);
+        break;
+      case PropertyId::kLargestKey:
+        w.Bytes(property, p.largest_key);
+        break;
+      case PropertyId::kTombstoneEnd:
+        w.Bytes(property, p.tombstone_end);
+        break;
+      default:
+        w.Number(property, numbers[i]);
+        break;
     }
   }
   return w.Finish();
@@ -114,7 +139,8 @@ const char* DecodeProperties(Slice payload, TableIdentity* identity, TableProper
     if (id <= last || zero != 0) return "properties out of order";
     last = id;
     if (id > kLastKnown) continue;
-    if (!TakeProperty(static_cast<PropertyId>(id), value, identity, properties, &version)) return "a property of another length";
+    if (!TakeProperty(static_cast<PropertyId>(id), value, identity, properties, &version))
+      return "a property of another length";
     seen |= uint32_t{1} << id;
   }
   if (!in.done()) return "properties of another length";

@@ -1,9 +1,11 @@
 // The two small parts of a table that hold no keys' places: properties and range tombstones.
 //
-//   properties := u32 count | (u16 id | u16 0 | u32 bytes | value){count}     ids ascending, see PropertyId
-//   tombstones := u32 count | (u64 sequence | u32 begin bytes | u32 end bytes | begin | end){count}
-// Numbers are u64 values of 8 bytes. An id that is not known is skipped: a newer minor version wrote it. A range
-// tombstone without an end (0 bytes) reaches past the last key.
+//   properties := u32 count | property{count}, ids ascending
+//   property   := u16 id (PropertyId) | u16 0 | u32 bytes | value
+//   tombstones := u32 count | tombstone{count}
+//   tombstone  := u64 sequence | u32 begin bytes | u32 end bytes | begin | end
+// Numbers are u64 values of 8 bytes. An id that is not known is skipped: a newer minor version
+// wrote it. A range tombstone without an end (0 bytes) reaches past the last key.
 // Threads: free functions.
 #pragma once
 
@@ -51,7 +53,8 @@ std::string EncodeProperties(const TableIdentity& identity, const TablePropertie
 // Returns what is wrong, or nullptr. file_bytes is the footer's to fill in.
 const char* DecodeProperties(Slice payload, TableIdentity* identity, TableProperties* properties);
 
-void AppendTombstone(const RangeTombstone& tombstone, std::string* out);  // one of them, without the count
+void AppendTombstone(const RangeTombstone& tombstone,
+                     std::string* out);  // one of them, without the count
 // The slices point into the payload.
 const char* DecodeTombstones(Slice payload, std::vector<RangeTombstone>* tombstones);
 

@@ -1,4 +1,6 @@
-// Opening a table and point lookups; see table.h.
+// Opening a table, point lookups and estimates; see table.h. Open trusts nothing: sizes, ids,
+// checksums, then each part by its own rules, then all of them against the properties.
+// Threads: Open by one, the rest by any.
 #include "table/table.h"
 
 #include <algorithm>
@@ -18,12 +20,12 @@ std::string Numbers(const char* before, uint64_t a, const char* between, uint64_
 Status CheckSize(const std::string& path, uint64_t size, uint64_t expected) {
   if (size == 0) return Status::Corrupt(path, 0, "the table file is empty");
   if (expected != 0 && size > expected) {
-    return Status::Corrupt(path, expected,
-                           Numbers("bytes behind the table's end: ", size, " instead of ", expected));
+    return Status::Corrupt(
+        path, expected, Numbers("bytes behind the table's end: ", size, " instead of ", expected));
   }
   if (expected != 0 && size < expected) {
-    return Status::Corrupt(path, size,
-                           Numbers("the table is cut short: ", size, " bytes instead of ", expected));
+    return Status::Corrupt(
+        path, size, Numbers("the table is cut short: ", size, " bytes instead of ", expected));
   }
   if (size < kFooterBytes) return Status::Corrupt(path, 0, "too short for a table");
   return Status();
@@ -102,7 +104,9 @@ Status Table::LoadPart(const TableFile& file, const BlockSeal& seal, BlockType t
         if (reason == nullptr) range_tombstones_ = RangeTombstoneSet::Build(tombstones);
         if (reason == nullptr) properties_.range_tombstones = tombstones.size();
         break;
-      case BlockType::kFilter: reason = filter_.Load(payload, &no_memory); break;
+      case BlockType::kFilter:
+        reason = filter_.Load(payload, &no_memory);
+        break;
       case BlockType::kIndex:
         reason = blocks_.mutable_index()->Load(payload, data_bytes, &no_memory);
         break;
@@ -114,7 +118,8 @@ Status Table::LoadPart(const TableFile& file, const BlockSeal& seal, BlockType t
         }
         break;
       }
-      case BlockType::kData: break;
+      case BlockType::kData:
+        break;
     }
   }
   if (no_memory) return Status::Bare(Code::kNoMem);
@@ -128,7 +133,8 @@ Status Table::CheckProperties(const TableFile& file, const Footer& footer) const
   if (identity_.database_id != footer.database_id || identity_.table_id != footer.table_id ||
       identity_.keyspace != footer.keyspace) {
     reason = "properties of another table";
-  } else if (p.data_blocks != blocks_.index().blocks() || (p.entries == 0) != (p.data_blocks == 0)) {
+  } else if (p.data_blocks != blocks_.index().blocks() ||
+             (p.entries == 0) != (p.data_blocks == 0)) {
     reason = "properties with another number of blocks";
   } else if (p.smallest_seq > p.largest_seq || p.largest_seq > kMaxSequence) {
     reason = "properties with impossible sequences";

@@ -1,4 +1,6 @@
-// Reading, checking and decoding of data blocks; see table_blocks.h.
+// Reading, checking and decoding of data blocks; see table_blocks.h. A raw block is read straight
+// into its block's memory, a compressed one of usual size to the stack and uncompressed from there.
+// Threads: any.
 #include "table/table_blocks.h"
 
 #include <snappy.h>

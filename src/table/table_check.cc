@@ -1,5 +1,6 @@
-// Verify and salvage of tables. Both read from the file, past the cache, and trust nothing that is
-// in memory already: Verify opens the table a second time and compares.
+// Verify and salvage of open tables. Both read from the file, past the cache, and trust nothing
+// that is in memory already: Verify opens the table a second time and walks over all of it.
+// Threads: any number beside readers.
 #include <algorithm>
 #include <cstring>
 
@@ -23,8 +24,7 @@ Status ForEachStored(const TableBlocks& blocks, Fn fn, Read read) {
   size_t capacity = 0;
   for (uint32_t first = 0; first < index.blocks();) {
     uint32_t end = first + 1;
-    while (end < index.blocks() &&
-           index.offset(end + 1) - index.offset(first) <= kStretchBytes) {
+    while (end < index.blocks() && index.offset(end + 1) - index.offset(first) <= kStretchBytes) {
       ++end;
     }
     const size_t bytes = index.offset(end) - index.offset(first);

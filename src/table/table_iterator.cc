@@ -1,4 +1,6 @@
-// Moving a table's iterator from block to block; see table_iterator.h.
+// Moving a table's iterator from block to block, and reading ahead; see table_iterator.h. A guard
+// is held only while a cached block is found and referenced, never between calls.
+// Threads: one at a time.
 #include "table/table_iterator.h"
 
 #include <algorithm>
@@ -106,6 +108,7 @@ bool TableIterator::TakeCached(uint32_t i, Move move) {
   Epoch::Guard guard(*cache->epoch());
   Block* cached = blocks_->Cached(i);
   if (cached == nullptr) return false;
+  Block::Prefetch(cached);
   block_ = RefPtr<Block>::Share(cached);
   // What a scan runs over stays cold.
   if (move == Move::kSeek) cached->Touch();

@@ -4,6 +4,7 @@
 //
 // A false match would need a checksum to hold by chance at an offset it is seeded with; where a
 // header looks right but lies, at worst its bytes are read in vain, which is bounded.
+// Threads: one a call.
 #include <algorithm>
 
 #include "table/format.h"

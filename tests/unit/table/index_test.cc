@@ -23,8 +23,7 @@ std::vector<Cut> MakeIndex(Rng* rng, const std::vector<Version>& versions, uint6
     const size_t end = std::min(versions.size(), i + 1 + rng->Below(most));
     const uint32_t length = 20 + static_cast<uint32_t>(rng->Below(100));
     if (i != 0) {
-      assert_true(
-          builder.AddBoundary(versions[i - 1].key, versions[i - 1].tag, versions[i].key));
+      assert_true(builder.AddBoundary(versions[i - 1].key, versions[i - 1].tag, versions[i].key));
     }
     assert_true(builder.AddBlock(length, rng->OneIn(2)));
     *bytes += length;
@@ -48,8 +47,7 @@ void index__finds_the_block_of_every_place(void**) {
     std::vector<Version> versions = RandomVersions(&rng, shape);
     std::string payload;
     uint64_t bytes;
-    const std::vector<Cut> cuts =
-        MakeIndex(&rng, versions, 1 + rng.Below(10), &payload, &bytes);
+    const std::vector<Cut> cuts = MakeIndex(&rng, versions, 1 + rng.Below(10), &payload, &bytes);
     TableIndex index;
     bool no_memory;
     const char* reason = index.Load(payload, bytes, &no_memory);

@@ -1,4 +1,5 @@
-// What the table room's tests share: random versions in internal order, building and opening tables.
+// What the table room's tests share: random versions in internal order, building and opening
+// tables.
 #pragma once
 
 #include <algorithm>
@@ -36,13 +37,15 @@ inline void SortVersions(std::vector<Version>* versions) {
 // A value of a tag's kind.
 inline std::string ValueFor(Rng* rng, uint64_t tag, size_t bytes) {
   switch (TagKind(tag)) {
-    case EntryKind::kDelete: return "";
+    case EntryKind::kDelete:
+      return "";
     case EntryKind::kPutTtl: {
       std::string v;
       Append64(&v, 1 + rng->Below(1000000));
       return v + rng->Bytes(bytes, 'a', 4);
     }
-    default: return rng->Bytes(bytes, 'a', rng->OneIn(2) ? 4 : 200);
+    default:
+      return rng->Bytes(bytes, 'a', rng->OneIn(2) ? 4 : 200);
   }
 }
 
