@@ -176,6 +176,12 @@ Status ChainWalk::CheckFirst() const {
   const bool present = !nodes_.empty() && nodes_.front().id() == options_.first_id;
   const bool root =
       !path_.empty() && path_.front().gap.empty() && path_.front().node->link().previous_id == 0;
+  // Its head was durable before the manifest named it.
+  if (present && !root && !nodes_.front().reader->has_prefix()) {
+    return Status::Corrupt(options_.first_path, 0,
+                           "holds no segment, though segment " + std::to_string(options_.first_id) +
+                               " was durable");
+  }
   if (present || root) return Status();
   return Status::Corrupt(options_.first_path, 0,
                          "segment " + std::to_string(options_.first_id) + " is missing");

@@ -147,6 +147,9 @@ class SegmentWriter {
   // What was flushed before the call to stable storage. A failed one breaks the writer for ever
   // (D4).
   Status Sync();
+  // The file to stable storage without a promise about its records: nothing counts as synced by it.
+  // For a segment whose predecessor is not durable yet, before something names it.
+  Status SyncHead();
   // Moves valid_data_end up to what the last good Sync covered; the next Sync makes that durable.
   Status WriteMark();
   // Flushes, syncs, cuts the reserved tail off, writes a sealed mark, syncs. No Append may follow.

@@ -259,11 +259,9 @@ Status SegmentWriter::CutBack(Status cause) {
   Status s = file_->Truncate(end);
   reserved_.store(0, std::memory_order_relaxed);
   if (reserve_step_ != 0 && reserve_at_ != UINT64_MAX) reserve_at_ = end + kReserveRetry;
-  MutexLock lock(&sync_mutex_);
-  // Not SyncHeld: the predecessor may not be sealed yet, so this sync must not be taken for a
-  // promise.
-  if (s.ok() && !broken()) s = file_->Sync();
-  if (s.ok() && !broken()) return cause;
+  // Not Sync: the predecessor may not be durable yet, so this must not be taken for a promise.
+  if (s.ok()) s = SyncHead();
+  if (s.ok()) return cause;
   broken_.store(true, std::memory_order_release);
   return cause.WithCode(Code::kIo).Prefixed("a failed append could not be undone");
 }
@@ -271,6 +269,14 @@ Status SegmentWriter::CutBack(Status cause) {
 Status SegmentWriter::Sync() {
   MutexLock lock(&sync_mutex_);
   return SyncHeld(false);
+}
+
+Status SegmentWriter::SyncHead() {
+  MutexLock lock(&sync_mutex_);
+  if (broken()) return Refused();
+  Status s = file_->Sync();
+  if (!s.ok()) broken_.store(true, std::memory_order_release);
+  return s;
 }
 
 Status SegmentWriter::SyncHeld(bool force) {

@@ -99,6 +99,20 @@ void fault__a_failed_sync_is_never_repeated(void**) {
   assert_int_equal(b.w->synced_lsn(), 0);
 }
 
+void fault__a_head_sync_promises_nothing(void**) {
+  Bench b;
+  ASSERT_OK(Append(b.w.get(), "one"));
+  ASSERT_OK(b.w->SyncHead());
+  assert_int_equal(b.w->synced_lsn(), 0);
+  ASSERT_OK(b.w->WriteMark());
+  assert_int_equal(OpenSegment(&b.disk, 1)->mark_lsn(), 0);
+  ASSERT_OK(b.w->Sync());
+  assert_int_equal(b.w->synced_lsn(), 1);
+  b.disk.sync_fails = 1000;
+  ASSERT_CODE(b.w->SyncHead(), Code::kIo);
+  assert_true(b.w->broken());
+}
+
 void fault__without_reserved_space_it_is_plain(void**) {
   Rng rng(7);
   CrashDisk disk(&rng);
@@ -152,6 +166,7 @@ int main() {
       cmocka_unit_test(fault__buffered_records_outlive_a_failed_write),
       cmocka_unit_test(fault__a_cut_that_fails_breaks_it),
       cmocka_unit_test(fault__a_failed_sync_is_never_repeated),
+      cmocka_unit_test(fault__a_head_sync_promises_nothing),
       cmocka_unit_test(fault__without_reserved_space_it_is_plain),
       cmocka_unit_test(fault__a_creation_that_fails_leaves_nothing),
       cmocka_unit_test(fault__a_mark_that_fails_costs_nothing),
