@@ -78,7 +78,7 @@ kist_rc CheckStruct(const void* given, size_t known, const char* what, kist_err*
 }
 
 kist_rc CheckReader(const kist_db* db, uint32_t flags, const kist_snapshot* snapshot,
-                    const kist_txn* txn, ReadArgs* args, kist_err* err) {
+                    kist_txn* txn, ReadArgs* args, kist_err* err) {
   if ((flags & ~(KIST_READ_NO_CACHE_FILL | KIST_READ_FOR_UPDATE)) != 0)
     return FailFlag(err, "flags", flags);
   if (snapshot != nullptr && txn != nullptr) {
@@ -86,10 +86,13 @@ kist_rc CheckReader(const kist_db* db, uint32_t flags, const kist_snapshot* snap
                 "a snapshot and a transaction exclude each other");
   }
   if (txn != nullptr) {
-    return Fail(err, KIST_E_UNSUPPORTED, {},
-                "reading through a transaction: kist_txn_begin is not in this version");
-  }
-  if ((flags & KIST_READ_FOR_UPDATE) != 0) {
+    if (!Is(txn, kTxnMagic)) return FailHandle(err, "transaction");
+    if (txn->link.db != db) {
+      return Fail(err, KIST_E_MISUSE, {KIST_D_OWNER}, "the transaction belongs to another database");
+    }
+    args->txn = txn;
+    args->for_update = (flags & KIST_READ_FOR_UPDATE) != 0;
+  } else if ((flags & KIST_READ_FOR_UPDATE) != 0) {
     return Fail(err, KIST_E_INVALID, {KIST_D_FLAG}, "KIST_READ_FOR_UPDATE needs a transaction");
   }
   if (snapshot != nullptr) {

@@ -135,13 +135,15 @@ kist_rc CheckStruct(const void* given, size_t known, const char* what, kist_err*
 
 struct ReadArgs {
   const Snapshot* snapshot = nullptr;
+  kist_txn* txn = nullptr;  // to be taken by Use before it is read through
+  bool for_update = false;
   bool fill_cache = true;
 };
 kist_rc CheckReadOptions(const kist_db* db, const kist_read_options* ro, ReadArgs* args,
                          kist_err* err);
 // The members that reads and iterators share.
 kist_rc CheckReader(const kist_db* db, uint32_t flags, const kist_snapshot* snapshot,
-                    const kist_txn* txn, ReadArgs* args, kist_err* err);
+                    kist_txn* txn, ReadArgs* args, kist_err* err);
 
 struct WriteArgs {
   Durability durability = Durability::kDefault;

@@ -9,6 +9,7 @@
 //     meanwhile: revoking leaves the engine's iterator in place until it is freed.
 // Threads: an iterator has one user at a time; a snapshot any number.
 #include <cstring>
+#include <optional>
 
 #include "capi/args.h"
 #include "util/coding.h"
@@ -50,7 +51,7 @@ void SnapshotFree(kist_snapshot* snapshot) {
 // ---- making and freeing iterators
 
 kist_rc CheckIterOptions(const kist_db* db, const kist_iter_options* io, IterOptions* options,
-                         kist_err* err) {
+                         kist_txn** txn, kist_err* err) {
   KIST_CHECKED(CheckStruct(io, sizeof *io, "kist_iter_options", err));
   ReadArgs args;
   KIST_CHECKED(
@@ -58,6 +59,7 @@ kist_rc CheckIterOptions(const kist_db* db, const kist_iter_options* io, IterOpt
   for (const kist_slice* bound : {&io->lower, &io->upper, &io->prefix}) {
     KIST_CHECKED(CheckKey(db, bound->data, bound->len, 1, err));
   }
+  *txn = args.txn;
   options->snapshot = args.snapshot;
   options->fill_cache = args.fill_cache;
   options->keys_only = (io->flags & KIST_ITER_KEYS_ONLY) != 0;
@@ -75,10 +77,18 @@ kist_rc IterNew(kist_keyspace* ks, const kist_iter_options* io, kist_iter** iter
   KIST_CHECKED(call.rc());
   kist_db* db = ks->link.db;
   IterOptions options;
-  if (io != nullptr) KIST_CHECKED(CheckIterOptions(db, io, &options, err));
+  kist_txn* txn = nullptr;
+  if (io != nullptr) KIST_CHECKED(CheckIterOptions(db, io, &options, &txn, err));
   if (iter_out == nullptr) return FailNull(err, "iter_out");
   auto handle = std::make_unique<kist_iter>();
-  auto made = db->engine->NewIterator(ks->keyspace.get(), options);
+  std::optional<Use> use;
+  if (txn != nullptr) {
+    use.emplace(&txn->state, err);
+    KIST_CHECKED(use->rc());
+    if (txn->ended) return Fail(err, KIST_E_MISUSE, {KIST_D_HANDLE}, "the transaction was committed");
+  }
+  auto made = txn != nullptr ? txn->txn->NewIterator(ks->keyspace.get(), options)
+                             : db->engine->NewIterator(ks->keyspace.get(), options);
   if (!made.ok()) return FailWith(err, made.status());
   handle->it = made.Take();
   handle->keyspace = ks->keyspace;

@@ -1,4 +1,4 @@
-// Transactions, the feed, copies, streams and repair: the functions of kist.h whose engine is not
+// Copies, streams and repair: the functions of kist.h whose engine is not
 // in this version. They check what they are given and set their outputs as the rest does, then
 // return KIST_E_UNSUPPORTED by their name. Threads: any.
 #include "capi/args.h"
@@ -19,15 +19,6 @@ kist_rc OnText(const char* text, const char* what, kist_err* err, const char* fu
   if (text == nullptr) return FailNull(err, what);
   if (*text == '\0') return Fail(err, KIST_E_INVALID, {KIST_D_NAME}, "%s is empty", what);
   return Unsupported(err, function);
-}
-
-kist_rc TxnBegin(kist_db* db, uint32_t isolation, kist_txn** txn_out, kist_err* err) {
-  SetOut<kist_txn*>(txn_out, nullptr);
-  KIST_CHECKED(CheckDb(db, err));
-  if (isolation > KIST_TXN_SERIALIZABLE)
-    return Fail(err, KIST_E_INVALID, {KIST_D_FLAG}, "unknown isolation %u", isolation);
-  if (txn_out == nullptr) return FailNull(err, "txn_out");
-  return Unsupported(err, "kist_txn_begin");
 }
 
 kist_rc Checkpoint(kist_db* db, const char* path, kist_err* err) {
@@ -79,13 +70,6 @@ kist_rc StreamStatus(kist_stream* stream, kist_stream_info* info_out, kist_err* 
   return Unsupported(err, "kist_stream_status");
 }
 
-kist_rc FeedOpen(kist_db* db, kist_feed** feed_out, kist_err* err) {
-  SetOut<kist_feed*>(feed_out, nullptr);
-  KIST_CHECKED(CheckDb(db, err));
-  if (feed_out == nullptr) return FailNull(err, "feed_out");
-  return Unsupported(err, "kist_feed_open");
-}
-
 kist_rc Repair(const char* path, const kist_job* job, char* report, size_t cap, size_t* len_out,
                kist_err* err) {
   SetOut<size_t>(len_out, 0);
@@ -102,40 +86,6 @@ kist_rc Repair(const char* path, const kist_job* job, char* report, size_t cap, 
 using namespace kist::capi;  // NOLINT: this file is the C side
 
 extern "C" {
-
-kist_rc kist_txn_begin(kist_db* db, uint32_t isolation, kist_txn** txn_out, kist_err* err) {
-  return Guard(err, [&] { return TxnBegin(db, isolation, txn_out, err); });
-}
-
-kist_rc kist_txn_put(kist_txn* txn, kist_keyspace*, const void*, size_t, const void*, size_t,
-                     int64_t, kist_err* err) {
-  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_put"); });
-}
-
-kist_rc kist_txn_delete(kist_txn* txn, kist_keyspace*, const void*, size_t, kist_err* err) {
-  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_delete"); });
-}
-
-kist_rc kist_txn_delete_range(kist_txn* txn, kist_keyspace*, const void*, size_t, const void*,
-                              size_t, kist_err* err) {
-  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_delete_range"); });
-}
-
-kist_rc kist_txn_savepoint(kist_txn* txn, kist_err* err) {
-  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_savepoint"); });
-}
-
-kist_rc kist_txn_rollback_to(kist_txn* txn, kist_err* err) {
-  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_rollback_to"); });
-}
-
-kist_rc kist_txn_commit(kist_txn* txn, const kist_write_options*, uint64_t* seq_out,
-                        kist_err* err) {
-  SetOut<uint64_t>(seq_out, 0);
-  return Guard(err, [&] { return OnHandle(txn, "transaction", err, "kist_txn_commit"); });
-}
-
-void kist_txn_free(kist_txn*) {}
 
 kist_rc kist_checkpoint(kist_db* db, const char* path, kist_err* err) {
   return Guard(err, [&] { return Checkpoint(db, path, err); });
@@ -167,20 +117,6 @@ kist_rc kist_stream_wait(kist_stream* stream, uint64_t, int64_t, kist_err* err) 
 kist_rc kist_stream_stop(kist_stream* stream, int64_t, kist_err* err) {
   return Guard(err, [&] { return OnHandle(stream, "stream", err, "kist_stream_stop"); });
 }
-
-kist_rc kist_feed_open(kist_db* db, uint64_t, kist_feed** feed_out, kist_err* err) {
-  return Guard(err, [&] { return FeedOpen(db, feed_out, err); });
-}
-
-kist_rc kist_feed_next(kist_feed* feed, int64_t, uint64_t* seq_out, int64_t* time_ms_out,
-                       kist_slice* packed_out, kist_err* err) {
-  SetOut<uint64_t>(seq_out, 0);
-  SetOut<int64_t>(time_ms_out, 0);
-  SetOut(packed_out, kist_slice{nullptr, 0});
-  return Guard(err, [&] { return OnHandle(feed, "feed", err, "kist_feed_next"); });
-}
-
-void kist_feed_free(kist_feed*) {}
 
 kist_rc kist_repair(const char* path, const kist_job* job, char* report, size_t cap,
                     size_t* len_out, kist_err* err) {

@@ -7,6 +7,19 @@
 namespace kist::capi {
 namespace {
 
+// Db::Get, or the transaction's; inside the guard.
+inline kist_rc Look(kist_keyspace* ks, const ReadArgs& args, Slice key, ReadFound* found, kist_err* err) {
+  if (Unlikely(args.txn != nullptr)) {
+    Use use(&args.txn->state, err);
+    KIST_CHECKED(use.rc());
+    if (args.txn->ended) return Fail(err, KIST_E_MISUSE, {KIST_D_HANDLE}, "the transaction was committed");
+    const Status s = args.txn->txn->Get(ks->keyspace.get(), key, args.for_update, args.fill_cache, found);
+    return Likely(s.ok()) ? KIST_OK : FailWith(err, s);
+  }
+  const Status s = ks->link.db->engine->Get(ks->keyspace.get(), args.snapshot, key, args.fill_cache, found);
+  return Likely(s.ok()) ? KIST_OK : FailWith(err, s);
+}
+
 // Calls on_found with what the key holds. `missing` names a required output that is NULL.
 template <typename OnFound>
 inline kist_rc ReadOne(kist_keyspace* ks, const kist_read_options* ro, const void* key,
@@ -22,9 +35,7 @@ inline kist_rc ReadOne(kist_keyspace* ks, const kist_read_options* ro, const voi
   KIST_CHECKED(CheckKey(db, key, key_len, 0, err));
   if (Unlikely(missing != nullptr)) return FailNull(err, missing);
   ReadFound found;
-  const Status s = db->engine->Get(ks->keyspace.get(), args.snapshot, Bytes(key, key_len),
-                                   args.fill_cache, &found);
-  if (Unlikely(!s.ok())) return FailWith(err, s);
+  KIST_CHECKED(Look(ks, args, Bytes(key, key_len), &found, err));
   return found.found ? on_found(&found) : KIST_NOT_FOUND;
 }
 
@@ -83,7 +94,7 @@ kist_rc GetCopy(kist_keyspace* ks, const kist_read_options* ro, const void* key,
 
 // A snapshot for the call where the caller gave none.
 kist_rc FixState(kist_db* db, ReadArgs* args, std::unique_ptr<Snapshot>* own, kist_err* err) {
-  if (args->snapshot != nullptr) return KIST_OK;
+  if (args->snapshot != nullptr || args->txn != nullptr) return KIST_OK;
   auto made = db->engine->NewSnapshot();
   if (!made.ok()) return FailWith(err, made.status());
   *own = made.Take();
@@ -106,11 +117,10 @@ kist_rc Ttl(kist_keyspace* ks, const kist_read_options* ro, const void* key, siz
   KIST_CHECKED(FixState(db, &args, &own, err));
   Epoch::Guard guard(*db->epoch);
   ReadFound found;
-  const Status s = db->engine->Get(ks->keyspace.get(), args.snapshot, Bytes(key, key_len),
-                                   args.fill_cache, &found);
-  if (!s.ok()) return FailWith(err, s);
+  KIST_CHECKED(Look(ks, args, Bytes(key, key_len), &found, err));
   if (!found.found) return KIST_NOT_FOUND;
-  *left_ms_out = found.expires_ms == 0 ? -1 : found.expires_ms - args.snapshot->time_ms;
+  const int64_t now = args.txn != nullptr ? args.txn->txn->time_ms() : args.snapshot->time_ms;
+  *left_ms_out = found.expires_ms == 0 ? -1 : found.expires_ms - now;
   return KIST_OK;
 }
 
@@ -136,9 +146,7 @@ kist_rc MultiGetOne(kist_keyspace* ks, const ReadArgs& args, const kist_slice& k
   KIST_CHECKED(CheckKey(db, key.data, key.len, 0, nullptr));
   Epoch::Guard guard(*db->epoch);
   ReadFound found;
-  const Status s = db->engine->Get(ks->keyspace.get(), args.snapshot, Bytes(key.data, key.len),
-                                   args.fill_cache, &found);
-  if (!s.ok()) return s.rc();
+  KIST_CHECKED(Look(ks, args, Bytes(key.data, key.len), &found, nullptr));
   if (!found.found) return KIST_NOT_FOUND;
   FillPin(&found, pin);
   return KIST_OK;

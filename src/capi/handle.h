@@ -32,6 +32,8 @@ enum Magic : uint32_t {
   kSnapshotMagic = 0x4b534e50,
   kIterMagic = 0x4b495445,
   kBatchMagic = 0x4b424154,
+  kTxnMagic = 0x4b54584e,
+  kFeedMagic = 0x4b464545,
 };
 
 enum UserState : uint32_t { kIdle = 0, kBusy = 1, kRevoked = 2 };
@@ -111,6 +113,20 @@ struct kist_batch : kist::capi::SingleUser {
   kist_batch() : SingleUser(kist::capi::kBatchMagic), builder(kist::kRecordHeaderMax) {}
   kist::BatchBuilder builder;
   uint64_t db_id = 0;  // of the open database that its first keyspace belongs to; 0: none yet
+};
+
+struct kist_txn : kist::capi::SingleUser {
+  kist_txn() : SingleUser(kist::capi::kTxnMagic) {}
+  kist::capi::Link link;
+  std::unique_ptr<kist::Txn> txn;
+  bool ended = false;  // a commit was tried
+};
+
+struct kist_feed : kist::capi::SingleUser {
+  kist_feed() : SingleUser(kist::capi::kFeedMagic) {}
+  kist::capi::Link link;
+  std::unique_ptr<kist::Feed> feed;
+  kist::Status failed;  // sticky
 };
 
 struct kist_db : kist::capi::Handle {

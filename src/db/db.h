@@ -136,6 +136,7 @@ class Txn {
   // kConflict: nothing happened. After any outcome only destruction is allowed.
   virtual Status Commit(Durability durability, Sequence* seq) = 0;
   virtual size_t memory_bytes() const = 0;
+  virtual int64_t time_ms() const = 0;  // by which values expire in it
 };
 
 struct FeedCommit {

@@ -67,6 +67,7 @@ class TxnImpl final : public Txn {
   Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) override;
   Status Commit(Durability durability, Sequence* seq) override;
   size_t memory_bytes() const override;
+  int64_t time_ms() const override { return snapshot_->time_ms; }
 
  private:
   friend class TxnIterator;

@@ -36,6 +36,8 @@ Status TxnIterator::Open() {
 void TxnIterator::Detach() {
   txn_ = nullptr;
   base_.reset();
+  key_ = value_ = Slice();
+  position_ = Position::kUnpositioned;
 }
 
 bool TxnIterator::Alive() {
