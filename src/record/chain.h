@@ -42,6 +42,8 @@ struct ChainOptions {
   uint64_t database_id = 0;  // 0: any
   // The oldest segment still needed, as the manifest says; older ones are not looked at. It must be
   // there unless a later segment says that nothing before it counts. 0: the oldest given.
+  // Its head and its directory entry must have been synced (SyncHead, SyncDir) before a manifest
+  // names it.
   uint64_t first_id = 0;
   std::string first_path;  // for the message when it is missing
   // The newest segment known to have become durable (0: unknown): it or a newer one must be valid.

@@ -248,6 +248,25 @@ void chain__the_first_segment_must_be_there(void**) {
   static_cast<void>(b);
 }
 
+// Its head was durable before a manifest named it: a crash does not empty it. Its chain record may
+// be lost.
+void chain__the_first_segment_keeps_its_head(void**) {
+  Log log;
+  log.Add(1, {}, {});
+  const std::string whole = FileBytes(log.vfs.get(), SegmentPath(1));
+  log.options.first_id = 1;
+  log.options.first_path = SegmentPath(1);
+  log.Cut(1, kSegmentDataStart2);
+  log.MustReplay({});
+  for (const uint64_t n : {0, 10, 63}) {
+    log.Cut(1, n);
+    log.MustRefuse(1, "holds no segment");
+    SetFileBytes(log.vfs.get(), SegmentPath(1), whole);
+  }
+  log.Damage(1, 20);
+  log.MustRefuse(1, "holds no segment");
+}
+
 void chain__the_newest_durable_segment_must_be_there(void**) {
   Log log;
   auto* a = log.Add(1, {}, {"1"});
@@ -467,6 +486,7 @@ int main() {
       cmocka_unit_test(chain__an_unsynced_predecessor_takes_its_successors_along),
       cmocka_unit_test(chain__missing_and_swapped_segments),
       cmocka_unit_test(chain__the_first_segment_must_be_there),
+      cmocka_unit_test(chain__the_first_segment_keeps_its_head),
       cmocka_unit_test(chain__the_newest_durable_segment_must_be_there),
       cmocka_unit_test(chain__a_segment_cut_short_while_made_is_residue),
       cmocka_unit_test(chain__a_mark_is_a_promise),

@@ -211,7 +211,7 @@ class Engine {
     info.nonce = 0;
     auto made = SegmentWriter::CreateAhead(&disk_, SegmentPath(id), info, rng_.OneIn(2) ? 0 : 8192);
     if (!made.ok()) return !disk_.dead();
-    if (rng_.OneIn(2) && !(*made)->Sync().ok()) return false;
+    if (!(*made)->SyncHead().ok()) return false;  // before a manifest can name it
     if (!(*made)->Start(writer_->LinkAfter(), durable_).ok()) return false;
     if (!disk_.SyncDir("/db").ok()) return false;
     live_.back().last_lsn = writer_->last_lsn();
