@@ -30,6 +30,7 @@ struct JobContext {
   std::function<uint64_t()> new_number;     // a file number never used before, kept safe from clean-up until the job's end
   const std::atomic<bool>* stop = nullptr;  // kCancelled soon after it turns true
   std::function<Status(uint64_t bytes)> progress;  // may be empty; bytes read since the last call
+  std::function<void(const Status&)> sync_failed;  // may be empty; called once where a table could not be synced
   uint64_t index_bytes_limit = 0;
 };
 

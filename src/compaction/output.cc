@@ -3,7 +3,7 @@
 namespace kist {
 
 TableOutputs::~TableOutputs() {
-  if (finished_) return;
+  if (finished_ || sync_failed_) return;
   builder_.reset();
   file_.reset();
   // Best effort: what stays is an unlisted file, which the next open removes.
@@ -47,7 +47,12 @@ Status TableOutputs::Close(std::optional<Slice> limit) {
   t.keyspace = keyspace_;
   t.level = level_;
   t.number = number_;
-  KIST_TRY(builder_->Finish(&t.properties));
+  Status s = builder_->Finish(&t.properties);
+  if (!s.ok()) {
+    sync_failed_ = builder_->sync_failed();
+    if (sync_failed_ && context_.sync_failed) context_.sync_failed(s);
+    return s;
+  }
   builder_.reset();
   file_.reset();
   done_.push_back(std::move(t));

@@ -43,6 +43,7 @@ class TableOutputs {
   std::unique_ptr<TableBuilder> builder_;
   std::vector<NewTable> done_;
   bool finished_ = false;
+  bool sync_failed_ = false;
 };
 
 }  // namespace kist

@@ -1,5 +1,6 @@
 // Flush and compaction threads, what they do next, and how far behind they are.
 #include <algorithm>
+#include <cerrno>
 #include <new>
 
 #include "db/db_impl.h"
@@ -36,6 +37,7 @@ JobContext DbImpl::MakeJob(const KeyspaceOptions& k) {
   c.target_file_bytes = k.target_file_size;
   c.new_number = [this] { return next_file_.fetch_add(1, std::memory_order_relaxed); };
   c.stop = &stop_jobs_;
+  c.sync_failed = [this](const Status& s) { static_cast<void>(Poison(s, "syncing a table").ok()); };
   return c;
 }
 
@@ -59,7 +61,8 @@ void DbImpl::BackgroundFailed(const Status& s, const char* doing) {
   if (s.Is(Code::kCancelled) || s.Is(Code::kPoisoned)) return;
   Log(3, std::string(doing) + " failed: " + s.ToString());
   counters_.background_errors.fetch_add(1, std::memory_order_relaxed);
-  if (s.Is(Code::kNoSpace) || s.Is(Code::kNoMem)) {  // heals; tried again
+  const bool descriptors = s.sys_errno() == EMFILE || s.sys_errno() == ENFILE;
+  if (s.Is(Code::kNoSpace) || s.Is(Code::kNoMem) || descriptors) {  // heals; tried again
     MutexLock lock(&mutex_);
     background_error_ = s;
     done_cond_.SignalAll();
@@ -102,6 +105,7 @@ Status DbImpl::FlushOldest() {
     const JobContext job = MakeJob(ks->options());
     Status s = RunFlush(job, *memtable, id, visibility, &result);
     if (!s.ok()) {
+      if (poisoned_.load(std::memory_order_acquire)) return s;
       for (const NewTable& t : outcome.edit.added) static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
       return s;
     }

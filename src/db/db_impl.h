@@ -9,7 +9,8 @@
 //  4. view_ is replaced under mutex_ only, and the old one retired through epoch_.
 //  5. Versions change under manifest_mutex_: manifest append first, then the view.
 //  6. Once poisoned_ is set nothing is written, synced or removed any more; reads go on.
-// Lock order: keyspace_mutex_, queue_ token, manifest_mutex_, sync_mutex_, mutex_, log_mutex_, then the locks inside other objects.
+// Lock order: keyspace_mutex_, queue_ token, manifest_mutex_, directory_mutex_, sync_mutex_, mutex_,
+// log_mutex_, then the locks inside other objects.
 #pragma once
 
 #include <memory>
@@ -167,6 +168,7 @@ class DbImpl final : public Db {
   Result<std::shared_ptr<SegmentWriter>> NewSegment(uint64_t number, uint64_t reserve);
   Result<std::shared_ptr<SegmentWriter>> NextSegment(uint64_t* number);
   Status SyncLog();                  // all that was handed to the operating system; poisons on failure
+  Status SyncDirectory(const char* doing);  // poisons on failure
   Status DrainBuffered();            // takes the token
   void LogThread();
   void NoteUnsynced();
@@ -247,6 +249,7 @@ class DbImpl final : public Db {
   Mutex keyspace_mutex_;  // creating and dropping, one at a time; before the token
   uint32_t next_keyspace_ = 1;  // of whoever creates, or of recovery
   Mutex sync_mutex_;  // one SyncLog at a time
+  Mutex directory_mutex_;  // one sync of the directory at a time
   Mutex log_mutex_;
   // Full segments whose end is not known durable, oldest first; never more than slots_ has, with room from the start.
   std::vector<std::shared_ptr<SegmentWriter>> unsynced_ KIST_GUARDED_BY(log_mutex_);

@@ -1,5 +1,6 @@
 // Making the outcome of a flush or compaction the state: manifest first, then the view, then what became unneeded.
 #include <algorithm>
+#include <new>
 
 #include "db/db_impl.h"
 #include "key/file_name.h"
@@ -62,10 +63,23 @@ Result<RefPtr<Version>> DbImpl::ApplyOutcome(const Version& base, const Outcome&
 Status DbImpl::RollManifest() {
   const uint64_t number = next_file_.fetch_add(1, std::memory_order_relaxed);
   const uint64_t old = manifest_->number();
-  auto made = Manifest::Create(vfs_, path_, number, &manifest_state_);
-  if (!made.ok()) {
-    // CURRENT may name either manifest now: nothing may change until the database is opened again.
-    return Poison(made.status(), "starting a new manifest");
+  Result<std::unique_ptr<Manifest>> made = Status::Bare(Code::kNoMem);
+  {
+    MutexLock lock(&directory_mutex_);
+    if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+    try {
+      made = Manifest::Create(vfs_, path_, number, &manifest_state_);
+    } catch (const std::bad_alloc&) {
+      return Poison(Status::Bare(Code::kNoMem), "starting a new manifest");
+    }
+    if (!made.ok() && !made.status().Is(Code::kNoSpace)) {
+      // CURRENT may name either manifest now: nothing may change until the database is opened again.
+      return Poison(made.status(), "starting a new manifest");
+    }
+  }
+  if (!made.ok()) {  // CURRENT is as it was: the old manifest goes on
+    static_cast<void>(vfs_->Remove(JoinPath(path_, ManifestFileName(number))).ok());
+    return Status();
   }
   manifest_ = made.Take();
   if (!vfs_->Remove(JoinPath(path_, ManifestFileName(old))).ok()) Log(2, "the old manifest could not be removed");
@@ -76,8 +90,7 @@ Status DbImpl::Install(Outcome* outcome) {
   MutexLock manifest_lock(&manifest_mutex_);
   if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
   if (!outcome->added.empty()) {
-    Status s = vfs_->SyncDir(path_);
-    if (!s.ok()) return Poison(s, "syncing the directory of new tables");
+    KIST_TRY(SyncDirectory("syncing the directory of new tables"));
   }
   Edit& edit = outcome->edit;
   if (!outcome->drops_memtable) {

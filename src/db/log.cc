@@ -26,12 +26,9 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint6
   auto made = SegmentWriter::CreateAhead(vfs_, path, info, options_.wal_preallocate ? reserve : 0);
   Status s = made.ok() ? Status() : made.status();
   if (s.ok()) {
-    s = (*made)->file()->Sync();
-    if (s.ok()) s = vfs_->SyncDir(path_);
-    if (!s.ok()) {
-      // What was not synced is the file's own emptiness, but a disk that fails here is not one to go on with.
-      return Poison(s, "making a segment of the log durable");
-    }
+    // What was not synced is the file's own emptiness, but a disk that fails here is not one to go on with.
+    if (!(s = (*made)->SyncHead()).ok()) return Poison(s, "making a segment of the log durable");
+    KIST_TRY(SyncDirectory("syncing the directory of a new segment of the log"));
   }
   if (!s.ok()) {
     static_cast<void>(vfs_->Remove(path).ok());
@@ -42,16 +39,27 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint6
   return std::shared_ptr<SegmentWriter>(made.Take());
 }
 
+// One at a time, so that none succeeds behind one that failed.
+Status DbImpl::SyncDirectory(const char* doing) {
+  MutexLock lock(&directory_mutex_);
+  if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+  Status s = vfs_->SyncDir(path_);
+  return s.ok() ? s : Poison(s, doing);
+}
+
 Result<std::shared_ptr<SegmentWriter>> DbImpl::NextSegment(uint64_t* number) {
-  uint64_t reserve = 0;
+  uint64_t reserve = 0, late = 0;
   {
     MutexLock lock(&log_mutex_);
-    if (ahead_ != nullptr) {
+    if (ahead_ != nullptr && ahead_number_ > log_->info().id) {
       *number = ahead_number_;
       return std::move(ahead_);
     }
+    if (ahead_ != nullptr) late = ahead_number_;  // made while another one took its place
+    ahead_.reset();
     reserve = next_reserve_;
   }
+  if (late != 0) static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(late))).ok());
   *number = next_file_.fetch_add(1, std::memory_order_relaxed);
   return NewSegment(*number, reserve);
 }

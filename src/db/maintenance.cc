@@ -143,9 +143,12 @@ Status DbImpl::Verify(const JobControl& job) {
 
 Status DbImpl::VerifyManifest() {
   MutexLock lock(&manifest_mutex_);
-  if (manifest_ == nullptr) return ReadManifest(vfs_, path_).status();
-  if (manifest_->broken()) return Status();
+  if (manifest_ != nullptr && manifest_->broken()) return Status();
   KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs_, path_));
+  const std::string path = JoinPath(path_, ManifestFileName(state.manifest_number));
+  KIST_TRY_ASSIGN(auto reader, SegmentReader::Open(vfs_, path, SegmentType::kManifest));
+  if (reader->head_damage() != 0) return Status::Corrupt(path, kSegmentPrefixBytes, "a damaged head");
+  if (manifest_ == nullptr) return Status();
   if (EncodeEdit(state.Snapshot()) != EncodeEdit(manifest_state_.Snapshot())) {
     return Status::Corrupt(JoinPath(path_, ManifestFileName(manifest_state_.manifest_number)), 0,
                            "the manifest does not say what was written into it");

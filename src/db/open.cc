@@ -59,7 +59,11 @@ Status DbImpl::Start() {
   KIST_TRY(OpenDirectory());
   KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs_, path_));
   Recovery recovery;
-  KIST_TRY(Recover(state, &recovery));
+  Status recovered = Recover(state, &recovery);
+  if (!recovered.ok()) {  // the tables it made are nobody's: a failed open changes nothing
+    for (const NewTable& t : recovery.outcome.edit.added) static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
+    return recovered;
+  }
   KIST_TRY(FinishOpen(&state, &recovery));
   return StartThreads();
 }
@@ -153,6 +157,7 @@ Status DbImpl::LoadState(const ManifestState& state) {
   so.epoch = &epoch_;
   so.max_open = options_.max_open_files;
   so.map = options_.mmap_reads;
+  so.frozen = &poisoned_;
   store_ = std::make_unique<TableStore>(so);
   auto version = RefPtr<Version>::Adopt(new Version);
   const std::string manifest = JoinPath(path_, ManifestFileName(state.manifest_number));

@@ -308,7 +308,9 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   commits_since_sync_ += count;
   if (sync) {
     commits_since_sync_ = 0;
-    KIST_TRY(SyncLog());
+    Status synced = SyncLog();
+    // Poisoned by somebody else meanwhile: this group is in the log, so its fate is in doubt too.
+    if (!synced.ok()) return synced.Is(Code::kPoisoned) ? synced.WithCode(Code::kIo) : synced;
   } else if (buffered || log_timer_) {
     NoteUnsynced();
   }
@@ -346,8 +348,8 @@ Status DbImpl::MakeRoom(uint64_t bytes) {
       MutexLock lock(&mutex_);
       full = slots_.size() > kMaxFullMemtables;
       if (full) {
-        // The flush has no space: writes end here until it has, rather than wait for an operator.
-        if (background_error_.Is(Code::kNoSpace)) return background_error_;
+        // The flush has no space or memory: writes end here until it has, rather than wait for an operator.
+        if (!background_error_.ok()) return background_error_;
         if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
         if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
         const uint64_t start = vfs_->MonotonicUs();

@@ -177,7 +177,8 @@ Status ChainWalk::CheckFirst() const {
   const bool root =
       !path_.empty() && path_.front().gap.empty() && path_.front().node->link().previous_id == 0;
   // Its head was durable before the manifest named it.
-  if (present && !root && !nodes_.front().reader->has_prefix()) {
+  const SegmentReader* first = present ? nodes_.front().reader.get() : nullptr;
+  if (present && !root && (!first->has_prefix() || first->size() < nodes_.front().start())) {
     return Status::Corrupt(options_.first_path, 0,
                            "holds no segment, though segment " + std::to_string(options_.first_id) +
                                " was durable");

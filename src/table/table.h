@@ -49,6 +49,7 @@ class TableBuilder {
   uint64_t entries() const;
   // Writes the rest and syncs the file (not the directory).
   Status Finish(TableProperties* properties);
+  bool sync_failed() const;  // whether it was the sync that Finish failed at
 
  private:
   class Impl;

@@ -53,6 +53,7 @@ class TableBuilder::Impl {
     return status_;
   }
   Status AddTombstone(const RangeTombstone& t);
+  bool sync_failed() const { return sync_failed_; }
   Status Finish(TableProperties* properties) {
     if (!status_.ok()) return status_;
     status_ = FinishFile(properties);
@@ -101,6 +102,7 @@ class TableBuilder::Impl {
   std::string tombstones_;
   TableProperties properties_;
   Status status_;
+  bool sync_failed_ = false;
 };
 
 Status TableBuilder::Impl::CheckEntry(Slice key, uint64_t tag, Slice value) const {
@@ -309,7 +311,9 @@ Status TableBuilder::Impl::FinishFile(TableProperties* properties) {
   EncodeFooter(footer, bytes);
   if (!out_.Append(bytes, sizeof bytes)) return Status::Bare(Code::kNoMem);
   KIST_TRY(Flush());
-  KIST_TRY(file_->Sync());
+  Status synced = file_->Sync();
+  sync_failed_ = !synced.ok();
+  KIST_TRY(std::move(synced));
   properties_.file_bytes = footer.file_bytes;
   *properties = properties_;
   return Status();
@@ -333,5 +337,7 @@ uint64_t TableBuilder::estimated_bytes() const { return impl_->estimated_bytes()
 uint64_t TableBuilder::entries() const { return impl_->entries(); }
 
 Status TableBuilder::Finish(TableProperties* properties) { return impl_->Finish(properties); }
+
+bool TableBuilder::sync_failed() const { return impl_->sync_failed(); }
 
 }  // namespace kist

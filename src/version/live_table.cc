@@ -126,6 +126,7 @@ size_t TableStore::open_tables() {
 }
 
 void TableStore::RemoveDead() {
+  if (options_.frozen != nullptr && options_.frozen->load(std::memory_order_acquire)) return;
   std::vector<uint64_t> dead;
   {
     MutexLock lock(&mutex_);

@@ -80,6 +80,7 @@ class TableStore {
     Epoch* epoch = nullptr;
     uint32_t max_open = 4000;
     bool map = false;
+    const std::atomic<bool>* frozen = nullptr;  // where it is true no file is removed any more
   };
   explicit TableStore(const Options& options) : options_(options) {}
   ~TableStore();
