@@ -97,25 +97,6 @@ struct Topic {
 };
 constexpr Topic kTopics[] = {{"formats", kFormats}, {"exit-codes", kExitCodes}};
 
-void AppendWrapped(std::string_view text, size_t indent, std::string* out) {
-  size_t column = indent;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(' '), text.size());
-    if (column > indent && column + 1 + end > kColumns) {
-      *out += "\n" + std::string(indent, ' ');
-      column = indent;
-    }
-    if (column > indent) {
-      *out += ' ';
-      ++column;
-    }
-    *out += text.substr(0, end);
-    column += end;
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  *out += '\n';
-}
-
 void AppendOption(const OptionSpec& spec, std::string* out) {
   std::string head = spec.letter != 0 ? std::string("  -") + spec.letter + ", " : "      ";
   head += std::string("--") + spec.name;
@@ -143,8 +124,13 @@ int Help(Context& context) {
 
 int Version(Context& context) {
   Output output(context.console);
-  output.Append(std::string("kist ") + kist_version_string() + "\n");
-  if (!context.console->quiet()) output.Append(std::string(kist_build_info()) + "\n");
+  if (context.console->quiet()) {
+    output.Append(std::string("kist ") + kist_version_string() + "\n");
+  } else {
+    std::string info = kist_build_info();  // "kist 0.1.0; compiler ...; ..."
+    for (size_t at = 0; (at = info.find("; ", at)) != std::string::npos;) info.replace(at, 2, "\n");
+    output.Append(info + "\n");
+  }
   if (kist_version() != KIST_VERSION_NUMBER) {
     context.console->Note("built for another version of the library than the one that is loaded");
   }
@@ -152,6 +138,25 @@ int Version(Context& context) {
 }
 
 }  // namespace
+
+void AppendWrapped(std::string_view text, size_t indent, std::string* out) {
+  size_t column = indent;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    if (column > indent && column + 1 + end > kColumns) {
+      *out += "\n" + std::string(indent, ' ');
+      column = indent;
+    }
+    if (column > indent) {
+      *out += ' ';
+      ++column;
+    }
+    *out += text.substr(0, end);
+    column += end;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  *out += '\n';
+}
 
 std::string OverviewText() {
   std::string text = kOverview;

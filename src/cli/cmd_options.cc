@@ -5,6 +5,7 @@
 #include <kist/kist.h>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/output.h"
 #include "cli/suggest.h"
 #include "cli/text.h"
@@ -26,10 +27,12 @@ std::string Scope(uint32_t flags) {
 
 void AppendText(const kist_option_info& info, std::string* out) {
   *out += std::string(info.name) + " = " + info.standard + "\n";
-  *out += std::string("    ") + info.text + "\n";
-  *out += std::string("    ") + info.type;
-  if (info.bounds != nullptr && info.bounds[0] != '\0') *out += std::string(", ") + info.bounds;
-  *out += "; " + Scope(info.flags) + "\n";
+  *out += "    ";
+  AppendWrapped(info.text, 4, out);
+  std::string facts = info.type;
+  if (info.bounds != nullptr && info.bounds[0] != '\0') facts += std::string(", ") + info.bounds;
+  *out += "    ";
+  AppendWrapped(facts + "; " + Scope(info.flags), 4, out);
 }
 
 void AppendJson(const kist_option_info& info, std::string* out) {

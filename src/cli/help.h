@@ -5,11 +5,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "cli/command.h"
 #include "cli/console.h"
 
 namespace kist::cli {
+
+// Appends words of `text`, broken into lines that begin at `indent` and end within 90 columns.
+void AppendWrapped(std::string_view text, size_t indent, std::string* out);
 
 std::string OverviewText();
 std::string CommandHelpText(const Command& command);

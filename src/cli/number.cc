@@ -5,6 +5,7 @@
 #include "cli/number.h"
 
 #include <cctype>
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -110,7 +111,7 @@ std::string FormatBytes(double bytes) {
 std::string FormatSeconds(double seconds) {
   if (seconds < 10) return Printf("%.2f s", seconds);
   if (seconds < 60) return Printf("%.1f s", seconds);
-  const uint64_t whole = static_cast<uint64_t>(seconds + 0.5);
+  const uint64_t whole = static_cast<uint64_t>(std::llround(seconds));
   if (whole < 3600) return Printf("%d min %d s", int(whole / 60), int(whole % 60));
   return Printf("%d h %d min", int(whole / 3600), int(whole % 3600 / 60));
 }
