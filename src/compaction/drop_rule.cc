@@ -3,13 +3,14 @@
 #include <algorithm>
 
 #include "util/coding.h"
+#include "util/planted.h"
 
 namespace kist {
 
 bool DropRule::SeenBetween(Sequence seq, Sequence newer) const {
   const auto& s = visibility_.snapshots;
   const auto it = std::lower_bound(s.begin(), s.end(), seq);
-  if (it != s.end() && *it < newer) return true;
+  if (it != s.end() && *it < newer && !Planted(Bug::kSnapshotsIgnored)) return true;
   // The newest state, and every later snapshot, sees at least visibility_.newest.
   return newer > visibility_.newest;
 }
@@ -31,7 +32,7 @@ Sequence DropRule::OldestCoveringAbove(Slice key, Sequence seq, bool* covered) c
 }
 
 bool DropRule::TombstoneIsDead(const RangeTombstone& t, bool bottom) const {
-  return bottom && t.seq <= OldestReader();
+  return (bottom || Planted(Bug::kRangeTombstoneDropped)) && t.seq <= OldestReader();
 }
 
 Verdict DropRule::Decide(Slice key, uint64_t tag, Slice value, bool bottom, uint64_t* tag_out) {
@@ -65,6 +66,7 @@ Verdict DropRule::Decide(Slice key, uint64_t tag, Slice value, bool bottom, uint
   }
   const bool everyone = seq <= OldestReader();
   if (kind == EntryKind::kDelete) {
+    bottom |= Planted(expired ? Bug::kExpiredUncoversOlder : Bug::kTombstoneDroppedEarly);
     if (bottom && everyone) {
       ++(expired ? counts_.expired : counts_.tombstones);
       return Verdict::kDrop;

@@ -5,6 +5,7 @@
 
 #include "db/db_impl.h"
 #include "util/check.h"
+#include "util/planted.h"
 
 namespace kist {
 namespace {
@@ -118,6 +119,7 @@ Status DbImpl::FlushOldest() {
     counters_.dropped_range.fetch_add(result.dropped.range_deleted, std::memory_order_relaxed);
   }
   outcome.drops_memtable = true;
+  if (Planted(Bug::kLogRemovedBeforeEdit)) static_cast<void>(vfs_->Remove(segment->path()).ok());
   Status s = Install(&outcome);
   if (!s.ok()) {
     if (!poisoned_.load(std::memory_order_acquire)) {

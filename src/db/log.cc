@@ -3,6 +3,7 @@
 
 #include "db/db_impl.h"
 #include "key/file_name.h"
+#include "util/planted.h"
 
 namespace kist {
 namespace {
@@ -28,7 +29,7 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint6
   if (s.ok()) {
     // What was not synced is the file's own emptiness, but a disk that fails here is not one to go on with.
     if (!(s = (*made)->SyncHead()).ok()) return Poison(s, "making a segment of the log durable");
-    KIST_TRY(SyncDirectory("syncing the directory of a new segment of the log"));
+    if (!Planted(Bug::kNoDirSyncOfSegment)) KIST_TRY(SyncDirectory("syncing the directory of a new segment of the log"));
   }
   if (!s.ok()) {
     static_cast<void>(vfs_->Remove(path).ok());
@@ -93,7 +94,7 @@ Status DbImpl::Poison(const Status& cause, const char* doing) {
   {
     MutexLock lock(&mutex_);
     if (!poisoned_.load(std::memory_order_relaxed)) poison_ = cause.Prefixed(doing);
-    poisoned_.store(true, std::memory_order_release);
+    poisoned_.store(!Planted(Bug::kNoPoison), std::memory_order_release);
     done_cond_.SignalAll();
     flush_cond_.SignalAll();
     compact_cond_.SignalAll();
@@ -124,6 +125,7 @@ Status DbImpl::SyncLog() {
     {
       MutexLock lock(&log_mutex_);
       old = !unsynced_.empty();
+      if (Planted(Bug::kNewerLogSyncedFirst)) old = false;
       segment = old ? unsynced_.front() : log_;
     }
     counters_.syncs.fetch_add(1, std::memory_order_relaxed);

@@ -12,6 +12,7 @@
 #include "util/check.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
+#include "util/planted.h"
 
 namespace kist {
 namespace {
@@ -151,7 +152,7 @@ Status DbImpl::Normalize(Slice batch, const BatchSummary& summary, BatchBuilder*
   }
   for (size_t i = 0; i < ops.size(); ++i) {
     const Op& op = ops[i];
-    if (covered[i]) continue;
+    if (covered[i] && !Planted(Bug::kBatchOrderLost)) continue;
     if (op.kind == OpKind::kDelete) {
       KIST_TRY(out->Delete(op.keyspace, op.key));
     } else if (op.kind == OpKind::kDeleteRange) {
@@ -255,7 +256,7 @@ void DbImpl::LeadGroup(GroupWriter* leader) {
   leader->waiter.status = s;
   while (followers != nullptr) {
     WriteQueue::Waiter* next = followers->next;
-    followers->status = s;
+    followers->status = Planted(Bug::kFollowersToldOk) ? Status() : s;
     queue_.Complete(followers);
     followers = next;
   }
@@ -301,14 +302,19 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     }
   }
   const uint64_t log_before = log_->size();
-  Status s = log_->Append(records, count, durable_seq_.load(std::memory_order_relaxed), buffered);
+  const Sequence durable = Planted(Bug::kWatermarkTooHigh) ? last_lsn_ : durable_seq_.load(std::memory_order_relaxed);
+  Status s = log_->Append(records, count, durable, buffered);
   if (!s.ok()) return log_->broken() ? Poison(s, "appending to the log") : s;
   appended_ = true;
   last_lsn_ += count;
   commits_since_sync_ += count;
-  if (sync) {
+  if (sync && !Planted(Bug::kAcknowledgeBeforeSync)) {
     commits_since_sync_ = 0;
     Status synced = SyncLog();
+    if (!synced.ok() && Planted(Bug::kFailedCommitVisible)) {
+      ApplyBatch(memtable_, group[0]->batch, records[0].lsn, now);
+      visible_seq_.store(last_lsn_, std::memory_order_release);
+    }
     // Poisoned by somebody else meanwhile: this group is in the log, so its fate is in doubt too.
     if (!synced.ok()) return synced.Is(Code::kPoisoned) ? synced.WithCode(Code::kIo) : synced;
   } else if (buffered || log_timer_) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "util/check.h"
+#include "util/planted.h"
 
 namespace kist {
 namespace {
@@ -302,7 +303,7 @@ Status ChainWalk::Judge(const Step& step, size_t first_behind, uint64_t offset,
     KIST_TRY(Weigh(self, &evidence));
   }
   for (size_t i = first_behind; i < nodes_.size(); ++i) KIST_TRY(Weigh(&nodes_[i], &evidence));
-  if (evidence.durable_lsn > reached_) {
+  if (evidence.durable_lsn > reached_ && !Planted(Bug::kDamageTakenForEnd)) {
     return Status::Corrupt(self->segment.path, offset,
                            reason + "; LSN " + std::to_string(evidence.durable_lsn) +
                                " was durable (" + evidence.path + "), the log is whole up to " +
@@ -360,6 +361,7 @@ void ChainWalk::Finish(bool broke) {
             path_.back().node->reader->seal() == SealKind::kClosed;
   const Sequence jump = kMaxSequence - r.max_lsn < kLsnJump ? kMaxSequence - r.max_lsn : kLsnJump;
   r.next.start_lsn = r.clean ? r.max_lsn : r.max_lsn + jump;
+  if (Planted(Bug::kSequenceReused)) r.next.start_lsn = r.next.previous_lsn;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "util/check.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
+#include "util/planted.h"
 
 namespace kist {
 namespace {
@@ -255,6 +256,7 @@ void SegmentWriter::Publish(uint64_t end, Sequence lsn) {
 // which promises absence. What was flushed before is not touched: the cut is at its end. Buffered
 // records, which were acknowledged as such, stay in the buffer for the next write.
 Status SegmentWriter::CutBack(Status cause) {
+  if (Planted(Bug::kAppendAfterFailedAppend)) return cause;
   const uint64_t end = flushed_end_.load(std::memory_order_relaxed);
   Status s = file_->Truncate(end);
   reserved_.store(0, std::memory_order_relaxed);
@@ -291,7 +293,7 @@ Status SegmentWriter::SyncHeld(bool force) {
   }
   if (end == synced_end_ && !force) return Status();
   Status s = file_->Sync();
-  if (!s.ok()) {
+  if (!s.ok() && !Planted(Bug::kSyncResultIgnored)) {
     broken_.store(true, std::memory_order_release);
     return s;
   }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "util/planted.h"
+
 namespace kist {
 
 namespace {
@@ -66,6 +68,7 @@ bool FilterBuilder::Finish(GrowBuffer* out) noexcept {
   p[4] = static_cast<char>(probes);
   char* first = p + kFilterHeaderBytes;
   for (uint64_t k = 0; k < keys(); ++k) {
+    if (k % 5 == 4 && Planted(Bug::kFilterMissesKeys)) continue;
     const uint64_t hash = Load64(hashes_.data() + k * sizeof(uint64_t));
     char* line = first + filter_internal::Line(hash, lines) * kFilterLineBytes;
     uint64_t fields = filter_internal::FirstFields(hash);

@@ -1,0 +1,57 @@
+// Planted bugs: mistakes that storage engines have shipped, compiled into Kist on request, one at a
+// time by number, to show that the tests catch each (tests/fault/planted.py). They exist only where
+// KIST_PLANTED_BUGS is defined and KIST_PLANTED names one in the environment; elsewhere Planted is
+// the constant false, and a hook compiles to nothing. A header holds no hook, because its inline
+// functions must be the same in every object. Threads: any.
+#pragma once
+
+#ifdef KIST_PLANTED_BUGS
+#include <cstdlib>
+#endif
+
+namespace kist {
+
+enum class Bug {
+  kAcknowledgeBeforeSync = 1,     // leveldb#193
+  kSyncResultIgnored = 2,         // rocksdb#2495
+  kNoDirSyncOfSegment = 3,        // leveldb#195
+  kNoDirSyncOfManifest = 4,       // rocksdb#10573
+  kNoDirSyncOfTables = 5,         // leveldb#189
+  kNoSyncOfCurrent = 6,           // leveldb#74
+  kNoDirSyncOfCurrent = 7,        // rocksdb#10573
+  kFollowersToldOk = 8,           // rocksdb#3096
+  kAppendAfterFailedAppend = 9,   // rocksdb#12448
+  kTombstoneDroppedEarly = 10,    // badger#2143
+  kSnapshotsIgnored = 11,         // rocksdb#9648
+  kExpiredUncoversOlder = 12,     // facebook/mysql-5.6#617
+  kSequenceReused = 13,           // rocksdb#12873
+  kLogRemovedBeforeEdit = 14,     // tidesdb 90c4fd8
+  kErrorLooksLikeEnd = 15,        // rocksdb#11782
+  kFilterMissesKeys = 16,         // rocksdb#8137
+  kMissingCurrentIsNew = 17,      // tikv#19963
+  kTornRecordAccepted = 18,       // leveldb#251
+  kNewerLogSyncedFirst = 19,      // rocksdb#12489
+  kFailedCommitVisible = 20,      // rocksdb#5379
+  kNoPoison = 21,                 // rocksdb#12995
+  kDamageTakenForEnd = 22,        // pebble#453
+  kManifestNotSynced = 23,        // leveldb#74
+  kTableNotSynced = 24,           // rocksdb#2495
+  kTablesRemovedInDoubt = 25,     // rocksdb#6949
+  kRangeTombstoneDropped = 26,    // rocksdb#2989
+  kWatermarkTooHigh = 27,         // rocksdb#10185
+  kBatchOrderLost = 28,           // rocksdb#2989
+};
+
+#ifdef KIST_PLANTED_BUGS
+inline bool Planted(Bug bug) {
+  static const int chosen = [] {
+    const char* number = getenv("KIST_PLANTED");
+    return number == nullptr ? 0 : atoi(number);
+  }();
+  return chosen == static_cast<int>(bug);
+}
+#else
+constexpr bool Planted(Bug) { return false; }
+#endif
+
+}  // namespace kist
