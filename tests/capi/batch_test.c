@@ -1,11 +1,11 @@
 /* Batches: order, atomicity over keyspaces, binding to a database, reuse, limits, bad arguments. */
 #include "support/tempdir.h"
 
-static kist_db *db;
-static kist_keyspace *ks;
-static kist_batch *batch;
+static kist_db* db;
+static kist_keyspace* ks;
+static kist_batch* batch;
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   (void)state;
   db = open_with(":memory:", "sync=never; max_key_size=100; max_value_size=1000");
   ks = kist_default(db);
@@ -13,18 +13,18 @@ static int set_up(void **state) {
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   kist_batch_free(batch);
   close_strict(db);
   return 0;
 }
 
-static void batch_put(const char *key, const char *val) {
+static void batch_put(const char* key, const char* val) {
   OK(kist_batch_put(batch, ks, key, strlen(key), val, strlen(val), 0, &err));
 }
 
-static void batch__is_one_commit(void **state) {
+static void batch__is_one_commit(void** state) {
   uint64_t seq = 0;
   const uint64_t before = kist_last_seq(db);
   (void)state;
@@ -44,7 +44,7 @@ static void batch__is_one_commit(void **state) {
   assert_int_equal(kist_last_seq(db), seq + 1);
 }
 
-static void batch__the_last_operation_wins(void **state) {
+static void batch__the_last_operation_wins(void** state) {
   (void)state;
   batch_put("a", "1");
   OK(kist_batch_delete(batch, ks, "a", 1, &err));
@@ -56,7 +56,7 @@ static void batch__the_last_operation_wins(void **state) {
   expect(ks, NULL, "b", NULL);
 }
 
-static void batch__range_deletes_cover_what_came_before(void **state) {
+static void batch__range_deletes_cover_what_came_before(void** state) {
   (void)state;
   put(ks, "b", "old");
   batch_put("a", "1");
@@ -75,8 +75,8 @@ static void batch__range_deletes_cover_what_came_before(void **state) {
   expect(ks, NULL, "z", NULL);
 }
 
-static void batch__spans_keyspaces(void **state) {
-  kist_keyspace *other = NULL;
+static void batch__spans_keyspaces(void** state) {
+  kist_keyspace* other = NULL;
   (void)state;
   OK(kist_keyspace_open(db, "other", KIST_KEYSPACE_CREATE, NULL, &other, &err));
   batch_put("k", "default");
@@ -93,7 +93,7 @@ static void batch__spans_keyspaces(void **state) {
   kist_keyspace_free(other);
 }
 
-static void batch__empty_ones_commit_nothing(void **state) {
+static void batch__empty_ones_commit_nothing(void** state) {
   uint64_t seq = 99;
   (void)state;
   put(ks, "a", "1");
@@ -104,16 +104,19 @@ static void batch__empty_ones_commit_nothing(void **state) {
   assert_int_equal(kist_batch_count(batch), 0);
 }
 
-static void batch__belongs_to_the_database_of_its_first_keyspace(void **state) {
-  kist_db *second = open_memory();
+static void batch__belongs_to_the_database_of_its_first_keyspace(void** state) {
+  kist_db* second = open_memory();
   uint64_t seq = 9;
   (void)state;
   batch_put("a", "1");
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER, kist_write(second, NULL, batch, &seq, &err));
   assert_int_equal(seq, 0);
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER, kist_batch_put(batch, kist_default(second), "b", 1, "2", 1, 0, &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER, kist_batch_delete(batch, kist_default(second), "b", 1, &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER, kist_batch_delete_range(batch, kist_default(second), "b", 1, NULL, 0, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER,
+               kist_batch_put(batch, kist_default(second), "b", 1, "2", 1, 0, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER,
+               kist_batch_delete(batch, kist_default(second), "b", 1, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER,
+               kist_batch_delete_range(batch, kist_default(second), "b", 1, NULL, 0, &err));
   assert_int_equal(kist_batch_count(batch), 1);
   OK(kist_write(db, NULL, batch, NULL, &err));
   kist_batch_clear(batch);
@@ -125,7 +128,7 @@ static void batch__belongs_to_the_database_of_its_first_keyspace(void **state) {
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER, kist_write(db, NULL, batch, NULL, &err));
 }
 
-static void batch__copies_its_input(void **state) {
+static void batch__copies_its_input(void** state) {
   char key[4] = "key", val[6] = "value";
   (void)state;
   OK(kist_batch_put(batch, ks, key, 3, val, 5, 0, &err));
@@ -135,8 +138,8 @@ static void batch__copies_its_input(void **state) {
   expect(ks, NULL, "key", "value");
 }
 
-static void batch__packed_form_can_be_written(void **state) {
-  const void *data = NULL;
+static void batch__packed_form_can_be_written(void** state) {
+  const void* data = NULL;
   size_t len = 0;
   (void)state;
   OK(kist_batch_data(batch, &data, &len));
@@ -151,7 +154,7 @@ static void batch__packed_form_can_be_written(void **state) {
   OK(kist_batch_data(batch, &data, NULL));
 }
 
-static void batch__many_operations(void **state) {
+static void batch__many_operations(void** state) {
   char key[16];
   int i;
   (void)state;
@@ -167,7 +170,7 @@ static void batch__many_operations(void **state) {
   }
 }
 
-static void batch__limits(void **state) {
+static void batch__limits(void** state) {
   char key[102], val[1001];
   (void)state;
   memset(key, 'k', sizeof key);
@@ -176,33 +179,39 @@ static void batch__limits(void **state) {
   OK(kist_batch_put(batch, ks, key, 100, val, 1000, 0, &err));
   OK(kist_batch_delete_range(batch, ks, key, 100, key, 101, &err));
   ASSERT_FAILS(KIST_E_LIMIT, KIST_D_KEY_SIZE, kist_batch_put(batch, ks, key, 101, val, 1, 0, &err));
-  ASSERT_FAILS(KIST_E_LIMIT, KIST_D_VALUE_SIZE, kist_batch_put(batch, ks, key, 1, val, 1001, 0, &err));
+  ASSERT_FAILS(KIST_E_LIMIT, KIST_D_VALUE_SIZE,
+               kist_batch_put(batch, ks, key, 1, val, 1001, 0, &err));
   ASSERT_FAILS(KIST_E_LIMIT, KIST_D_KEY_SIZE, kist_batch_delete(batch, ks, key, 101, &err));
-  ASSERT_FAILS(KIST_E_LIMIT, KIST_D_KEY_SIZE, kist_batch_delete_range(batch, ks, key, 1, key, 102, &err));
+  ASSERT_FAILS(KIST_E_LIMIT, KIST_D_KEY_SIZE,
+               kist_batch_delete_range(batch, ks, key, 1, key, 102, &err));
   assert_int_equal(kist_batch_count(batch), 3);
   OK(kist_write(db, NULL, batch, NULL, &err));
   ASSERT_RC(KIST_NOT_FOUND, kist_exists(ks, NULL, key, 100, &err));
   OK(kist_exists(ks, NULL, key, 99, &err));
 }
 
-static void batch__bad_arguments(void **state) {
-  const void *data = &data;
+static void batch__bad_arguments(void** state) {
+  const void* data = &data;
   size_t len = 9;
   uint64_t seq = 9;
   kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
   (void)state;
   assert_int_equal(kist_batch_new(NULL), KIST_E_INVALID);
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_batch_put(NULL, ks, "a", 1, "1", 1, 0, &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_batch_put((kist_batch *)(void *)db, ks, "a", 1, "1", 1, 0, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_batch_put((kist_batch*)(void*)db, ks, "a", 1, "1", 1, 0, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_batch_put(batch, NULL, "a", 1, "1", 1, 0, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_batch_put(batch, ks, NULL, 1, "1", 1, 0, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_batch_put(batch, ks, "a", 1, NULL, 1, 0, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_batch_put(batch, ks, "a", 1, "1", 1, -1, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_batch_delete(NULL, ks, "a", 1, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_batch_delete(batch, ks, NULL, 1, &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_batch_delete_range(NULL, ks, "a", 1, "b", 1, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_batch_delete_range(batch, ks, "b", 1, "a", 1, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_batch_delete_range(batch, ks, "b", 1, NULL, 1, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_batch_delete_range(NULL, ks, "a", 1, "b", 1, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE,
+               kist_batch_delete_range(batch, ks, "b", 1, "a", 1, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL,
+               kist_batch_delete_range(batch, ks, "b", 1, NULL, 1, &err));
   assert_int_equal(kist_batch_count(batch), 0);
   assert_int_equal(kist_batch_count(NULL), 0);
   assert_int_equal(kist_batch_data(NULL, &data, &len), KIST_E_MISUSE);
@@ -216,7 +225,7 @@ static void batch__bad_arguments(void **state) {
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_STRUCT, kist_write(db, &wo, batch, &seq, &err));
   kist_batch_clear(NULL);
   kist_batch_free(NULL);
-  kist_batch_free((kist_batch *)(void *)db); /* not its kind: left alone */
+  kist_batch_free((kist_batch*)(void*)db); /* not its kind: left alone */
   put(ks, "a", "1");
 }
 

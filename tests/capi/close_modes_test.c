@@ -4,12 +4,12 @@
 #include <pthread.h>
 
 struct children {
-  kist_keyspace *ks;
-  kist_snapshot *snapshot;
-  kist_iter *it;
+  kist_keyspace* ks;
+  kist_snapshot* snapshot;
+  kist_iter* it;
 };
 
-static struct children make_children(kist_db *db) {
+static struct children make_children(kist_db* db) {
   struct children c = {NULL, NULL, NULL};
   OK(kist_keyspace_open(db, "own", KIST_KEYSPACE_CREATE, NULL, &c.ks, &err));
   put(c.ks, "a", "1");
@@ -20,25 +20,25 @@ static struct children make_children(kist_db *db) {
   return c;
 }
 
-static void free_children(struct children *c) {
+static void free_children(struct children* c) {
   kist_iter_free(c->it);
   kist_snapshot_free(c->snapshot);
   kist_keyspace_free(c->ks);
 }
 
 /* True where the lock is free. */
-static int can_open(const char *path) {
-  kist_db *db = NULL;
+static int can_open(const char* path) {
+  kist_db* db = NULL;
   if (kist_open(path, NULL, &db, NULL) != KIST_OK) return 0;
   close_strict(db);
   return 1;
 }
 
-static void close_modes__strict_counts_children(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void close_modes__strict_counts_children(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   struct children c = make_children(db);
-  kist_batch *batch = NULL;
+  kist_batch* batch = NULL;
   kist_pin pin;
   kist_err err = KIST_ERR_INIT;
   (void)state;
@@ -64,28 +64,29 @@ static void close_modes__strict_counts_children(void **state) {
   drop_path(path);
 }
 
-static void close_modes__null_and_bad_modes(void **state) {
-  kist_db *db = open_memory();
-  kist_batch *batch = NULL;
+static void close_modes__null_and_bad_modes(void** state) {
+  kist_db* db = open_memory();
+  kist_batch* batch = NULL;
   (void)state;
   OK(kist_close(NULL, KIST_CLOSE_STRICT, &err));
   OK(kist_close(NULL, 99, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_FLAG, kist_close(db, 3, &err));
   put(kist_default(db), "still", "open");
   OK(kist_batch_new(&batch));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_close((kist_db *)(void *)batch, KIST_CLOSE_STRICT, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_close((kist_db*)(void*)batch, KIST_CLOSE_STRICT, &err));
   kist_batch_free(batch);
   close_strict(db);
 }
 
-static void close_modes__revoke(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void close_modes__revoke(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   struct children c = make_children(db);
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
   kist_iter_options io = KIST_ITER_OPTIONS_INIT;
-  kist_batch *batch = NULL;
-  kist_iter *none = (kist_iter *)&ro;
+  kist_batch* batch = NULL;
+  kist_iter* none = (kist_iter*)&ro;
   kist_pin pin, empty;
   kist_slice key, val, kept_key, kept_val;
   kist_entry entries[4];
@@ -94,7 +95,7 @@ static void close_modes__revoke(void **state) {
   size_t n = 9, used = 9, need = 9;
   uint64_t bytes = 9;
   int64_t left = 9;
-  void *copy = &n;
+  void* copy = &n;
   const uint64_t seq = kist_snapshot_seq(c.snapshot);
   const uint32_t id = kist_keyspace_id(c.ks);
   (void)state;
@@ -152,14 +153,14 @@ static void close_modes__revoke(void **state) {
   drop_path(path);
 }
 
-static void close_modes__revoke_keeps_entries_that_point_into_tables(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
-  kist_keyspace *ks = kist_default(db);
+static void close_modes__revoke_keeps_entries_that_point_into_tables(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
+  kist_keyspace* ks = kist_default(db);
   kist_iter *forwards = NULL, *backwards = NULL;
   kist_entry entries[100], last[100];
   size_t count = 0, i;
-  char key[8];
+  char key[16];
   (void)state;
   for (i = 0; i < 100; ++i) {
     snprintf(key, sizeof key, "%03zu", i);
@@ -181,15 +182,15 @@ static void close_modes__revoke_keeps_entries_that_point_into_tables(void **stat
   drop_path(path);
 }
 
-static void close_modes__defer(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void close_modes__defer(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   struct children c = make_children(db);
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
-  kist_iter *more = NULL;
+  kist_iter* more = NULL;
   kist_pin pin;
-  kist_db *other = NULL;
-  kist_keyspace *by_default = kist_default(db);
+  kist_db* other = NULL;
+  kist_keyspace* by_default = kist_default(db);
   (void)state;
   OK(kist_close(db, KIST_CLOSE_DEFER, &err));
   ASSERT_RC(KIST_E_LOCKED, kist_open(path, NULL, &other, &err));
@@ -222,9 +223,9 @@ static void close_modes__defer(void **state) {
   drop_path(path);
 }
 
-static void close_modes__defer_without_children_closes_now(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void close_modes__defer_without_children_closes_now(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   (void)state;
   put(kist_default(db), "a", "1");
   OK(kist_close(db, KIST_CLOSE_DEFER, &err));
@@ -232,15 +233,15 @@ static void close_modes__defer_without_children_closes_now(void **state) {
   drop_path(path);
 }
 
-static void drop_flag(void *ctx) { ++*(int *)ctx; }
-static void no_log(void *ctx, int32_t level, const char *message, size_t len) {
+static void drop_flag(void* ctx) { ++*(int*)ctx; }
+static void no_log(void* ctx, int32_t level, const char* message, size_t len) {
   (void)ctx, (void)level, (void)message, (void)len;
 }
 
-static void close_modes__defer_holds_the_logger(void **state) {
-  kist_options *options = NULL;
-  kist_snapshot *snapshot = NULL;
-  kist_db *db = NULL;
+static void close_modes__defer_holds_the_logger(void** state) {
+  kist_options* options = NULL;
+  kist_snapshot* snapshot = NULL;
+  kist_db* db = NULL;
   int dropped = 0;
   (void)state;
   OK(kist_options_new(&options));
@@ -254,12 +255,12 @@ static void close_modes__defer_holds_the_logger(void **state) {
   assert_int_equal(dropped, 1);
 }
 
-static void close_modes__close_is_durable_in_each_mode(void **state) {
+static void close_modes__close_is_durable_in_each_mode(void** state) {
   uint32_t mode;
   (void)state;
   for (mode = KIST_CLOSE_STRICT; mode <= KIST_CLOSE_DEFER; ++mode) {
-    char *path = new_path();
-    kist_db *db = open_with(path, "sync=never; write_back=true; write_back_interval=1h");
+    char* path = new_path();
+    kist_db* db = open_with(path, "sync=never; write_back=true; write_back_interval=1h");
     put(kist_default(db), "a", "1");
     OK(kist_close(db, mode, &err));
     db = open_plain(path);
@@ -272,16 +273,16 @@ static void close_modes__close_is_durable_in_each_mode(void **state) {
 /* ---- calls that run while the database is closed */
 
 struct user {
-  kist_keyspace *ks;
-  kist_iter *it;
-  kist_snapshot *snapshot;
+  kist_keyspace* ks;
+  kist_iter* it;
+  kist_snapshot* snapshot;
   kist_rc last;
   long calls;
   int kind;
 };
 
-static void *use_until_closed(void *arg) {
-  struct user *u = arg;
+static void* use_until_closed(void* arg) {
+  struct user* u = arg;
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
   kist_entry entries[16];
   kist_pin pin;
@@ -290,8 +291,12 @@ static void *use_until_closed(void *arg) {
   ro.snapshot = u->snapshot;
   do {
     switch (u->kind) {
-      case 0: u->last = kist_get(u->ks, NULL, "a", 1, buf, sizeof buf, &n, NULL); break;
-      case 1: u->last = kist_put(u->ks, NULL, "a", 1, "1", 1, NULL); break;
+      case 0:
+        u->last = kist_get(u->ks, NULL, "a", 1, buf, sizeof buf, &n, NULL);
+        break;
+      case 1:
+        u->last = kist_put(u->ks, NULL, "a", 1, "1", 1, NULL);
+        break;
       case 2:
         u->last = kist_iter_entries(u->it, 1, entries, 16, &n, NULL);
         if (u->last == KIST_DONE) u->last = kist_iter_refresh(u->it, NULL);
@@ -301,7 +306,7 @@ static void *use_until_closed(void *arg) {
         kist_pin_release(&pin);
         break;
       default: {
-        kist_iter *it = NULL;
+        kist_iter* it = NULL;
         u->last = kist_iter_new(u->ks, NULL, &it, NULL);
         kist_iter_free(it);
         break;
@@ -312,18 +317,18 @@ static void *use_until_closed(void *arg) {
   return NULL;
 }
 
-static void close_modes__revoke_waits_for_running_calls(void **state) {
+static void close_modes__revoke_waits_for_running_calls(void** state) {
   int round;
   (void)state;
   for (round = 0; round < 10; ++round) {
     enum { USERS = 5 };
-    kist_db *db = open_memory();
+    kist_db* db = open_memory();
     pthread_t threads[USERS];
     struct user users[USERS];
     int i;
     put(kist_default(db), "a", "1");
     for (i = 0; i < USERS; ++i) {
-      struct user *u = &users[i];
+      struct user* u = &users[i];
       memset(u, 0, sizeof *u);
       u->kind = i;
       OK(kist_keyspace_open(db, "default", KIST_KEYSPACE_OPEN, NULL, &u->ks, &err));
@@ -344,19 +349,19 @@ static void close_modes__revoke_waits_for_running_calls(void **state) {
   }
 }
 
-static void *free_later(void *arg) {
-  struct children *c = arg;
+static void* free_later(void* arg) {
+  struct children* c = arg;
   put(c->ks, "z", "9");
   free_children(c);
   return NULL;
 }
 
-static void close_modes__defer_closes_in_the_last_free_of_any_thread(void **state) {
+static void close_modes__defer_closes_in_the_last_free_of_any_thread(void** state) {
   int round;
   (void)state;
   for (round = 0; round < 20; ++round) {
-    char *path = new_path();
-    kist_db *db = open_plain(path);
+    char* path = new_path();
+    kist_db* db = open_plain(path);
     struct children c[3];
     pthread_t threads[3];
     int i;

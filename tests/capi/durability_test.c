@@ -1,61 +1,63 @@
-/* Durability: what each level promises at a kill, sequence numbers, waiting, the sync policies, write-back. */
+/* Durability: what each level promises at a kill, sequence numbers, waiting, the sync policies,
+ * write-back. */
 #include "support/tempdir.h"
 
 #include <signal.h>
 #include <sys/wait.h>
 
 /* Runs `write` on a new database in a child that is killed afterwards, and opens what is left. */
-static kist_db *after_kill(const char *path, const char *options, void (*write)(kist_db *)) {
+static kist_db* after_kill(const char* path, const char* options, void (*write)(kist_db*)) {
   const pid_t child = fork();
   int status = 0;
   if (child == 0) {
+    setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure here ends the child */
     write(open_with(path, options));
     kill(getpid(), SIGKILL);
   }
   assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFSIGNALED(status));
+  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   return open_plain(path);
 }
 
-static void put_with(kist_db *db, const char *key, uint32_t durability) {
+static void put_with(kist_db* db, const char* key, uint32_t durability) {
   kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
   wo.durability = durability;
   if (kist_put(kist_default(db), &wo, key, strlen(key), "v", 1, NULL) != KIST_OK) _exit(1);
 }
 
-static int has(kist_db *db, const char *key) {
+static int has(kist_db* db, const char* key) {
   return kist_exists(kist_default(db), NULL, key, strlen(key), NULL) == KIST_OK;
 }
 
-static void write_os(kist_db *db) {
+static void write_os(kist_db* db) {
   put_with(db, "os", KIST_DURABILITY_OS);
   if (!has(db, "os")) _exit(2);
 }
 
-static void write_default_never(kist_db *db) { put_with(db, "default", KIST_DURABILITY_DEFAULT); }
+static void write_default_never(kist_db* db) { put_with(db, "default", KIST_DURABILITY_DEFAULT); }
 
-static void write_buffered(kist_db *db) {
+static void write_buffered(kist_db* db) {
   put_with(db, "buffered", KIST_DURABILITY_BUFFERED);
   if (!has(db, "buffered")) _exit(2); /* readers see it at once */
 }
 
-static void write_buffered_then_os(kist_db *db) {
+static void write_buffered_then_os(kist_db* db) {
   put_with(db, "first", KIST_DURABILITY_BUFFERED);
   put_with(db, "second", KIST_DURABILITY_OS);
 }
 
-static void write_buffered_then_sync(kist_db *db) {
+static void write_buffered_then_sync(kist_db* db) {
   put_with(db, "first", KIST_DURABILITY_BUFFERED);
   if (kist_sync(db, NULL) != KIST_OK) _exit(3);
   put_with(db, "after", KIST_DURABILITY_BUFFERED);
 }
 
-static void write_buffered_then_wait(kist_db *db) {
+static void write_buffered_then_wait(kist_db* db) {
   put_with(db, "first", KIST_DURABILITY_BUFFERED);
   if (kist_wait_durable(db, kist_last_seq(db), -1, NULL) != KIST_OK) _exit(3);
 }
 
-static void write_many_buffered(kist_db *db) {
+static void write_many_buffered(kist_db* db) {
   char key[16];
   int i;
   for (i = 0; i < 3000; ++i) {
@@ -64,15 +66,15 @@ static void write_many_buffered(kist_db *db) {
   }
 }
 
-static void write_back_drained_by_time(kist_db *db) {
+static void write_back_drained_by_time(kist_db* db) {
   put_with(db, "drained", KIST_DURABILITY_DEFAULT);
   usleep(400000);
 }
 
-static void durability__what_survives_a_kill(void **state) {
+static void durability__what_survives_a_kill(void** state) {
   static const struct {
-    void (*write)(kist_db *);
-    const char *key;
+    void (*write)(kist_db*);
+    const char* key;
     int there;
   } cases[] = {
       {write_os, "os", 1},
@@ -85,8 +87,8 @@ static void durability__what_survives_a_kill(void **state) {
   size_t i;
   (void)state;
   for (i = 0; i < sizeof cases / sizeof *cases; ++i) {
-    char *path = new_path();
-    kist_db *db = after_kill(path, "sync=never; write_back_interval=1h", cases[i].write);
+    char* path = new_path();
+    kist_db* db = after_kill(path, "sync=never; write_back_interval=1h", cases[i].write);
     assert_int_equal(has(db, cases[i].key), cases[i].there);
     OK(kist_verify(db, NULL, &err));
     close_strict(db);
@@ -94,9 +96,9 @@ static void durability__what_survives_a_kill(void **state) {
   }
 }
 
-static void durability__buffered_ones_may_be_lost(void **state) {
-  char *path = new_path();
-  kist_db *db = after_kill(path, "sync=never; write_back_interval=1h", write_buffered);
+static void durability__buffered_ones_may_be_lost(void** state) {
+  char* path = new_path();
+  kist_db* db = after_kill(path, "sync=never; write_back_interval=1h", write_buffered);
   (void)state;
   assert_false(has(db, "buffered"));
   put(kist_default(db), "buffered", "again");
@@ -104,9 +106,10 @@ static void durability__buffered_ones_may_be_lost(void **state) {
   drop_path(path);
 }
 
-static void durability__what_survives_is_a_prefix(void **state) {
-  char *path = new_path();
-  kist_db *db = after_kill(path, "sync=never; write_back_interval=1h; write_back_size=16KiB", write_many_buffered);
+static void durability__what_survives_is_a_prefix(void** state) {
+  char* path = new_path();
+  kist_db* db = after_kill(path, "sync=never; write_back_interval=1h; write_back_size=16KiB",
+                           write_many_buffered);
   char key[16];
   int i, count = 0;
   (void)state;
@@ -124,18 +127,19 @@ static void durability__what_survives_is_a_prefix(void **state) {
   drop_path(path);
 }
 
-static void durability__write_back_is_drained_by_time(void **state) {
-  char *path = new_path();
-  kist_db *db = after_kill(path, "write_back=true; write_back_interval=20ms", write_back_drained_by_time);
+static void durability__write_back_is_drained_by_time(void** state) {
+  char* path = new_path();
+  kist_db* db =
+      after_kill(path, "write_back=true; write_back_interval=20ms", write_back_drained_by_time);
   (void)state;
   assert_true(has(db, "drained"));
   close_strict(db);
   drop_path(path);
 }
 
-static void durability__close_makes_everything_durable(void **state) {
-  char *path = new_path();
-  kist_db *db = open_with(path, "write_back=true; write_back_interval=1h");
+static void durability__close_makes_everything_durable(void** state) {
+  char* path = new_path();
+  kist_db* db = open_with(path, "write_back=true; write_back_interval=1h");
   (void)state;
   put(kist_default(db), "a", "1");
   put_with(db, "b", KIST_DURABILITY_BUFFERED);
@@ -146,10 +150,10 @@ static void durability__close_makes_everything_durable(void **state) {
   drop_path(path);
 }
 
-static void durability__sequence_numbers(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
-  kist_batch *batch = NULL;
+static void durability__sequence_numbers(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
+  kist_batch* batch = NULL;
   uint64_t seq = 0, last;
   (void)state;
   put(kist_default(db), "a", "1");
@@ -176,12 +180,13 @@ static void durability__sequence_numbers(void **state) {
   drop_path(path);
 }
 
-static void durability__waiting(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void durability__waiting(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   (void)state;
   put(kist_default(db), "a", "1");
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_wait_durable(db, kist_last_seq(db) + 1, -1, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE,
+               kist_wait_durable(db, kist_last_seq(db) + 1, -1, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_wait_durable(db, UINT64_MAX, 0, &err));
   OK(kist_wait_durable(db, kist_last_seq(db), 10000, &err));
   OK(kist_sync(db, &err));
@@ -190,10 +195,10 @@ static void durability__waiting(void **state) {
   drop_path(path);
 }
 
-static void durability__sync_policies(void **state) {
-  static const char *const always[] = {"sync=every_write", "sync=every_n:1"};
-  char *path;
-  kist_db *db;
+static void durability__sync_policies(void** state) {
+  static const char* const always[] = {"sync=every_write", "sync=every_n:1"};
+  char* path;
+  kist_db* db;
   size_t i;
   int waited;
   (void)state;
@@ -213,7 +218,8 @@ static void durability__sync_policies(void **state) {
   }
   OK(kist_set_option(db, "sync", "interval:10ms", &err));
   put(kist_default(db), "a", "1");
-  for (waited = 0; kist_durable_seq(db) < kist_last_seq(db) && waited < 1000; ++waited) usleep(10000);
+  for (waited = 0; kist_durable_seq(db) < kist_last_seq(db) && waited < 1000; ++waited)
+    usleep(10000);
   assert_int_equal(kist_durable_seq(db), kist_last_seq(db));
   OK(kist_set_option(db, "sync", "hybrid:3:1h", &err));
   for (i = 0; i < 7; ++i) {
@@ -228,9 +234,9 @@ static void durability__sync_policies(void **state) {
   drop_path(path);
 }
 
-static void durability__flush_makes_durable(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void durability__flush_makes_durable(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   uint64_t seq;
   (void)state;
   put(kist_default(db), "a", "1");
@@ -240,7 +246,7 @@ static void durability__flush_makes_durable(void **state) {
   put(kist_default(db), "b", "1");
   seq = kist_last_seq(db);
   {
-    kist_keyspace *ks = NULL;
+    kist_keyspace* ks = NULL;
     OK(kist_keyspace_open(db, "k", KIST_KEYSPACE_CREATE, NULL, &ks, &err));
     kist_keyspace_free(ks);
   }
@@ -251,7 +257,7 @@ static void durability__flush_makes_durable(void **state) {
   drop_path(path);
 }
 
-static void durability__bad_handles(void **state) {
+static void durability__bad_handles(void** state) {
   (void)state;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_sync(NULL, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_wait_durable(NULL, 0, 0, &err));

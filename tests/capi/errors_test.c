@@ -1,7 +1,8 @@
-/* Results and errors: names, texts, kist_err of every size, structs from older and newer callers, version. */
+/* Results and errors: names, texts, kist_err of every size, structs from older and newer callers,
+ * version. */
 #include "support/tempdir.h"
 
-static void errors__names_and_texts(void **state) {
+static void errors__names_and_texts(void** state) {
   kist_rc rc;
   (void)state;
   assert_string_equal(kist_rc_name(KIST_OK), "KIST_OK");
@@ -21,11 +22,12 @@ static void errors__names_and_texts(void **state) {
   assert_true(strlen(kist_rc_text(INT32_MIN)) > 3);
 }
 
-static void errors__version(void **state) {
+static void errors__version(void** state) {
   char text[32];
   (void)state;
   assert_int_equal(kist_version(), KIST_VERSION_NUMBER);
-  snprintf(text, sizeof text, "%d.%d.%d", KIST_VERSION_MAJOR, KIST_VERSION_MINOR, KIST_VERSION_PATCH);
+  snprintf(text, sizeof text, "%d.%d.%d", KIST_VERSION_MAJOR, KIST_VERSION_MINOR,
+           KIST_VERSION_PATCH);
   assert_string_equal(kist_version_string(), text);
   assert_non_null(strstr(kist_build_info(), text));
   assert_non_null(strstr(kist_build_info(), "crc32c"));
@@ -35,8 +37,8 @@ static void errors__version(void **state) {
 }
 
 /* A call that fails with KIST_E_INVALID and a long message. */
-static kist_rc fail_with(const char *name, kist_err *err) {
-  kist_options *options = NULL;
+static kist_rc fail_with(const char* name, kist_err* err) {
+  kist_options* options = NULL;
   kist_rc rc;
   assert_int_equal(kist_options_new(&options), KIST_OK);
   rc = kist_options_set(options, name, "1", err);
@@ -44,7 +46,7 @@ static kist_rc fail_with(const char *name, kist_err *err) {
   return rc;
 }
 
-static void errors__err_is_filled_within_its_size(void **state) {
+static void errors__err_is_filled_within_its_size(void** state) {
   union {
     kist_err err;
     unsigned char bytes[sizeof(kist_err) + 64];
@@ -58,7 +60,8 @@ static void errors__err_is_filled_within_its_size(void **state) {
     e.err.size = size;
     assert_int_equal(fail_with("no_such_option", &e.err), KIST_E_INVALID);
     assert_int_equal(e.err.size, size);
-    for (i = size > sizeof size ? size : sizeof size; i < sizeof e; ++i) assert_int_equal(e.bytes[i], 0xee);
+    for (i = size > sizeof size ? size : sizeof size; i < sizeof e; ++i)
+      assert_int_equal(e.bytes[i], 0xee);
     if (size >= 8) assert_int_equal(e.err.code, KIST_E_INVALID);
     if (size >= 12) assert_int_equal(e.err.detail, KIST_D_NAME);
     if (size >= 24) assert_int_equal(e.err.aux, 0);
@@ -71,8 +74,8 @@ static void errors__err_is_filled_within_its_size(void **state) {
   assert_int_equal(fail_with("no_such_option", NULL), KIST_E_INVALID);
 }
 
-static void errors__err_is_left_alone_by_success(void **state) {
-  kist_options *options = NULL;
+static void errors__err_is_left_alone_by_success(void** state) {
+  kist_options* options = NULL;
   kist_err err, before;
   (void)state;
   memset(&err, 0x5a, sizeof err);
@@ -84,14 +87,14 @@ static void errors__err_is_left_alone_by_success(void **state) {
   kist_options_free(options);
 }
 
-static void errors__message_is_cut_between_characters(void **state) {
+static void errors__message_is_cut_between_characters(void** state) {
   /* A path that does not exist, of two-byte characters, too long for a message. */
   char path[600];
   size_t shift, i;
   (void)state;
   for (shift = 0; shift < 4; ++shift) {
     kist_err err = KIST_ERR_INIT;
-    kist_db *db = (kist_db *)&err;
+    kist_db* db = (kist_db*)&err;
     memset(path, 'x', shift);
     for (i = shift; i + 2 < sizeof path; i += 2) memcpy(path + i, "\xc3\xa9", 2);
     path[0] = '/';
@@ -111,20 +114,21 @@ static void errors__message_is_cut_between_characters(void **state) {
   }
 }
 
-static void errors__message_is_one_line_of_utf8(void **state) {
+static void errors__message_is_one_line_of_utf8(void** state) {
   kist_err err = KIST_ERR_INIT;
   size_t i;
   (void)state;
   assert_int_equal(fail_with("bad\nname\t\xff\xc0\x80\xed\xa0\x80 end", &err), KIST_E_INVALID);
-  for (i = 0; err.message[i] != '\0'; ++i) assert_true(err.message[i] >= 0x20 && err.message[i] < 0x7f);
+  for (i = 0; err.message[i] != '\0'; ++i)
+    assert_true(err.message[i] >= 0x20 && err.message[i] < 0x7f);
   assert_non_null(strstr(err.message, "end"));
 }
 
-static void errors__system_errors_carry_errno(void **state) {
-  char *path = new_path();
+static void errors__system_errors_carry_errno(void** state) {
+  char* path = new_path();
   char missing[4200];
   kist_err err = KIST_ERR_INIT;
-  kist_db *db = NULL;
+  kist_db* db = NULL;
   (void)state;
   snprintf(missing, sizeof missing, "%s/a/b", path);
   assert_int_equal(kist_open(missing, NULL, &db, &err), KIST_E_MISSING);
@@ -135,9 +139,9 @@ static void errors__system_errors_carry_errno(void **state) {
 
 /* ---- input structs of other sizes */
 
-static void errors__input_struct_sizes(void **state) {
-  kist_db *db = open_memory();
-  kist_keyspace *ks = kist_default(db);
+static void errors__input_struct_sizes(void** state) {
+  kist_db* db = open_memory();
+  kist_keyspace* ks = kist_default(db);
   struct {
     kist_write_options wo;
     unsigned char more[16];
@@ -154,7 +158,7 @@ static void errors__input_struct_sizes(void **state) {
     kist_job job;
     unsigned char more[16];
   } job = {KIST_JOB_INIT, {0}};
-  kist_iter *it = NULL;
+  kist_iter* it = NULL;
   (void)state;
   newer.wo.size = 0;
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_STRUCT, kist_put(ks, &newer.wo, "a", 1, "1", 1, &err));
@@ -194,13 +198,13 @@ static void errors__input_struct_sizes(void **state) {
   close_strict(db);
 }
 
-static void errors__unknown_flags(void **state) {
-  kist_db *db = open_memory();
-  kist_keyspace *ks = kist_default(db);
+static void errors__unknown_flags(void** state) {
+  kist_db* db = open_memory();
+  kist_keyspace* ks = kist_default(db);
   kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
   kist_iter_options io = KIST_ITER_OPTIONS_INIT;
-  kist_iter *it = NULL;
+  kist_iter* it = NULL;
   (void)state;
   wo.flags = 1;
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_FLAG, kist_put(ks, &wo, "a", 1, "1", 1, &err));

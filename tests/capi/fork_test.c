@@ -1,17 +1,18 @@
-/* fork: in a child every call on a handle of its parent returns KIST_E_FORKED, and freeing frees memory only. */
+/* fork: in a child every call on a handle of its parent returns KIST_E_FORKED, and freeing frees
+ * memory only. */
 #include "support/tempdir.h"
 
 #include <sys/wait.h>
 
-static kist_db *db;
+static kist_db* db;
 static kist_keyspace *ks, *own;
-static kist_snapshot *snapshot;
-static kist_iter *it;
-static kist_batch *batch;
-static kist_options *options;
-static char *path;
+static kist_snapshot* snapshot;
+static kist_iter* it;
+static kist_batch* batch;
+static kist_options* options;
+static char* path;
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   (void)state;
   path = new_path();
   db = open_plain(path);
@@ -29,7 +30,7 @@ static int set_up(void **state) {
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   kist_options_free(options);
   kist_batch_free(batch);
@@ -46,7 +47,9 @@ static void in_child(int (*body)(void)) {
   const pid_t child = fork();
   int status = 0;
   if (child == 0) {
-    const int line = body();
+    int line;
+    setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure here ends the child */
+    line = body();
     if (line != 0) fprintf(stderr, "child: line %d\n", line);
     _exit(line != 0);
   }
@@ -54,13 +57,13 @@ static void in_child(int (*body)(void)) {
   assert_int_equal(status, 0);
 }
 
-#define CHECK(condition)              \
-  do {                                \
+#define CHECK(condition)               \
+  do {                                 \
     if (!(condition)) return __LINE__; \
   } while (0)
-#define FORKED(call)                                          \
-  do {                                                        \
-    kist_err err = KIST_ERR_INIT;                             \
+#define FORKED(call)                                                           \
+  do {                                                                         \
+    kist_err err = KIST_ERR_INIT;                                              \
     if ((call) != KIST_E_FORKED || err.code != KIST_E_FORKED) return __LINE__; \
   } while (0)
 
@@ -70,13 +73,13 @@ static int every_call(void) {
   kist_entry entries[2];
   kist_pin pin;
   kist_rc rcs[1];
-  kist_snapshot *new_snapshot = (kist_snapshot *)&ro;
-  kist_iter *new_iter = (kist_iter *)&ro;
-  kist_keyspace *new_ks = (kist_keyspace *)&ro;
-  kist_txn *txn = (kist_txn *)&ro;
-  kist_feed *feed = (kist_feed *)&ro;
-  kist_stream *stream = (kist_stream *)&ro;
-  void *copy = &ro;
+  kist_snapshot* new_snapshot = (kist_snapshot*)&ro;
+  kist_iter* new_iter = (kist_iter*)&ro;
+  kist_keyspace* new_ks = (kist_keyspace*)&ro;
+  kist_txn* txn = (kist_txn*)&ro;
+  kist_feed* feed = (kist_feed*)&ro;
+  kist_stream* stream = (kist_stream*)&ro;
+  void* copy = &ro;
   char buf[64];
   size_t n = 9, used = 9, need = 9;
   uint64_t v = 9;
@@ -141,7 +144,7 @@ static int every_call(void) {
   return 0;
 }
 
-static void fork__every_call_of_a_child_is_refused(void **state) {
+static void fork__every_call_of_a_child_is_refused(void** state) {
   (void)state;
   in_child(every_call);
   expect(ks, NULL, "a", "1");
@@ -161,7 +164,7 @@ static int free_everything(void) {
 }
 
 static int close_first(void) {
-  kist_db *other = NULL;
+  kist_db* other = NULL;
   CHECK(kist_close(db, KIST_CLOSE_STRICT, NULL) == KIST_OK);
   CHECK(kist_put(own, NULL, "x", 1, "1", 1, NULL) == KIST_E_FORKED);
   CHECK(kist_open(path, NULL, &other, NULL) == KIST_E_LOCKED); /* the parent's lock is untouched */
@@ -171,7 +174,7 @@ static int close_first(void) {
   return 0;
 }
 
-static void fork__closing_in_a_child_frees_memory_only(void **state) {
+static void fork__closing_in_a_child_frees_memory_only(void** state) {
   int i;
   (void)state;
   for (i = 0; i < 4; ++i) {
@@ -186,14 +189,14 @@ static void fork__closing_in_a_child_frees_memory_only(void **state) {
   expect(own, NULL, "k", "v");
   OK(kist_verify(db, NULL, &err));
   {
-    kist_db *other = NULL;
+    kist_db* other = NULL;
     ASSERT_RC(KIST_E_LOCKED, kist_open(path, NULL, &other, &err));
   }
 }
 
 static int open_another(void) {
-  char *mine = new_path();
-  kist_db *other = NULL;
+  char* mine = new_path();
+  kist_db* other = NULL;
   CHECK(kist_open(mine, NULL, &other, NULL) == KIST_OK);
   CHECK(kist_put(kist_default(other), NULL, "a", 1, "1", 1, NULL) == KIST_OK);
   CHECK(kist_exists(kist_default(other), NULL, "a", 1, NULL) == KIST_OK);
@@ -203,7 +206,7 @@ static int open_another(void) {
   return 0;
 }
 
-static void fork__a_child_opens_databases_of_its_own(void **state) {
+static void fork__a_child_opens_databases_of_its_own(void** state) {
   (void)state;
   in_child(open_another);
 }
@@ -216,7 +219,7 @@ static int grandchild(void) {
   return 0;
 }
 
-static void fork__grandchildren_too(void **state) {
+static void fork__grandchildren_too(void** state) {
   (void)state;
   in_child(grandchild);
 }

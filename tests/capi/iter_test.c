@@ -1,13 +1,14 @@
-/* Iterators: states, seeks, bounds, prefixes, both directions, entries, chunks, refresh, and a random walk against an array. */
+/* Iterators: states, seeks, bounds, prefixes, both directions, entries, chunks, refresh, and a
+ * random walk against an array. */
 #include "support/tempdir.h"
 
 #include <time.h>
 
-static kist_db *db;
-static kist_keyspace *ks;
-static const char *const kKeys[] = {"b", "c", "d", "d1", "f"};
+static kist_db* db;
+static kist_keyspace* ks;
+static const char* const kKeys[] = {"b", "c", "d", "d1", "f"};
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   size_t i;
   (void)state;
   db = open_with(":memory:", "sync=never; max_key_size=100");
@@ -20,15 +21,15 @@ static int set_up(void **state) {
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   close_strict(db);
   return 0;
 }
 
-static kist_iter *new_iter(const char *lower, const char *upper, const char *prefix) {
+static kist_iter* new_iter(const char* lower, const char* upper, const char* prefix) {
   kist_iter_options io = KIST_ITER_OPTIONS_INIT;
-  kist_iter *it = NULL;
+  kist_iter* it = NULL;
   io.lower.data = lower;
   io.lower.len = lower != NULL ? strlen(lower) : 0;
   io.upper.data = upper;
@@ -40,7 +41,7 @@ static kist_iter *new_iter(const char *lower, const char *upper, const char *pre
 }
 
 /* The iterator stands on this key, whose value is the key; NULL: on none. */
-static void at(const kist_iter *it, const char *want) {
+static void at(const kist_iter* it, const char* want) {
   kist_slice key, val;
   memset(&key, 0x5a, sizeof key);
   val = key;
@@ -57,23 +58,24 @@ static void at(const kist_iter *it, const char *want) {
   assert_memory_equal(val.data, want, val.len);
 }
 
-static void next(kist_iter *it, const char *want) {
+static void next(kist_iter* it, const char* want) {
   ASSERT_RC(want != NULL ? KIST_OK : KIST_DONE, kist_iter_next(it, &err));
   at(it, want);
 }
 
-static void prev(kist_iter *it, const char *want) {
+static void prev(kist_iter* it, const char* want) {
   ASSERT_RC(want != NULL ? KIST_OK : KIST_DONE, kist_iter_prev(it, &err));
   at(it, want);
 }
 
-static void seek(kist_iter *it, int32_t mode, const char *key, const char *want) {
-  ASSERT_RC(want != NULL ? KIST_OK : KIST_DONE, kist_iter_seek(it, mode, key, key != NULL ? strlen(key) : 0, &err));
+static void seek(kist_iter* it, int32_t mode, const char* key, const char* want) {
+  ASSERT_RC(want != NULL ? KIST_OK : KIST_DONE,
+            kist_iter_seek(it, mode, key, key != NULL ? strlen(key) : 0, &err));
   at(it, want);
 }
 
-static void iter__starts_unpositioned(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__starts_unpositioned(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   at(it, NULL);
   next(it, "b");
@@ -83,8 +85,8 @@ static void iter__starts_unpositioned(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__ends_and_back(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__ends_and_back(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   next(it, "b");
   next(it, "c");
@@ -106,8 +108,8 @@ static void iter__ends_and_back(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__every_seek(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__every_seek(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   seek(it, KIST_SEEK_FIRST, NULL, "b");
   seek(it, KIST_SEEK_LAST, NULL, "f");
@@ -140,8 +142,8 @@ static void iter__every_seek(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__bounds(void **state) {
-  kist_iter *it = new_iter("c", "f", NULL);
+static void iter__bounds(void** state) {
+  kist_iter* it = new_iter("c", "f", NULL);
   (void)state;
   next(it, "c");
   next(it, "d");
@@ -175,8 +177,8 @@ static void iter__bounds(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__prefixes(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, "d");
+static void iter__prefixes(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, "d");
   (void)state;
   next(it, "d");
   next(it, "d1");
@@ -205,9 +207,9 @@ static void iter__prefixes(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__bounds_are_copied(void **state) {
+static void iter__bounds_are_copied(void** state) {
   char lower[2] = "c", upper[2] = "f";
-  kist_iter *it = new_iter(lower, upper, NULL);
+  kist_iter* it = new_iter(lower, upper, NULL);
   (void)state;
   lower[0] = upper[0] = 'z';
   next(it, "c");
@@ -215,8 +217,8 @@ static void iter__bounds_are_copied(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__sees_one_state(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__sees_one_state(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   put(ks, "a", "a");
   put(ks, "c", "new");
@@ -236,10 +238,10 @@ static void iter__sees_one_state(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__refresh_keeps_an_explicit_snapshot(void **state) {
+static void iter__refresh_keeps_an_explicit_snapshot(void** state) {
   kist_iter_options io = KIST_ITER_OPTIONS_INIT;
-  kist_snapshot *snapshot = NULL;
-  kist_iter *it = NULL;
+  kist_snapshot* snapshot = NULL;
+  kist_iter* it = NULL;
   (void)state;
   OK(kist_snapshot_new(db, &snapshot, &err));
   put(ks, "a", "a");
@@ -257,11 +259,11 @@ static void iter__refresh_keeps_an_explicit_snapshot(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__keys_only(void **state) {
+static void iter__keys_only(void** state) {
   kist_iter_options io = KIST_ITER_OPTIONS_INIT;
   kist_slice key, val;
   kist_entry entries[8];
-  kist_iter *it = NULL;
+  kist_iter* it = NULL;
   size_t count = 0, used = 0;
   char buf[64];
   (void)state;
@@ -281,8 +283,8 @@ static void iter__keys_only(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__empty_values_have_data(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__empty_values_have_data(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   kist_slice key, val;
   (void)state;
   kist_iter_free(it);
@@ -299,7 +301,7 @@ static void iter__empty_values_have_data(void **state) {
 
 /* ---- entries */
 
-static void entries(kist_iter *it, int32_t dir, size_t max, kist_rc want, const char *expected) {
+static void entries(kist_iter* it, int32_t dir, size_t max, kist_rc want, const char* expected) {
   kist_entry got[16];
   size_t count = 99, i;
   char all[64] = "";
@@ -313,8 +315,8 @@ static void entries(kist_iter *it, int32_t dir, size_t max, kist_rc want, const 
   assert_string_equal(all, expected);
 }
 
-static void iter__entries(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__entries(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   entries(it, 1, 2, KIST_OK, "b c");
   at(it, "c"); /* the last one returned is the current one */
@@ -336,8 +338,8 @@ static void iter__entries(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__entries_after_a_seek_begin_with_it(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__entries_after_a_seek_begin_with_it(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   seek(it, KIST_SEEK_GE, "c", "c");
   entries(it, 1, 2, KIST_OK, "c d");
@@ -359,9 +361,9 @@ static void iter__entries_after_a_seek_begin_with_it(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__entries_stay_valid_until_the_next_call(void **state) {
+static void iter__entries_stay_valid_until_the_next_call(void** state) {
   kist_entry got[1000];
-  kist_iter *it;
+  kist_iter* it;
   char key[16];
   size_t count = 0, i;
   int dir;
@@ -393,7 +395,8 @@ static void iter__entries_stay_valid_until_the_next_call(void **state) {
 
 /* ---- chunks */
 
-static void chunk(kist_iter *it, int32_t dir, size_t cap, size_t max, kist_rc want, const char *expected, size_t want_need) {
+static void chunk(kist_iter* it, int32_t dir, size_t cap, size_t max, kist_rc want,
+                  const char* expected, size_t want_need) {
   char buf[256], all[64] = "";
   size_t used = 99, count = 99, need = 99, i, at_byte = 0;
   memset(buf, 0x5a, sizeof buf);
@@ -415,8 +418,8 @@ static void chunk(kist_iter *it, int32_t dir, size_t cap, size_t max, kist_rc wa
   assert_int_equal(need, want_need);
 }
 
-static void iter__chunks(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__chunks(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   /* Entries of one-byte keys take 10 bytes, "d1" takes 12. */
   chunk(it, 1, 25, 9, KIST_OK, "b c", 0);
@@ -433,8 +436,8 @@ static void iter__chunks(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__a_truncated_chunk_consumes_nothing(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__a_truncated_chunk_consumes_nothing(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   chunk(it, 1, 9, 9, KIST_TRUNCATED, "", 10);
   at(it, NULL); /* still unpositioned */
@@ -486,8 +489,8 @@ static void iter__a_truncated_chunk_consumes_nothing(void **state) {
   kist_iter_free(it);
 }
 
-static void iter__after_a_chunk_that_stopped_for_room(void **state) {
-  kist_iter *it = new_iter(NULL, NULL, NULL);
+static void iter__after_a_chunk_that_stopped_for_room(void** state) {
+  kist_iter* it = new_iter(NULL, NULL, NULL);
   (void)state;
   chunk(it, 1, 15, 9, KIST_OK, "b", 0);
   at(it, "b");
@@ -510,10 +513,10 @@ static void iter__after_a_chunk_that_stopped_for_room(void **state) {
 
 /* ---- arguments */
 
-static void iter__limits(void **state) {
+static void iter__limits(void** state) {
   char longest[103];
   kist_iter_options io = KIST_ITER_OPTIONS_INIT;
-  kist_iter *it = NULL;
+  kist_iter* it = NULL;
   (void)state;
   memset(longest, 'c', sizeof longest);
   io.lower.data = io.upper.data = io.prefix.data = longest;
@@ -535,9 +538,9 @@ static void iter__limits(void **state) {
   assert_null(it);
 }
 
-static void iter__bad_arguments(void **state) {
+static void iter__bad_arguments(void** state) {
   kist_iter_options io = KIST_ITER_OPTIONS_INIT;
-  kist_iter *it = (kist_iter *)&io;
+  kist_iter* it = (kist_iter*)&io;
   kist_entry got[2];
   kist_slice key, val;
   size_t used = 9, count = 9, need = 9;
@@ -549,7 +552,7 @@ static void iter__bad_arguments(void **state) {
   io.lower.len = 1;
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_iter_new(ks, &io, &it, &err));
   io.lower.len = 0;
-  io.snapshot = (const kist_snapshot *)(const void *)db;
+  io.snapshot = (const kist_snapshot*)(const void*)db;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_iter_new(ks, &io, &it, &err));
   it = new_iter(NULL, NULL, NULL);
   next(it, "b");
@@ -560,21 +563,25 @@ static void iter__bad_arguments(void **state) {
   assert_int_equal(count, 0);
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_iter_entries(it, 1, got, 0, &count, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_iter_entries(it, 1, NULL, 2, &count, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_iter_chunk(it, 0, buf, 32, 2, &used, &count, &need, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE,
+               kist_iter_chunk(it, 0, buf, 32, 2, &used, &count, &need, &err));
   assert_int_equal(used + count + need, 0);
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_iter_chunk(it, 1, buf, 32, 0, &used, &count, &need, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_iter_chunk(it, 1, NULL, 32, 2, &used, &count, &need, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE,
+               kist_iter_chunk(it, 1, buf, 32, 0, &used, &count, &need, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL,
+               kist_iter_chunk(it, 1, NULL, 32, 2, &used, &count, &need, &err));
   at(it, "b"); /* none of these is sticky */
   OK(kist_iter_entries(it, 1, got, 1, NULL, &err));
   OK(kist_iter_chunk(it, 1, buf, 32, 1, NULL, NULL, NULL, &err));
   kist_iter_free(it);
   kist_iter_free(NULL);
-  it = (kist_iter *)(void *)db;
+  it = (kist_iter*)(void*)db;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_iter_next(it, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_iter_prev(NULL, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_iter_seek(it, KIST_SEEK_FIRST, NULL, 0, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_iter_entries(it, 1, got, 2, &count, &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_iter_chunk(it, 1, buf, 32, 2, &used, &count, &need, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_iter_chunk(it, 1, buf, 32, 2, &used, &count, &need, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_iter_refresh(it, &err));
   assert_int_equal(kist_iter_entry(it, &key, &val), KIST_E_MISUSE);
   assert_int_equal(kist_iter_entry(NULL, &key, &val), KIST_E_MISUSE);
@@ -594,7 +601,7 @@ struct model {
   int fresh;
 };
 
-static int model_step(const struct model *m, int dir) {
+static int model_step(const struct model* m, int dir) {
   int i = m->where;
   if (dir > 0) {
     if (i == PAST) return PAST;
@@ -608,7 +615,7 @@ static int model_step(const struct model *m, int dir) {
   return BEFORE;
 }
 
-static int model_seek(const struct model *m, int mode, int key) {
+static int model_seek(const struct model* m, int mode, int key) {
   int i;
   const int forward = mode == KIST_SEEK_FIRST || mode == KIST_SEEK_GE || mode == KIST_SEEK_GT;
   if (mode == KIST_SEEK_GT) key++;
@@ -625,7 +632,7 @@ static int model_seek(const struct model *m, int mode, int key) {
   return BEFORE;
 }
 
-static void check_model(const kist_iter *it, const struct model *m) {
+static void check_model(const kist_iter* it, const struct model* m) {
   kist_slice key;
   char want[16];
   if (m->where < 0) {
@@ -639,7 +646,7 @@ static void check_model(const kist_iter *it, const struct model *m) {
 }
 
 /* entries or chunk: the same walk, however much room there was. */
-static void model_many(kist_iter *it, struct model *m, int dir, int chunked) {
+static void model_many(kist_iter* it, struct model* m, int dir, int chunked) {
   kist_entry got[8];
   char buf[100];
   const size_t cap = (size_t)(random() % 70);
@@ -674,9 +681,9 @@ static void model_many(kist_iter *it, struct model *m, int dir, int chunked) {
   if (rc != KIST_TRUNCATED) m->fresh = 0;
 }
 
-static void walk(struct model *m, int steps) {
-  char lower[8], upper[8], key[8];
-  kist_iter *it;
+static void walk(struct model* m, int steps) {
+  char lower[16], upper[16], key[16];
+  kist_iter* it;
   m->lower = random() % 3 == 0 ? (int)(random() % UNIVERSE) : 0;
   m->upper = random() % 3 == 0 ? (int)(random() % UNIVERSE) : UNIVERSE;
   snprintf(lower, sizeof lower, "%05d", m->lower);
@@ -715,12 +722,12 @@ static void walk(struct model *m, int steps) {
   kist_iter_free(it);
 }
 
-static void iter__walks_at_random(void **state) {
-  const char *given = getenv("KIST_SEED");
+static void iter__walks_at_random(void** state) {
+  const char* given = getenv("KIST_SEED");
   unsigned long seed = given != NULL ? strtoul(given, NULL, 10) : (unsigned long)time(NULL);
   struct model m;
   int round, i;
-  char key[8];
+  char key[16];
   (void)state;
   printf("KIST_SEED=%lu\n", seed);
   srandom((unsigned)seed);
@@ -739,7 +746,7 @@ static void iter__walks_at_random(void **state) {
       }
     }
     if (round % 7 == 3) {
-      char end[8];
+      char end[16];
       const int from = (int)(random() % UNIVERSE), to = from + (int)(random() % 60);
       snprintf(key, sizeof key, "%05d", from);
       snprintf(end, sizeof end, "%05d", to);

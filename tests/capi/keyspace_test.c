@@ -1,14 +1,14 @@
 /* Keyspaces: create, open, list, drop with live handles, ids, options, recovery. */
 #include "support/tempdir.h"
 
-static kist_keyspace *open_ks(kist_db *db, const char *name, uint32_t mode) {
-  kist_keyspace *ks = NULL;
+static kist_keyspace* open_ks(kist_db* db, const char* name, uint32_t mode) {
+  kist_keyspace* ks = NULL;
   OK(kist_keyspace_open(db, name, mode, NULL, &ks, &err));
   assert_non_null(ks);
   return ks;
 }
 
-static void expect_list(kist_db *db, const char *want, size_t want_len) {
+static void expect_list(kist_db* db, const char* want, size_t want_len) {
   char buf[256];
   size_t len = 0;
   OK(kist_keyspace_list(db, buf, sizeof buf, &len, &err));
@@ -17,17 +17,18 @@ static void expect_list(kist_db *db, const char *want, size_t want_len) {
 }
 #define LIST(db, want) expect_list(db, want, sizeof want)
 
-static void keyspace__default(void **state) {
-  kist_db *db = open_memory();
-  kist_keyspace *own = open_ks(db, "default", KIST_KEYSPACE_OPEN);
-  kist_keyspace *none = own;
+static void keyspace__default(void** state) {
+  kist_db* db = open_memory();
+  kist_keyspace* own = open_ks(db, "default", KIST_KEYSPACE_OPEN);
+  kist_keyspace* none = own;
   (void)state;
   assert_int_equal(kist_keyspace_id(kist_default(db)), 0);
   assert_int_equal(kist_keyspace_id(own), 0);
   assert_ptr_equal(kist_default(db), kist_default(db));
   put(kist_default(db), "a", "1");
   expect(own, NULL, "a", "1");
-  ASSERT_RC(KIST_E_EXISTS, kist_keyspace_open(db, "default", KIST_KEYSPACE_CREATE_NEW, NULL, &none, &err));
+  ASSERT_RC(KIST_E_EXISTS,
+            kist_keyspace_open(db, "default", KIST_KEYSPACE_CREATE_NEW, NULL, &none, &err));
   assert_null(none);
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_keyspace_drop(db, "default", &err));
   LIST(db, "default");
@@ -35,18 +36,19 @@ static void keyspace__default(void **state) {
   kist_keyspace_free(kist_default(db)); /* ignored */
   expect(kist_default(db), NULL, "a", "1");
   assert_null(kist_default(NULL));
-  assert_null(kist_default((kist_db *)(void *)kist_default(db)));
+  assert_null(kist_default((kist_db*)(void*)kist_default(db)));
   close_strict(db);
 }
 
-static void keyspace__modes(void **state) {
-  kist_db *db = open_memory();
-  kist_keyspace *a, *b, *none = (kist_keyspace *)db;
+static void keyspace__modes(void** state) {
+  kist_db* db = open_memory();
+  kist_keyspace *a, *b, *none = (kist_keyspace*)db;
   (void)state;
   ASSERT_RC(KIST_E_MISSING, kist_keyspace_open(db, "a", KIST_KEYSPACE_OPEN, NULL, &none, &err));
   assert_null(none);
   a = open_ks(db, "a", KIST_KEYSPACE_CREATE_NEW);
-  ASSERT_RC(KIST_E_EXISTS, kist_keyspace_open(db, "a", KIST_KEYSPACE_CREATE_NEW, NULL, &none, &err));
+  ASSERT_RC(KIST_E_EXISTS,
+            kist_keyspace_open(db, "a", KIST_KEYSPACE_CREATE_NEW, NULL, &none, &err));
   b = open_ks(db, "a", KIST_KEYSPACE_CREATE);
   assert_int_equal(kist_keyspace_id(a), kist_keyspace_id(b));
   put(a, "k", "v");
@@ -58,8 +60,8 @@ static void keyspace__modes(void **state) {
   close_strict(db);
 }
 
-static void keyspace__creating_is_a_commit(void **state) {
-  kist_db *db = open_memory();
+static void keyspace__creating_is_a_commit(void** state) {
+  kist_db* db = open_memory();
   const uint64_t before = kist_last_seq(db);
   (void)state;
   kist_keyspace_free(open_ks(db, "a", KIST_KEYSPACE_CREATE));
@@ -71,8 +73,8 @@ static void keyspace__creating_is_a_commit(void **state) {
   close_strict(db);
 }
 
-static void keyspace__list_is_sorted_and_truncates(void **state) {
-  kist_db *db = open_memory();
+static void keyspace__list_is_sorted_and_truncates(void** state) {
+  kist_db* db = open_memory();
   char buf[32];
   size_t len = 0;
   (void)state;
@@ -94,11 +96,11 @@ static void keyspace__list_is_sorted_and_truncates(void **state) {
   close_strict(db);
 }
 
-static void keyspace__dropping_with_live_handles(void **state) {
-  kist_db *db = open_memory();
+static void keyspace__dropping_with_live_handles(void** state) {
+  kist_db* db = open_memory();
   kist_keyspace *a = open_ks(db, "a", KIST_KEYSPACE_CREATE), *again;
   kist_iter *it = NULL, *none = NULL;
-  kist_snapshot *snapshot = NULL;
+  kist_snapshot* snapshot = NULL;
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
   kist_pin pin, kept;
   kist_slice key = {"k1", 2}, entry;
@@ -107,7 +109,7 @@ static void keyspace__dropping_with_live_handles(void **state) {
   size_t len = 9;
   uint64_t bytes = 9;
   int64_t left = 9;
-  void *copy = buf;
+  void* copy = buf;
   uint32_t id = kist_keyspace_id(a);
   (void)state;
   put(a, "k1", "1");
@@ -166,13 +168,14 @@ static void keyspace__dropping_with_live_handles(void **state) {
   close_strict(db);
 }
 
-static void keyspace__recovery(void **state) {
+static void keyspace__recovery(void** state) {
   int flushed;
   (void)state;
   for (flushed = 0; flushed < 2; ++flushed) {
-    char *path = new_path();
-    kist_db *db = open_plain(path);
-    kist_keyspace *a = open_ks(db, "a", KIST_KEYSPACE_CREATE), *b = open_ks(db, "b", KIST_KEYSPACE_CREATE), *c;
+    char* path = new_path();
+    kist_db* db = open_plain(path);
+    kist_keyspace *a = open_ks(db, "a", KIST_KEYSPACE_CREATE),
+                  *b = open_ks(db, "b", KIST_KEYSPACE_CREATE), *c;
     const uint32_t a_id = kist_keyspace_id(a), b_id = kist_keyspace_id(b);
     put(a, "k", "a");
     put(b, "k", "b");
@@ -199,11 +202,11 @@ static void keyspace__recovery(void **state) {
   }
 }
 
-static void keyspace__options(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
-  kist_options *options = NULL;
-  kist_keyspace *ks = NULL;
+static void keyspace__options(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
+  kist_options* options = NULL;
+  kist_keyspace* ks = NULL;
   int64_t left = 0;
   (void)state;
   OK(kist_options_new(&options));
@@ -214,7 +217,8 @@ static void keyspace__options(void **state) {
   assert_true(left > 3500000 && left <= 3600000);
   kist_keyspace_free(ks);
   OK(kist_options_set(options, "cache_size", "1MiB", &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_keyspace_open(db, "b", KIST_KEYSPACE_CREATE, options, &ks, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME,
+               kist_keyspace_open(db, "b", KIST_KEYSPACE_CREATE, options, &ks, &err));
   assert_null(ks);
   ASSERT_RC(KIST_E_MISSING, kist_keyspace_open(db, "b", KIST_KEYSPACE_OPEN, NULL, &ks, &err));
   kist_options_free(options);
@@ -232,10 +236,10 @@ static void keyspace__options(void **state) {
   drop_path(path);
 }
 
-static void keyspace__options_that_are_not_set_come_from_open(void **state) {
-  kist_db *db = open_with(":memory:", "default_ttl=1h; sync=never");
-  kist_options *options = NULL;
-  kist_keyspace *ks = NULL;
+static void keyspace__options_that_are_not_set_come_from_open(void** state) {
+  kist_db* db = open_with(":memory:", "default_ttl=1h; sync=never");
+  kist_options* options = NULL;
+  kist_keyspace* ks = NULL;
   int64_t left = 0;
   (void)state;
   put(kist_default(db), "k", "v");
@@ -258,10 +262,10 @@ static void keyspace__options_that_are_not_set_come_from_open(void **state) {
   close_strict(db);
 }
 
-static void keyspace__names_and_bad_arguments(void **state) {
-  kist_db *db = open_memory();
-  kist_keyspace *ks = NULL, *none = (kist_keyspace *)db;
-  kist_batch *batch = NULL;
+static void keyspace__names_and_bad_arguments(void** state) {
+  kist_db* db = open_memory();
+  kist_keyspace *ks = NULL, *none = (kist_keyspace*)db;
+  kist_batch* batch = NULL;
   char name[257];
   (void)state;
   memset(name, 'n', sizeof name);
@@ -275,37 +279,41 @@ static void keyspace__names_and_bad_arguments(void **state) {
   OK(kist_keyspace_drop(db, name, &err));
   name[255] = 'n';
   name[256] = '\0';
-  ASSERT_FAILS(KIST_E_LIMIT, KIST_D_NAME_SIZE, kist_keyspace_open(db, name, KIST_KEYSPACE_CREATE, NULL, &none, &err));
+  ASSERT_FAILS(KIST_E_LIMIT, KIST_D_NAME_SIZE,
+               kist_keyspace_open(db, name, KIST_KEYSPACE_CREATE, NULL, &none, &err));
   assert_null(none);
   ASSERT_FAILS(KIST_E_LIMIT, KIST_D_NAME_SIZE, kist_keyspace_drop(db, name, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_keyspace_open(db, "", KIST_KEYSPACE_CREATE, NULL, &none, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME,
+               kist_keyspace_open(db, "", KIST_KEYSPACE_CREATE, NULL, &none, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_keyspace_drop(db, "", &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_keyspace_open(db, NULL, KIST_KEYSPACE_CREATE, NULL, &none, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_keyspace_open(db, "a", KIST_KEYSPACE_CREATE, NULL, NULL, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL,
+               kist_keyspace_open(db, NULL, KIST_KEYSPACE_CREATE, NULL, &none, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL,
+               kist_keyspace_open(db, "a", KIST_KEYSPACE_CREATE, NULL, NULL, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_keyspace_drop(db, NULL, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_FLAG, kist_keyspace_open(db, "a", 3, NULL, &none, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_keyspace_open(NULL, "a", 1, NULL, &none, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_keyspace_drop(NULL, "a", &err));
   OK(kist_batch_new(&batch));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
-               kist_keyspace_open(db, "a", 1, (kist_options *)(void *)batch, &none, &err));
+               kist_keyspace_open(db, "a", 1, (kist_options*)(void*)batch, &none, &err));
   kist_batch_free(batch);
   ASSERT_RC(KIST_E_MISSING, kist_keyspace_open(db, "a", KIST_KEYSPACE_OPEN, NULL, &none, &err));
   assert_int_equal(kist_keyspace_id(NULL), 0);
   kist_keyspace_free(NULL);
-  kist_keyspace_free((kist_keyspace *)(void *)db); /* not its kind: left alone */
+  kist_keyspace_free((kist_keyspace*)(void*)db); /* not its kind: left alone */
   close_strict(db);
 }
 
-static void keyspace__many(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void keyspace__many(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   char name[16];
   size_t len = 0;
   int i;
   (void)state;
   for (i = 0; i < 200; ++i) {
-    kist_keyspace *ks;
+    kist_keyspace* ks;
     snprintf(name, sizeof name, "ks%03d", i);
     ks = open_ks(db, name, KIST_KEYSPACE_CREATE);
     put(ks, "k", name);
@@ -316,7 +324,7 @@ static void keyspace__many(void **state) {
   ASSERT_RC(KIST_TRUNCATED, kist_keyspace_list(db, NULL, 0, &len, &err));
   assert_int_equal(len, 200 * 6 + 8);
   for (i = 0; i < 200; i += 7) {
-    kist_keyspace *ks;
+    kist_keyspace* ks;
     snprintf(name, sizeof name, "ks%03d", i);
     ks = open_ks(db, name, KIST_KEYSPACE_OPEN);
     expect(ks, NULL, "k", name);

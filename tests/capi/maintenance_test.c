@@ -1,19 +1,21 @@
-/* Flush, compact, wait_idle, verify, approximate_size, and the jobs that report progress and can be stopped. */
+/* Flush, compact, wait_idle, verify, approximate_size, and the jobs that report progress and can be
+ * stopped. */
 #include "support/tempdir.h"
 
-static kist_db *db;
-static kist_keyspace *ks;
-static char *path;
+static kist_db* db;
+static kist_keyspace* ks;
+static char* path;
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   (void)state;
   path = new_path();
-  db = open_with(path, "sync=never; write_buffer_size=64KiB; compression=none; target_file_size=64KiB");
+  db = open_with(path,
+                 "sync=never; write_buffer_size=64KiB; compression=none; target_file_size=64KiB");
   ks = kist_default(db);
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   close_strict(db);
   drop_path(path);
@@ -31,7 +33,7 @@ static void fill(int from, int to, size_t value_len) {
   free(val);
 }
 
-static void maintenance__flush_moves_memory_to_tables_and_removes_the_log(void **state) {
+static void maintenance__flush_moves_memory_to_tables_and_removes_the_log(void** state) {
   size_t tables;
   (void)state;
   put(ks, "a", "1");
@@ -44,7 +46,7 @@ static void maintenance__flush_moves_memory_to_tables_and_removes_the_log(void *
   assert_true(count_files(path, ".log") <= 2); /* the newest, and one made ahead */
 }
 
-static void maintenance__compact_reclaims(void **state) {
+static void maintenance__compact_reclaims(void** state) {
   uint64_t before = 0, after = 0;
   (void)state;
   fill(0, 3000, 100);
@@ -61,7 +63,7 @@ static void maintenance__compact_reclaims(void **state) {
   OK(kist_verify(db, NULL, &err));
 }
 
-static void maintenance__compact_a_range(void **state) {
+static void maintenance__compact_a_range(void** state) {
   (void)state;
   fill(0, 2000, 100);
   OK(kist_compact(ks, "key000500", 9, "key000600", 9, NULL, &err));
@@ -71,7 +73,7 @@ static void maintenance__compact_a_range(void **state) {
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_compact(ks, "b", 1, "a", 1, NULL, &err));
 }
 
-static void maintenance__wait_idle(void **state) {
+static void maintenance__wait_idle(void** state) {
   (void)state;
   OK(kist_wait_idle(db, 0, &err));
   fill(0, 5000, 200);
@@ -80,7 +82,7 @@ static void maintenance__wait_idle(void **state) {
   OK(kist_wait_idle(db, 1000, &err));
 }
 
-static void maintenance__approximate_size(void **state) {
+static void maintenance__approximate_size(void** state) {
   uint64_t all = 0, half = 0, none = 9;
   (void)state;
   OK(kist_approximate_size(ks, NULL, 0, NULL, 0, &none, &err));
@@ -92,9 +94,12 @@ static void maintenance__approximate_size(void **state) {
   assert_true(half > all / 3 && half < all * 2 / 3);
   OK(kist_approximate_size(ks, "x", 1, "y", 1, &none, &err));
   assert_int_equal(none, 0);
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE, kist_approximate_size(ks, "b", 1, "a", 1, &none, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_approximate_size(ks, NULL, 0, NULL, 0, NULL, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_approximate_size(ks, NULL, 1, NULL, 0, &none, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE,
+               kist_approximate_size(ks, "b", 1, "a", 1, &none, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL,
+               kist_approximate_size(ks, NULL, 0, NULL, 0, NULL, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL,
+               kist_approximate_size(ks, NULL, 1, NULL, 0, &none, &err));
 }
 
 /* ---- jobs */
@@ -104,15 +109,15 @@ struct progress {
   int calls, stop_at;
 };
 
-static int32_t note(void *ctx, uint64_t done, uint64_t total) {
-  struct progress *p = ctx;
+static int32_t note(void* ctx, uint64_t done, uint64_t total) {
+  struct progress* p = ctx;
   assert_true(done >= p->done && done <= total);
   p->done = done;
   p->total = total;
   return ++p->calls == p->stop_at;
 }
 
-static void maintenance__progress_and_cancelling(void **state) {
+static void maintenance__progress_and_cancelling(void** state) {
   struct progress p = {0, 0, 0, 0};
   kist_job job = KIST_JOB_INIT;
   int i;
@@ -142,7 +147,7 @@ static void maintenance__progress_and_cancelling(void **state) {
   OK(kist_verify(db, &job, &err));
 }
 
-static void maintenance__verify_finds_damage(void **state) {
+static void maintenance__verify_finds_damage(void** state) {
   char command[9000];
   kist_err err = KIST_ERR_INIT;
   (void)state;
@@ -150,16 +155,18 @@ static void maintenance__verify_finds_damage(void **state) {
   OK(kist_compact(ks, NULL, 0, NULL, 0, NULL, &err));
   OK(kist_verify(db, NULL, &err));
   snprintf(command, sizeof command,
-           "f=$(ls '%s'/*.kst | head -1) && printf '\\377\\376' | dd of=\"$f\" bs=1 seek=700 conv=notrunc 2>/dev/null", path);
+           "f=$(ls '%s'/*.kst | head -1) && printf '\\377\\376' | dd of=\"$f\" bs=1 seek=700 "
+           "conv=notrunc 2>/dev/null",
+           path);
   assert_int_equal(system(command), 0);
   assert_int_equal(kist_verify(db, NULL, &err), KIST_E_CORRUPT);
   assert_non_null(strstr(err.message, ".kst"));
 }
 
-static void maintenance__manual_compaction(void **state) {
-  char *other = new_path();
-  kist_db *manual = open_with(other, "compaction=manual; write_buffer_size=64KiB; sync=never");
-  kist_keyspace *before = ks;
+static void maintenance__manual_compaction(void** state) {
+  char* other = new_path();
+  kist_db* manual = open_with(other, "compaction=manual; write_buffer_size=64KiB; sync=never");
+  kist_keyspace* before = ks;
   (void)state;
   ks = kist_default(manual);
   fill(0, 5000, 100);
@@ -173,14 +180,15 @@ static void maintenance__manual_compaction(void **state) {
   drop_path(other);
 }
 
-static void maintenance__bad_handles(void **state) {
+static void maintenance__bad_handles(void** state) {
   uint64_t bytes = 9;
   (void)state;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_flush(NULL, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_compact(NULL, NULL, 0, NULL, 0, NULL, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_wait_idle(NULL, 0, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_verify(NULL, NULL, &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_approximate_size(NULL, NULL, 0, NULL, 0, &bytes, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_approximate_size(NULL, NULL, 0, NULL, 0, &bytes, &err));
   assert_int_equal(bytes, 0);
 }
 

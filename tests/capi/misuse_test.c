@@ -1,17 +1,18 @@
-/* Misuse that the header names: handles of the wrong kind, freed ones, two threads in a single-user handle. Never a crash. */
+/* Misuse that the header names: handles of the wrong kind, freed ones, two threads in a single-user
+ * handle. Never a crash. */
 #include "support/tempdir.h"
 
 #include <pthread.h>
 
 /* Every handle function with a handle of another kind. */
-static void misuse__handles_of_another_kind(void **state) {
-  kist_db *db = open_memory();
-  kist_keyspace *ks = kist_default(db);
-  kist_options *options = NULL;
-  kist_batch *batch = NULL;
-  kist_snapshot *snapshot = NULL;
-  kist_iter *it = NULL;
-  void *wrong[6];
+static void misuse__handles_of_another_kind(void** state) {
+  kist_db* db = open_memory();
+  kist_keyspace* ks = kist_default(db);
+  kist_options* options = NULL;
+  kist_batch* batch = NULL;
+  kist_snapshot* snapshot = NULL;
+  kist_iter* it = NULL;
+  void* wrong[6];
   size_t i, n = 0;
   char buf[32];
   (void)state;
@@ -26,7 +27,7 @@ static void misuse__handles_of_another_kind(void **state) {
   wrong[4] = snapshot;
   wrong[5] = it;
   for (i = 0; i < 6; ++i) {
-    void *w = wrong[i];
+    void* w = wrong[i];
     if (w != db) {
       ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_sync(w, &err));
       ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_close(w, KIST_CLOSE_STRICT, &err));
@@ -70,15 +71,15 @@ static void misuse__handles_of_another_kind(void **state) {
 /* ---- two threads in a single-user handle */
 
 struct hammer {
-  kist_iter *it;
-  kist_batch *batch;
-  kist_keyspace *ks;
-  kist_options *options;
+  kist_iter* it;
+  kist_batch* batch;
+  kist_keyspace* ks;
+  kist_options* options;
   long done, misused, other;
 };
 
-static void *hammer(void *arg) {
-  struct hammer *h = arg;
+static void* hammer(void* arg) {
+  struct hammer* h = arg;
   kist_entry entries[8];
   char buf[32];
   size_t n;
@@ -86,16 +87,28 @@ static void *hammer(void *arg) {
   for (i = 0; i < 20000; ++i) {
     kist_rc rc;
     switch (i % 7) {
-      case 0: rc = kist_iter_next(h->it, NULL); break;
-      case 1: rc = kist_iter_seek(h->it, KIST_SEEK_GE, "k3", 2, NULL); break;
-      case 2: rc = kist_iter_entries(h->it, 1, entries, 8, &n, NULL); break;
-      case 3: rc = kist_batch_put(h->batch, h->ks, "a", 1, "1", 1, 0, NULL); break;
+      case 0:
+        rc = kist_iter_next(h->it, NULL);
+        break;
+      case 1:
+        rc = kist_iter_seek(h->it, KIST_SEEK_GE, "k3", 2, NULL);
+        break;
+      case 2:
+        rc = kist_iter_entries(h->it, 1, entries, 8, &n, NULL);
+        break;
+      case 3:
+        rc = kist_batch_put(h->batch, h->ks, "a", 1, "1", 1, 0, NULL);
+        break;
       case 4:
         kist_batch_clear(h->batch);
         rc = kist_batch_count(h->batch) > 100000 ? KIST_E_INTERNAL : KIST_OK;
         break;
-      case 5: rc = kist_options_set(h->options, "cache_size", "1MiB", NULL); break;
-      default: rc = kist_options_get(h->options, "cache_size", buf, sizeof buf, &n, NULL); break;
+      case 5:
+        rc = kist_options_set(h->options, "cache_size", "1MiB", NULL);
+        break;
+      default:
+        rc = kist_options_get(h->options, "cache_size", buf, sizeof buf, &n, NULL);
+        break;
     }
     if (rc >= 0) {
       ++h->done;
@@ -108,14 +121,14 @@ static void *hammer(void *arg) {
   return NULL;
 }
 
-static void misuse__two_threads_in_one_handle(void **state) {
-  kist_db *db = open_memory();
+static void misuse__two_threads_in_one_handle(void** state) {
+  kist_db* db = open_memory();
   struct hammer both[2];
   pthread_t threads[2];
-  kist_iter *it = NULL;
-  kist_batch *batch = NULL;
-  kist_options *options = NULL;
-  char key[8];
+  kist_iter* it = NULL;
+  kist_batch* batch = NULL;
+  kist_options* options = NULL;
+  char key[16];
   int i;
   (void)state;
   for (i = 0; i < 10; ++i) {
@@ -147,13 +160,13 @@ static void misuse__two_threads_in_one_handle(void **state) {
 
 /* A commit that syncs keeps its batch in use for long enough to be met. */
 struct writer {
-  kist_db *db;
-  kist_batch *batch;
+  kist_db* db;
+  kist_batch* batch;
   int stop, failures;
 };
 
-static void *write_again(void *arg) {
-  struct writer *w = arg;
+static void* write_again(void* arg) {
+  struct writer* w = arg;
   kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
   wo.durability = KIST_DURABILITY_SYNC;
   while (!__atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) {
@@ -163,9 +176,9 @@ static void *write_again(void *arg) {
   return NULL;
 }
 
-static void misuse__a_batch_is_refused_while_it_is_written(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void misuse__a_batch_is_refused_while_it_is_written(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   struct writer w = {db, NULL, 0, 0};
   pthread_t thread;
   kist_err err = KIST_ERR_INIT;
@@ -192,14 +205,14 @@ static void misuse__a_batch_is_refused_while_it_is_written(void **state) {
 /* ---- handles from several threads, as allowed */
 
 struct shared {
-  kist_db *db;
-  kist_keyspace *ks;
-  const kist_snapshot *snapshot;
+  kist_db* db;
+  kist_keyspace* ks;
+  const kist_snapshot* snapshot;
   int id, failures;
 };
 
-static void *share(void *arg) {
-  struct shared *s = arg;
+static void* share(void* arg) {
+  struct shared* s = arg;
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
   char key[16], buf[16];
   size_t n = 0;
@@ -210,16 +223,17 @@ static void *share(void *arg) {
     s->failures += kist_put(s->ks, NULL, key, strlen(key), key, strlen(key), NULL) != KIST_OK;
     s->failures += kist_get(s->ks, NULL, key, strlen(key), buf, sizeof buf, &n, NULL) != KIST_OK;
     s->failures += n != strlen(key) || memcmp(buf, key, n) != 0;
-    s->failures += kist_get(s->ks, &ro, key, strlen(key), buf, sizeof buf, &n, NULL) != KIST_NOT_FOUND;
+    s->failures +=
+        kist_get(s->ks, &ro, key, strlen(key), buf, sizeof buf, &n, NULL) != KIST_NOT_FOUND;
     s->failures += kist_get(s->ks, &ro, "fixed", 5, buf, sizeof buf, &n, NULL) != KIST_OK;
     if (i % 500 == 0) s->failures += kist_flush(s->db, NULL) != KIST_OK;
   }
   return NULL;
 }
 
-static void misuse__shared_handles_are_no_misuse(void **state) {
-  kist_db *db = open_memory();
-  kist_snapshot *snapshot = NULL;
+static void misuse__shared_handles_are_no_misuse(void** state) {
+  kist_db* db = open_memory();
+  kist_snapshot* snapshot = NULL;
   struct shared users[4];
   pthread_t threads[4];
   int i;

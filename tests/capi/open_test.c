@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-static kist_rc try_open(const char *path, const char *text, kist_db **db, kist_err *err) {
-  kist_options *options = NULL;
+static kist_rc try_open(const char* path, const char* text, kist_db** db, kist_err* err) {
+  kist_options* options = NULL;
   kist_rc rc;
   assert_int_equal(kist_options_new(&options), KIST_OK);
   assert_int_equal(kist_options_parse(options, text, NULL), KIST_OK);
@@ -14,9 +14,9 @@ static kist_rc try_open(const char *path, const char *text, kist_db **db, kist_e
   return rc;
 }
 
-static void open__creates_the_directory_and_keeps_what_was_written(void **state) {
-  char *path = new_path();
-  kist_db *db = NULL;
+static void open__creates_the_directory_and_keeps_what_was_written(void** state) {
+  char* path = new_path();
+  kist_db* db = NULL;
   (void)state;
   OK(kist_open(path, NULL, &db, &err));
   put(kist_default(db), "key", "value");
@@ -28,10 +28,10 @@ static void open__creates_the_directory_and_keeps_what_was_written(void **state)
   drop_path(path);
 }
 
-static void open__does_not_create_parents(void **state) {
-  char *path = new_path();
+static void open__does_not_create_parents(void** state) {
+  char* path = new_path();
   char deep[4200];
-  kist_db *db = NULL;
+  kist_db* db = NULL;
   (void)state;
   snprintf(deep, sizeof deep, "%s/a/b", path);
   ASSERT_RC(KIST_E_MISSING, kist_open(deep, NULL, &db, &err));
@@ -40,9 +40,9 @@ static void open__does_not_create_parents(void **state) {
   drop_path(path);
 }
 
-static void open__create_if_missing_and_error_if_exists(void **state) {
-  char *path = new_path();
-  kist_db *db = NULL;
+static void open__create_if_missing_and_error_if_exists(void** state) {
+  char* path = new_path();
+  kist_db* db = NULL;
   (void)state;
   ASSERT_RC(KIST_E_MISSING, try_open(path, "create_if_missing=false", &db, &err));
   assert_int_equal(access(path, F_OK), -1);
@@ -55,9 +55,9 @@ static void open__create_if_missing_and_error_if_exists(void **state) {
   drop_path(path);
 }
 
-static void open__an_empty_directory_is_no_database(void **state) {
-  char *path = new_path();
-  kist_db *db = NULL;
+static void open__an_empty_directory_is_no_database(void** state) {
+  char* path = new_path();
+  kist_db* db = NULL;
   (void)state;
   assert_int_equal(mkdir(path, 0755), 0);
   ASSERT_RC(KIST_E_MISSING, try_open(path, "create_if_missing=false", &db, &err));
@@ -66,9 +66,9 @@ static void open__an_empty_directory_is_no_database(void **state) {
   drop_path(path);
 }
 
-static void open__a_file_is_no_directory(void **state) {
-  char *path = new_path();
-  kist_db *db = NULL;
+static void open__a_file_is_no_directory(void** state) {
+  char* path = new_path();
+  kist_db* db = NULL;
   int fd = open(path, O_CREAT | O_WRONLY, 0644);
   (void)state;
   close(fd);
@@ -82,8 +82,8 @@ static void open__a_file_is_no_directory(void **state) {
   drop_path(path);
 }
 
-static void open__locks_against_other_handles(void **state) {
-  char *path = new_path();
+static void open__locks_against_other_handles(void** state) {
+  char* path = new_path();
   kist_db *db = open_plain(path), *second = NULL;
   pid_t child;
   int status = 0;
@@ -92,7 +92,7 @@ static void open__locks_against_other_handles(void **state) {
   assert_null(second);
   child = fork();
   if (child == 0) {
-    kist_db *third = NULL;
+    kist_db* third = NULL;
     _exit(kist_open(path, NULL, &third, NULL) == KIST_E_LOCKED ? 0 : 1);
   }
   assert_int_equal(waitpid(child, &status, 0), child);
@@ -105,9 +105,9 @@ static void open__locks_against_other_handles(void **state) {
   drop_path(path);
 }
 
-static void open__the_lock_dies_with_its_owner(void **state) {
-  char *path = new_path();
-  kist_db *db = NULL;
+static void open__the_lock_dies_with_its_owner(void** state) {
+  char* path = new_path();
+  kist_db* db = NULL;
   pid_t child = fork();
   int status = 0;
   (void)state;
@@ -126,12 +126,12 @@ static void open__the_lock_dies_with_its_owner(void **state) {
   drop_path(path);
 }
 
-static void open__read_only(void **state) {
-  char *path = new_path();
+static void open__read_only(void** state) {
+  char* path = new_path();
   kist_db *db = NULL, *writer = NULL;
-  kist_keyspace *ks;
-  kist_iter *it = NULL;
-  kist_batch *batch = NULL;
+  kist_keyspace* ks;
+  kist_iter* it = NULL;
+  kist_batch* batch = NULL;
   uint64_t seq = 7;
   (void)state;
   ASSERT_RC(KIST_E_MISSING, try_open(path, "read_only=true", &db, &err));
@@ -168,16 +168,17 @@ static void open__read_only(void **state) {
   drop_path(path);
 }
 
-static void open__read_only_changes_no_byte(void **state) {
-  char *path = new_path();
+static void open__read_only_changes_no_byte(void** state) {
+  char* path = new_path();
   char before[8192], command[9000];
-  FILE *pipe;
-  kist_db *db = open_plain(path);
+  FILE* pipe;
+  kist_db* db = open_plain(path);
   int round;
   (void)state;
   put(kist_default(db), "a", "1");
   close_strict(db);
-  snprintf(command, sizeof command, "cd '%s' && ls -l --time-style=full-iso . && cat * | cksum", path);
+  snprintf(command, sizeof command, "cd '%s' && ls -l --time-style=full-iso . && cat * | cksum",
+           path);
   for (round = 0; round < 2; ++round) {
     char listing[8192];
     size_t n;
@@ -197,7 +198,7 @@ static void open__read_only_changes_no_byte(void **state) {
   drop_path(path);
 }
 
-static void open__memory_databases_are_private(void **state) {
+static void open__memory_databases_are_private(void** state) {
   kist_db *a = open_memory(), *b = open_memory();
   (void)state;
   put(kist_default(a), "k", "a");
@@ -211,10 +212,10 @@ static void open__memory_databases_are_private(void **state) {
   assert_int_equal(access(":memory:", F_OK), -1);
 }
 
-static void open__missing_current_is_damage(void **state) {
-  char *path = new_path();
+static void open__missing_current_is_damage(void** state) {
+  char* path = new_path();
   char current[4200];
-  kist_db *db = open_plain(path);
+  kist_db* db = open_plain(path);
   kist_err err = KIST_ERR_INIT;
   (void)state;
   put(kist_default(db), "a", "1");
@@ -227,27 +228,28 @@ static void open__missing_current_is_damage(void **state) {
   drop_path(path);
 }
 
-static void open__bad_arguments(void **state) {
-  kist_options *options = NULL;
-  kist_batch *batch = NULL;
-  kist_db *db = (kist_db *)&options;
+static void open__bad_arguments(void** state) {
+  kist_options* options = NULL;
+  kist_batch* batch = NULL;
+  kist_db* db = (kist_db*)&options;
   (void)state;
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_open(NULL, NULL, &db, &err));
   assert_null(db);
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_open("", NULL, &db, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_open(":memory:", NULL, NULL, &err));
   OK(kist_batch_new(&batch));
-  db = (kist_db *)&options;
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_open(":memory:", (kist_options *)(void *)batch, &db, &err));
+  db = (kist_db*)&options;
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_open(":memory:", (kist_options*)(void*)batch, &db, &err));
   assert_null(db);
   kist_batch_free(batch);
 }
 
-static void open__destroy_removes_our_files_alone(void **state) {
-  char *path = new_path();
+static void open__destroy_removes_our_files_alone(void** state) {
+  char* path = new_path();
   char mine[4200];
-  kist_db *db = open_plain(path);
-  FILE *file;
+  kist_db* db = open_plain(path);
+  FILE* file;
   (void)state;
   put(kist_default(db), "a", "1");
   OK(kist_flush(db, &err));
@@ -275,9 +277,9 @@ static void open__destroy_removes_our_files_alone(void **state) {
   drop_path(path);
 }
 
-static void open__sequence_numbers_go_on(void **state) {
-  char *path = new_path();
-  kist_db *db = open_plain(path);
+static void open__sequence_numbers_go_on(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
   uint64_t last;
   (void)state;
   assert_int_equal(kist_last_seq(db), 0);

@@ -1,14 +1,14 @@
 /* Options: names, values, units, bounds, all or nothing, descriptions, the logger's life. */
 #include "support/tempdir.h"
 
-static kist_options *new_options(void) {
-  kist_options *options = NULL;
+static kist_options* new_options(void) {
+  kist_options* options = NULL;
   OK(kist_options_new(&options));
   assert_non_null(options);
   return options;
 }
 
-static void expect_option(const kist_options *options, const char *name, const char *want) {
+static void expect_option(const kist_options* options, const char* name, const char* want) {
   char buf[64];
   size_t len = 0;
   OK(kist_options_get(options, name, buf, sizeof buf, &len, &err));
@@ -16,8 +16,8 @@ static void expect_option(const kist_options *options, const char *name, const c
   assert_int_equal(len, strlen(want));
 }
 
-static void options__set_and_get(void **state) {
-  kist_options *options = new_options();
+static void options__set_and_get(void** state) {
+  kist_options* options = new_options();
   (void)state;
   expect_option(options, "sync", "every_write");
   expect_option(options, "memory_budget", "256MiB");
@@ -34,8 +34,8 @@ static void options__set_and_get(void **state) {
   kist_options_free(options);
 }
 
-static void options__numbers(void **state) {
-  kist_options *options = new_options();
+static void options__numbers(void** state) {
+  kist_options* options = new_options();
   (void)state;
   OK(kist_options_set_u64(options, "cache_size", 65536, &err));
   expect_option(options, "cache_size", "64KiB");
@@ -45,17 +45,19 @@ static void options__numbers(void **state) {
   expect_option(options, "read_only", "true");
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set_u64(options, "read_only", 2, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set_u64(options, "sync", 0, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set_u64(options, "max_key_size", 65536, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE,
+               kist_options_set_u64(options, "max_key_size", 65536, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_options_set_u64(options, "max_kee_size", 1, &err));
   OK(kist_options_set_u64(options, "?max_kee_size", 1, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_options_set_u64(options, NULL, 1, &err));
   kist_options_free(options);
 }
 
-static void options__bad_values_change_nothing(void **state) {
-  static const char *bad[] = {"",      " 1MiB", "1MiB ", "-1", "+1", "1.5MiB", "1MB", "0x10", "1MiBx", "99999999999999999999",
+static void options__bad_values_change_nothing(void** state) {
+  static const char* bad[] = {"",         " 1MiB", "1MiB ", "-1",    "+1",
+                              "1.5MiB",   "1MB",   "0x10",  "1MiBx", "99999999999999999999",
                               "16385GiB", "1"};
-  kist_options *options = new_options();
+  kist_options* options = new_options();
   size_t i;
   (void)state;
   OK(kist_options_set(options, "cache_size", "2MiB", &err));
@@ -68,12 +70,13 @@ static void options__bad_values_change_nothing(void **state) {
   }
   expect_option(options, "cache_size", "2MiB");
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set(options, "sync", "sometimes", &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set(options, "write_back_interval", "100", &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE,
+               kist_options_set(options, "write_back_interval", "100", &err));
   kist_options_free(options);
 }
 
-static void options__unknown_names(void **state) {
-  kist_options *options = new_options();
+static void options__unknown_names(void** state) {
+  kist_options* options = new_options();
   char buf[8];
   size_t len = 9;
   kist_err err = KIST_ERR_INIT;
@@ -85,13 +88,14 @@ static void options__unknown_names(void **state) {
   OK(kist_options_set(options, "?cache_size", "1MiB", &err));
   expect_option(options, "cache_size", "1MiB");
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set(options, "?cache_size", "1MB", &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_options_get(options, "cash_size", buf, 8, &len, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME,
+               kist_options_get(options, "cash_size", buf, 8, &len, &err));
   assert_int_equal(len, 0);
   kist_options_free(options);
 }
 
-static void options__parse_is_all_or_nothing(void **state) {
-  kist_options *options = new_options();
+static void options__parse_is_all_or_nothing(void** state) {
+  kist_options* options = new_options();
   kist_err err = KIST_ERR_INIT;
   (void)state;
   OK(kist_options_parse(options, "cache_size=256MiB; sync=interval:50ms", &err));
@@ -100,7 +104,8 @@ static void options__parse_is_all_or_nothing(void **state) {
   OK(kist_options_parse(options, "", &err));
   OK(kist_options_parse(options, " cache_size = 1MiB ; ?later=1; ", &err));
   expect_option(options, "cache_size", "1MiB");
-  assert_int_equal(kist_options_parse(options, "cache_size=2MiB; read_only=perhaps", &err), KIST_E_INVALID);
+  assert_int_equal(kist_options_parse(options, "cache_size=2MiB; read_only=perhaps", &err),
+                   KIST_E_INVALID);
   assert_non_null(strstr(err.message, "read_only"));
   assert_non_null(strstr(err.message, "byte 16"));
   expect_option(options, "cache_size", "1MiB");
@@ -112,8 +117,8 @@ static void options__parse_is_all_or_nothing(void **state) {
   kist_options_free(options);
 }
 
-static void options__get_follows_snprintf(void **state) {
-  kist_options *options = new_options();
+static void options__get_follows_snprintf(void** state) {
+  kist_options* options = new_options();
   char buf[16];
   size_t len = 0;
   (void)state;
@@ -135,9 +140,9 @@ static void options__get_follows_snprintf(void **state) {
   kist_options_free(options);
 }
 
-static void options__bad_arguments(void **state) {
-  kist_options *options = new_options();
-  kist_batch *batch = NULL;
+static void options__bad_arguments(void** state) {
+  kist_options* options = new_options();
+  kist_batch* batch = NULL;
   (void)state;
   assert_int_equal(kist_options_new(NULL), KIST_E_INVALID);
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_options_set(NULL, "sync", "never", &err));
@@ -148,16 +153,17 @@ static void options__bad_arguments(void **state) {
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_options_set(options, "sync", NULL, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_options_get(options, NULL, NULL, 0, NULL, &err));
   OK(kist_batch_new(&batch));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_options_set((kist_options *)(void *)batch, "sync", "never", &err));
-  kist_options_free((kist_options *)(void *)batch); /* not its kind: left alone */
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_options_set((kist_options*)(void*)batch, "sync", "never", &err));
+  kist_options_free((kist_options*)(void*)batch); /* not its kind: left alone */
   assert_int_equal(kist_batch_count(batch), 0);
   kist_batch_free(batch);
   kist_options_free(options);
   kist_options_free(NULL);
 }
 
-static void options__describe_lists_every_option(void **state) {
-  kist_options *options = new_options();
+static void options__describe_lists_every_option(void** state) {
+  kist_options* options = new_options();
   kist_option_info info = KIST_OPTION_INFO_INIT;
   size_t i;
   (void)state;
@@ -168,7 +174,8 @@ static void options__describe_lists_every_option(void **state) {
     assert_true(strlen(info.text) > 10);
     assert_true(strlen(info.bounds) > 2);
     assert_true((info.flags & (KIST_OPTION_DATABASE | KIST_OPTION_KEYSPACE)) != 0);
-    assert_int_equal(info.flags & ~(KIST_OPTION_DATABASE | KIST_OPTION_KEYSPACE | KIST_OPTION_LIVE), 0);
+    assert_int_equal(info.flags & ~(KIST_OPTION_DATABASE | KIST_OPTION_KEYSPACE | KIST_OPTION_LIVE),
+                     0);
   }
   assert_true(i > 20 && i < 35);
   assert_int_equal(kist_option_describe(i, &info), KIST_DONE);
@@ -178,7 +185,7 @@ static void options__describe_lists_every_option(void **state) {
   kist_options_free(options);
 }
 
-static void options__describe_keeps_to_the_callers_size(void **state) {
+static void options__describe_keeps_to_the_callers_size(void** state) {
   union {
     kist_option_info info;
     unsigned char bytes[sizeof(kist_option_info) + 16];
@@ -206,22 +213,22 @@ struct log {
   int at_drop;
 };
 
-static void count_log(void *ctx, int32_t level, const char *message, size_t len) {
-  struct log *log = ctx;
+static void count_log(void* ctx, int32_t level, const char* message, size_t len) {
+  struct log* log = ctx;
   assert_true(level >= KIST_LOG_DEBUG && level <= KIST_LOG_ERROR);
   assert_int_equal(strlen(message), len);
   __atomic_add_fetch(&log->calls, 1, __ATOMIC_SEQ_CST);
 }
 
-static void drop_log(void *ctx) {
-  struct log *log = ctx;
+static void drop_log(void* ctx) {
+  struct log* log = ctx;
   log->at_drop = __atomic_load_n(&log->calls, __ATOMIC_SEQ_CST);
   ++log->dropped;
 }
 
-static void options__logger_is_dropped_once(void **state) {
+static void options__logger_is_dropped_once(void** state) {
   struct log first = {0, 0, 0}, second = {0, 0, 0};
-  kist_options *options = new_options();
+  kist_options* options = new_options();
   (void)state;
   OK(kist_options_set_logger(options, KIST_LOG_INFO, count_log, &first, drop_log));
   assert_int_equal(first.dropped, 0);
@@ -235,11 +242,11 @@ static void options__logger_is_dropped_once(void **state) {
   assert_int_equal(second.dropped, 1);
 }
 
-static void options__logger_outlives_the_last_holder_only(void **state) {
+static void options__logger_outlives_the_last_holder_only(void** state) {
   struct log log = {0, 0, 0};
-  kist_options *options = new_options();
+  kist_options* options = new_options();
   kist_db *a = NULL, *b = NULL;
-  char *path = new_path();
+  char* path = new_path();
   (void)state;
   OK(kist_options_set_logger(options, KIST_LOG_DEBUG, count_log, &log, drop_log));
   OK(kist_open(path, options, &a, &err));
@@ -253,11 +260,12 @@ static void options__logger_outlives_the_last_holder_only(void **state) {
   drop_path(path);
 }
 
-static void options__logger_bad_arguments(void **state) {
+static void options__logger_bad_arguments(void** state) {
   struct log log = {0, 0, 0};
-  kist_options *options = new_options();
+  kist_options* options = new_options();
   (void)state;
-  assert_int_equal(kist_options_set_logger(NULL, KIST_LOG_INFO, count_log, &log, drop_log), KIST_E_MISUSE);
+  assert_int_equal(kist_options_set_logger(NULL, KIST_LOG_INFO, count_log, &log, drop_log),
+                   KIST_E_MISUSE);
   assert_int_equal(kist_options_set_logger(options, -1, count_log, &log, drop_log), KIST_E_INVALID);
   assert_int_equal(kist_options_set_logger(options, 4, count_log, &log, drop_log), KIST_E_INVALID);
   assert_int_equal(kist_options_set_logger(options, 1, NULL, &log, NULL), KIST_E_INVALID);
@@ -266,14 +274,16 @@ static void options__logger_bad_arguments(void **state) {
   assert_int_equal(log.dropped, 0);
 }
 
-static void options__live_ones_change_while_open(void **state) {
-  static const char *live[][2] = {{"sync", "interval:50ms"}, {"write_back", "true"},     {"write_back_size", "1MiB"},
-                                  {"cache_size", "1MiB"},    {"memory_budget", "64MiB"}, {"write_back_interval", "10ms"},
+static void options__live_ones_change_while_open(void** state) {
+  static const char* live[][2] = {{"sync", "interval:50ms"},   {"write_back", "true"},
+                                  {"write_back_size", "1MiB"}, {"cache_size", "1MiB"},
+                                  {"memory_budget", "64MiB"},  {"write_back_interval", "10ms"},
                                   {"log_retention", "1MiB"}};
-  kist_db *db = open_memory();
+  kist_db* db = open_memory();
   size_t i;
   (void)state;
-  for (i = 0; i < sizeof live / sizeof *live; ++i) OK(kist_set_option(db, live[i][0], live[i][1], &err));
+  for (i = 0; i < sizeof live / sizeof *live; ++i)
+    OK(kist_set_option(db, live[i][0], live[i][1], &err));
   put(kist_default(db), "a", "1");
   expect(kist_default(db), NULL, "a", "1");
   OK(kist_set_option(db, "?no_such_thing", "1", &err));
@@ -287,8 +297,8 @@ static void options__live_ones_change_while_open(void **state) {
   close_strict(db);
 }
 
-static void options__every_live_option_takes_its_standard(void **state) {
-  kist_db *db = open_memory();
+static void options__every_live_option_takes_its_standard(void** state) {
+  kist_db* db = open_memory();
   kist_option_info info = KIST_OPTION_INFO_INIT;
   size_t i;
   (void)state;

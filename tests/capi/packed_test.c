@@ -3,17 +3,17 @@
 
 #include <time.h>
 
-static kist_db *db;
-static kist_keyspace *ks;
+static kist_db* db;
+static kist_keyspace* ks;
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   (void)state;
   db = open_with(":memory:", "sync=never; max_key_size=100; max_value_size=1000");
   ks = kist_default(db);
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   close_strict(db);
   return 0;
@@ -26,21 +26,22 @@ struct packed {
   size_t len;
 };
 
-static void add_number(struct packed *p, uint64_t v, size_t bytes) {
+static void add_number(struct packed* p, uint64_t v, size_t bytes) {
   while (bytes-- > 0) {
     p->bytes[p->len++] = (unsigned char)v;
     v >>= 8;
   }
 }
 
-static void begin(struct packed *p, uint32_t count) {
+static void begin(struct packed* p, uint32_t count) {
   p->len = 0;
   memcpy(p->bytes, "KWB\1", 4);
   p->len = 4;
   add_number(p, count, 4);
 }
 
-static void add(struct packed *p, int kind, int flags, uint32_t id, int64_t ttl, const char *key, const char *val) {
+static void add(struct packed* p, int kind, int flags, uint32_t id, int64_t ttl, const char* key,
+                const char* val) {
   add_number(p, (uint64_t)kind, 1);
   add_number(p, (uint64_t)flags, 1);
   add_number(p, 0, 2);
@@ -54,12 +55,12 @@ static void add(struct packed *p, int kind, int flags, uint32_t id, int64_t ttl,
   p->len += strlen(val);
 }
 
-static kist_rc write_it(const struct packed *p, uint64_t *seq, kist_err *err) {
+static kist_rc write_it(const struct packed* p, uint64_t* seq, kist_err* err) {
   return kist_write_packed(db, NULL, p->bytes, p->len, seq, err);
 }
 
-static void packed__every_kind(void **state) {
-  kist_keyspace *other = NULL;
+static void packed__every_kind(void** state) {
+  kist_keyspace* other = NULL;
   struct packed p;
   uint64_t seq = 0;
   int64_t left = 0;
@@ -87,7 +88,7 @@ static void packed__every_kind(void **state) {
   kist_keyspace_free(other);
 }
 
-static void packed__empty(void **state) {
+static void packed__empty(void** state) {
   struct packed p;
   uint64_t seq = 9;
   (void)state;
@@ -99,7 +100,7 @@ static void packed__empty(void **state) {
 }
 
 /* Nothing of a refused batch may be there, also where its first operations were fine. */
-static void refuse(struct packed *p, kist_rc want) {
+static void refuse(struct packed* p, kist_rc want) {
   const uint64_t before = kist_last_seq(db);
   uint64_t seq = 9;
   ASSERT_FAILS(want, KIST_D_PACKED, write_it(p, &seq, &err));
@@ -108,16 +109,16 @@ static void refuse(struct packed *p, kist_rc want) {
   expect(ks, NULL, "ok", NULL);
 }
 
-#define REFUSE(want, kind, flags, id, ttl, key, val)       \
-  do {                                                     \
-    struct packed p_;                                      \
-    begin(&p_, 2);                                         \
-    add(&p_, 1, 0, 0, 0, "ok", "1");                       \
-    add(&p_, kind, flags, id, ttl, key, val);              \
-    refuse(&p_, want);                                     \
+#define REFUSE(want, kind, flags, id, ttl, key, val) \
+  do {                                               \
+    struct packed p_;                                \
+    begin(&p_, 2);                                   \
+    add(&p_, 1, 0, 0, 0, "ok", "1");                 \
+    add(&p_, kind, flags, id, ttl, key, val);        \
+    refuse(&p_, want);                               \
   } while (0)
 
-static void packed__refusals(void **state) {
+static void packed__refusals(void** state) {
   char longer[1002];
   (void)state;
   REFUSE(KIST_E_INVALID, 0, 0, 0, 0, "k", "v");
@@ -125,11 +126,11 @@ static void packed__refusals(void **state) {
   REFUSE(KIST_E_INVALID, 5, 0, 0, 0, "k", "");
   REFUSE(KIST_E_INVALID, 255, 0, 0, 0, "k", "");
   REFUSE(KIST_E_INVALID, 1, 2, 0, 0, "k", "v");
-  REFUSE(KIST_E_INVALID, 2, 0, 0, 0, "k", "v");   /* a delete with a value */
-  REFUSE(KIST_E_INVALID, 2, 1, 0, 5, "k", "");    /* a delete with a flag */
-  REFUSE(KIST_E_INVALID, 3, 1, 0, 5, "k", "l");   /* a range delete with a TTL */
-  REFUSE(KIST_E_INVALID, 3, 0, 0, 0, "l", "k");   /* begin > end */
-  REFUSE(KIST_E_INVALID, 1, 1, 0, 0, "k", "v");   /* ttl 0 */
+  REFUSE(KIST_E_INVALID, 2, 0, 0, 0, "k", "v"); /* a delete with a value */
+  REFUSE(KIST_E_INVALID, 2, 1, 0, 5, "k", "");  /* a delete with a flag */
+  REFUSE(KIST_E_INVALID, 3, 1, 0, 5, "k", "l"); /* a range delete with a TTL */
+  REFUSE(KIST_E_INVALID, 3, 0, 0, 0, "l", "k"); /* begin > end */
+  REFUSE(KIST_E_INVALID, 1, 1, 0, 0, "k", "v"); /* ttl 0 */
   REFUSE(KIST_E_INVALID, 1, 1, 0, -1, "k", "v");
   REFUSE(KIST_E_INVALID, 1, 1, 0, INT64_MIN, "k", "v");
   memset(longer, 'x', sizeof longer);
@@ -144,7 +145,7 @@ static void packed__refusals(void **state) {
   REFUSE(KIST_E_LIMIT, 1, 0, 0, 0, "k", longer);
 }
 
-static void packed__unknown_keyspaces(void **state) {
+static void packed__unknown_keyspaces(void** state) {
   struct packed p;
   uint64_t seq = 9;
   (void)state;
@@ -156,7 +157,7 @@ static void packed__unknown_keyspaces(void **state) {
   expect(ks, NULL, "ok", NULL);
 }
 
-static void packed__wrong_frames(void **state) {
+static void packed__wrong_frames(void** state) {
   struct packed p;
   (void)state;
   begin(&p, 1);
@@ -182,7 +183,7 @@ static void packed__wrong_frames(void **state) {
   expect(ks, NULL, "ok", "1");
 }
 
-static void packed__every_truncation(void **state) {
+static void packed__every_truncation(void** state) {
   struct packed p;
   size_t whole;
   (void)state;
@@ -195,20 +196,22 @@ static void packed__every_truncation(void **state) {
   OK(write_it(&p, NULL, &err));
 }
 
-static void packed__bad_arguments(void **state) {
+static void packed__bad_arguments(void** state) {
   uint64_t seq = 9;
   kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
   (void)state;
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_write_packed(NULL, NULL, "KWB\1\0\0\0\0", 8, &seq, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_write_packed(NULL, NULL, "KWB\1\0\0\0\0", 8, &seq, &err));
   assert_int_equal(seq, 0);
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_write_packed(db, NULL, NULL, 8, &seq, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_write_packed(db, NULL, NULL, 0, &seq, &err));
   wo.ttl_ms = 5;
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_STRUCT, kist_write_packed(db, &wo, "KWB\1\0\0\0\0", 8, &seq, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_STRUCT,
+               kist_write_packed(db, &wo, "KWB\1\0\0\0\0", 8, &seq, &err));
 }
 
-static void packed__random_bytes_are_refused_or_applied_whole(void **state) {
-  const char *given = getenv("KIST_SEED");
+static void packed__random_bytes_are_refused_or_applied_whole(void** state) {
+  const char* given = getenv("KIST_SEED");
   unsigned long seed = given != NULL ? strtoul(given, NULL, 10) : (unsigned long)time(NULL);
   struct packed p;
   int round;
@@ -233,14 +236,10 @@ static void packed__random_bytes_are_refused_or_applied_whole(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(packed__every_kind),
-      TEST(packed__empty),
-      TEST(packed__refusals),
-      TEST(packed__unknown_keyspaces),
-      TEST(packed__wrong_frames),
-      TEST(packed__every_truncation),
-      TEST(packed__bad_arguments),
-      TEST(packed__random_bytes_are_refused_or_applied_whole),
+      TEST(packed__every_kind),    TEST(packed__empty),
+      TEST(packed__refusals),      TEST(packed__unknown_keyspaces),
+      TEST(packed__wrong_frames),  TEST(packed__every_truncation),
+      TEST(packed__bad_arguments), TEST(packed__random_bytes_are_refused_or_applied_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

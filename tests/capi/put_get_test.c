@@ -1,23 +1,24 @@
-/* Single reads and writes: every way to read, empty keys and values, limits, bad arguments, pins that outlive everything. */
+/* Single reads and writes: every way to read, empty keys and values, limits, bad arguments, pins
+ * that outlive everything. */
 #include "support/tempdir.h"
 
-static kist_db *db;
-static kist_keyspace *ks;
+static kist_db* db;
+static kist_keyspace* ks;
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   (void)state;
   db = open_with(":memory:", "sync=never; max_key_size=100; max_value_size=1000");
   ks = kist_default(db);
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   close_strict(db);
   return 0;
 }
 
-static void put_get__overwrite_and_delete(void **state) {
+static void put_get__overwrite_and_delete(void** state) {
   (void)state;
   put(ks, "a", "1");
   expect(ks, NULL, "a", "1");
@@ -29,16 +30,16 @@ static void put_get__overwrite_and_delete(void **state) {
   OK(kist_delete(ks, NULL, "never", 5, &err));
 }
 
-static void put_get__a_delete_of_an_absent_key_is_a_commit(void **state) {
+static void put_get__a_delete_of_an_absent_key_is_a_commit(void** state) {
   const uint64_t before = kist_last_seq(db);
   (void)state;
   OK(kist_delete(ks, NULL, "absent", 6, &err));
   assert_int_equal(kist_last_seq(db), before + 1);
 }
 
-static void put_get__empty_keys_and_values(void **state) {
+static void put_get__empty_keys_and_values(void** state) {
   kist_pin pin;
-  void *copy = NULL;
+  void* copy = NULL;
   size_t len = 9;
   char buf[4] = "xyz";
   (void)state;
@@ -61,7 +62,7 @@ static void put_get__empty_keys_and_values(void **state) {
   expect(ks, NULL, "", NULL);
 }
 
-static void put_get__any_bytes(void **state) {
+static void put_get__any_bytes(void** state) {
   unsigned char key[100], val[256], got[256];
   size_t i, len = 0;
   (void)state;
@@ -74,7 +75,7 @@ static void put_get__any_bytes(void **state) {
   ASSERT_RC(KIST_NOT_FOUND, kist_exists(ks, NULL, key, sizeof key - 1, &err));
 }
 
-static void put_get__truncated(void **state) {
+static void put_get__truncated(void** state) {
   char buf[8];
   size_t len = 0;
   (void)state;
@@ -90,8 +91,8 @@ static void put_get__truncated(void **state) {
   OK(kist_get(ks, NULL, "k", 1, buf, 5, NULL, &err));
 }
 
-static void put_get__copies_and_exists(void **state) {
-  void *copy = NULL;
+static void put_get__copies_and_exists(void** state) {
+  void* copy = NULL;
   size_t len = 0;
   (void)state;
   put(ks, "k", "value");
@@ -112,10 +113,10 @@ static void put_get__copies_and_exists(void **state) {
   kist_free(NULL);
 }
 
-static void put_get__pins_outlive_overwrite_flush_compaction_and_close(void **state) {
-  char *path = new_path();
-  kist_db *disk = open_plain(path);
-  kist_keyspace *all = kist_default(disk);
+static void put_get__pins_outlive_overwrite_flush_compaction_and_close(void** state) {
+  char* path = new_path();
+  kist_db* disk = open_plain(path);
+  kist_keyspace* all = kist_default(disk);
   kist_pin in_memory, in_table, moved;
   (void)state;
   put(all, "k", "first");
@@ -125,7 +126,7 @@ static void put_get__pins_outlive_overwrite_flush_compaction_and_close(void **st
   put(all, "k", "second");
   OK(kist_flush(disk, &err));
   OK(kist_compact(all, NULL, 0, NULL, 0, NULL, &err));
-  moved = in_table; /* a pin may be moved */
+  moved = in_table;   /* a pin may be moved */
   close_strict(disk); /* pins do not count */
   assert_int_equal(in_memory.len, 5);
   assert_memory_equal(in_memory.data, "first", 5);
@@ -141,7 +142,7 @@ static void put_get__pins_outlive_overwrite_flush_compaction_and_close(void **st
   drop_path(path);
 }
 
-static void put_get__pin_is_zero_unless_found(void **state) {
+static void put_get__pin_is_zero_unless_found(void** state) {
   kist_pin pin;
   (void)state;
   memset(&pin, 0x5a, sizeof pin);
@@ -155,7 +156,7 @@ static void put_get__pin_is_zero_unless_found(void **state) {
   assert_null(pin.data);
 }
 
-static void put_get__limits(void **state) {
+static void put_get__limits(void** state) {
   char key[102], val[1001], got[1001];
   size_t n, len;
   (void)state;
@@ -191,9 +192,9 @@ static void put_get__limits(void **state) {
   ASSERT_FAILS(KIST_E_LIMIT, KIST_D_KEY_SIZE, kist_delete_range(ks, NULL, key, 102, NULL, 0, &err));
 }
 
-static void put_get__the_longest_key(void **state) {
-  kist_db *plain = open_memory();
-  char *key = malloc(65536);
+static void put_get__the_longest_key(void** state) {
+  kist_db* plain = open_memory();
+  char* key = malloc(65536);
   size_t n;
   (void)state;
   memset(key, 'k', 65536);
@@ -206,7 +207,8 @@ static void put_get__the_longest_key(void **state) {
     OK(kist_get(kist_default(plain), NULL, key, n, &got, sizeof got, NULL, &err));
     assert_int_equal(got, n);
   }
-  ASSERT_FAILS(KIST_E_LIMIT, KIST_D_KEY_SIZE, kist_put(kist_default(plain), NULL, key, 65536, "", 0, &err));
+  ASSERT_FAILS(KIST_E_LIMIT, KIST_D_KEY_SIZE,
+               kist_put(kist_default(plain), NULL, key, 65536, "", 0, &err));
   OK(kist_delete_range(kist_default(plain), NULL, key, 65535, key, 65536, &err));
   ASSERT_RC(KIST_NOT_FOUND, kist_exists(kist_default(plain), NULL, key, 65535, &err));
   OK(kist_exists(kist_default(plain), NULL, key, 65534, &err));
@@ -214,15 +216,16 @@ static void put_get__the_longest_key(void **state) {
   close_strict(plain);
 }
 
-static void put_get__bad_arguments(void **state) {
+static void put_get__bad_arguments(void** state) {
   kist_pin pin;
   char buf[4];
   size_t len = 9;
-  void *copy = NULL;
+  void* copy = NULL;
   kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
   (void)state;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_put(NULL, NULL, "a", 1, "1", 1, &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_put((kist_keyspace *)(void *)db, NULL, "a", 1, "1", 1, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE,
+               kist_put((kist_keyspace*)(void*)db, NULL, "a", 1, "1", 1, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_delete(NULL, NULL, "a", 1, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_delete_range(NULL, NULL, "a", 1, "b", 1, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_get(NULL, NULL, "a", 1, buf, 4, &len, &err));
@@ -248,8 +251,8 @@ static void put_get__bad_arguments(void **state) {
   ASSERT_RC(KIST_NOT_FOUND, kist_exists(ks, NULL, "a", 1, &err));
 }
 
-static void put_get__delete_range(void **state) {
-  const char *keys[] = {"a", "b", "b1", "c", "d"};
+static void put_get__delete_range(void** state) {
+  const char* keys[] = {"a", "b", "b1", "c", "d"};
   uint64_t before;
   size_t i;
   (void)state;
@@ -275,7 +278,7 @@ static void put_get__delete_range(void **state) {
   expect(ks, NULL, "b", NULL);
 }
 
-static void put_get__multi_get(void **state) {
+static void put_get__multi_get(void** state) {
   kist_slice keys[5] = {{"c", 1}, {"a", 1}, {"none", 4}, {"a", 1}, {NULL, 3}};
   kist_pin pins[5];
   kist_rc rcs[5];
@@ -312,7 +315,7 @@ static void put_get__multi_get(void **state) {
   assert_null(pins[1].owner);
 }
 
-static void put_get__survives_flush_and_compaction(void **state) {
+static void put_get__survives_flush_and_compaction(void** state) {
   char key[16], val[16];
   int i;
   (void)state;

@@ -1,37 +1,37 @@
 /* Snapshots: one state for reads and iterators over all keyspaces, whatever happens meanwhile. */
 #include "support/tempdir.h"
 
-static kist_db *db;
-static kist_keyspace *ks;
+static kist_db* db;
+static kist_keyspace* ks;
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   (void)state;
   db = open_memory();
   ks = kist_default(db);
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   close_strict(db);
   return 0;
 }
 
-static kist_snapshot *snap(void) {
-  kist_snapshot *snapshot = NULL;
+static kist_snapshot* snap(void) {
+  kist_snapshot* snapshot = NULL;
   OK(kist_snapshot_new(db, &snapshot, &err));
   assert_non_null(snapshot);
   return snapshot;
 }
 
-static void snapshot__every_read_sees_its_state(void **state) {
+static void snapshot__every_read_sees_its_state(void** state) {
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
-  kist_keyspace *other = NULL;
-  kist_snapshot *snapshot;
+  kist_keyspace* other = NULL;
+  kist_snapshot* snapshot;
   kist_slice keys[3] = {{"a", 1}, {"b", 1}, {"c", 1}};
   kist_pin pins[3];
   kist_rc rcs[3];
-  void *copy = NULL;
+  void* copy = NULL;
   size_t len = 0;
   int round;
   (void)state;
@@ -73,9 +73,9 @@ static void snapshot__every_read_sees_its_state(void **state) {
   kist_keyspace_free(other);
 }
 
-static void snapshot__of_an_empty_database(void **state) {
+static void snapshot__of_an_empty_database(void** state) {
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
-  kist_snapshot *snapshot = snap();
+  kist_snapshot* snapshot = snap();
   (void)state;
   assert_int_equal(kist_snapshot_seq(snapshot), 0);
   put(ks, "a", "1");
@@ -85,10 +85,10 @@ static void snapshot__of_an_empty_database(void **state) {
   kist_snapshot_free(snapshot);
 }
 
-static void snapshot__many_at_once(void **state) {
+static void snapshot__many_at_once(void** state) {
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
-  kist_snapshot *all[50];
-  char val[8];
+  kist_snapshot* all[50];
+  char val[16];
   int i;
   (void)state;
   for (i = 0; i < 50; ++i) {
@@ -107,12 +107,12 @@ static void snapshot__many_at_once(void **state) {
   }
 }
 
-static void snapshot__bad_arguments(void **state) {
+static void snapshot__bad_arguments(void** state) {
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
   kist_iter_options io = KIST_ITER_OPTIONS_INIT;
-  kist_db *second = open_memory();
-  kist_snapshot *foreign = NULL, *none = (kist_snapshot *)&ro;
-  kist_iter *it = NULL;
+  kist_db* second = open_memory();
+  kist_snapshot *foreign = NULL, *none = (kist_snapshot*)&ro;
+  kist_iter* it = NULL;
   (void)state;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_snapshot_new(NULL, &none, &err));
   assert_null(none);
@@ -121,15 +121,15 @@ static void snapshot__bad_arguments(void **state) {
   ro.snapshot = io.snapshot = foreign;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER, kist_exists(ks, &ro, "a", 1, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_OWNER, kist_iter_new(ks, &io, &it, &err));
-  ro.snapshot = (const kist_snapshot *)(const void *)db;
+  ro.snapshot = (const kist_snapshot*)(const void*)db;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_exists(ks, &ro, "a", 1, &err));
   ro.snapshot = foreign;
-  ro.txn = (kist_txn *)(void *)db;
+  ro.txn = (kist_txn*)(void*)db;
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_STRUCT, kist_exists(ks, &ro, "a", 1, &err));
   io.txn = ro.txn;
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_STRUCT, kist_iter_new(ks, &io, &it, &err));
   assert_int_equal(kist_snapshot_seq(NULL), 0);
-  assert_int_equal(kist_snapshot_seq((kist_snapshot *)(void *)db), 0);
+  assert_int_equal(kist_snapshot_seq((kist_snapshot*)(void*)db), 0);
   kist_snapshot_free(foreign);
   kist_snapshot_free(NULL);
   close_strict(second);

@@ -3,23 +3,23 @@
 
 #include <ctype.h>
 
-static kist_db *db;
+static kist_db* db;
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   (void)state;
   db = open_memory();
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   close_strict(db);
   return 0;
 }
 
-static char *text_of(int32_t format) {
+static char* text_of(int32_t format) {
   size_t len = 0, cap;
-  char *text;
+  char* text;
   ASSERT_RC(KIST_TRUNCATED, kist_stats(db, format, NULL, 0, &len, &err));
   cap = len + 256; /* it may grow between two calls */
   text = malloc(cap);
@@ -28,9 +28,9 @@ static char *text_of(int32_t format) {
   return text;
 }
 
-static void stats__by_name(void **state) {
-  kist_keyspace *ks = kist_default(db);
-  kist_snapshot *snapshot = NULL;
+static void stats__by_name(void** state) {
+  kist_keyspace* ks = kist_default(db);
+  kist_snapshot* snapshot = NULL;
   const uint64_t commits = stat_of(db, "commits");
   (void)state;
   put(ks, "a", "1");
@@ -51,14 +51,14 @@ static void stats__by_name(void **state) {
   assert_int_equal(stat_of(db, "poisoned"), 0);
 }
 
-static void stats__every_name_of_the_text_is_one(void **state) {
+static void stats__every_name_of_the_text_is_one(void** state) {
   char *text = text_of(KIST_STATS_JSON), *at = text;
   int count = 0;
   (void)state;
   while ((at = strchr(at, '"')) != NULL) {
     char name[64];
     uint64_t value = 0;
-    const char *end = strchr(at + 1, '"');
+    const char* end = strchr(at + 1, '"');
     const size_t len = (size_t)(end - at - 1);
     assert_true(len > 0 && len < sizeof name);
     memcpy(name, at + 1, len);
@@ -73,8 +73,8 @@ static void stats__every_name_of_the_text_is_one(void **state) {
   free(text);
 }
 
-static void stats__formats(void **state) {
-  char *text;
+static void stats__formats(void** state) {
+  char* text;
   (void)state;
   put(kist_default(db), "a", "1");
   text = text_of(KIST_STATS_TEXT);
@@ -92,7 +92,7 @@ static void stats__formats(void **state) {
   free(text);
 }
 
-static void stats__truncation(void **state) {
+static void stats__truncation(void** state) {
   char buf[16];
   size_t len = 0;
   (void)state;
@@ -105,7 +105,7 @@ static void stats__truncation(void **state) {
   ASSERT_RC(KIST_TRUNCATED, kist_stats(db, KIST_STATS_TEXT, buf, 8, NULL, &err));
 }
 
-static void stats__bad_arguments(void **state) {
+static void stats__bad_arguments(void** state) {
   uint64_t value = 9;
   size_t len = 9;
   char buf[8];
@@ -129,10 +129,8 @@ static void stats__bad_arguments(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(stats__by_name),
-      TEST(stats__every_name_of_the_text_is_one),
-      TEST(stats__formats),
-      TEST(stats__truncation),
+      TEST(stats__by_name),       TEST(stats__every_name_of_the_text_is_one),
+      TEST(stats__formats),       TEST(stats__truncation),
       TEST(stats__bad_arguments),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,35 +1,36 @@
-/* TTL: per value and per keyspace, strict on every read path, hiding older values, fixed by snapshots and iterators. */
+/* TTL: per value and per keyspace, strict on every read path, hiding older values, fixed by
+ * snapshots and iterators. */
 #include "support/tempdir.h"
 
-static kist_db *db;
-static kist_keyspace *ks;
+static kist_db* db;
+static kist_keyspace* ks;
 
-static int set_up(void **state) {
+static int set_up(void** state) {
   (void)state;
   db = open_memory();
   ks = kist_default(db);
   return 0;
 }
 
-static int tear_down(void **state) {
+static int tear_down(void** state) {
   (void)state;
   close_strict(db);
   return 0;
 }
 
-static void put_ttl(const char *key, const char *val, int64_t ttl_ms) {
+static void put_ttl(const char* key, const char* val, int64_t ttl_ms) {
   kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
   wo.ttl_ms = ttl_ms;
   OK(kist_put(ks, &wo, key, strlen(key), val, strlen(val), &err));
 }
 
-static int64_t left_of(const char *key, const kist_read_options *ro) {
+static int64_t left_of(const char* key, const kist_read_options* ro) {
   int64_t left = 0;
   OK(kist_ttl(ks, ro, key, strlen(key), &left, &err));
   return left;
 }
 
-static void ttl__time_left(void **state) {
+static void ttl__time_left(void** state) {
   int64_t left;
   (void)state;
   put(ks, "for ever", "1");
@@ -49,13 +50,13 @@ static void ttl__time_left(void **state) {
   assert_int_equal(left_of("hour", NULL), -1);
 }
 
-static void ttl__expired_values_are_gone_everywhere(void **state) {
-  kist_iter *it = NULL;
+static void ttl__expired_values_are_gone_everywhere(void** state) {
+  kist_iter* it = NULL;
   kist_slice keys[2] = {{"a", 1}, {"k", 1}};
   kist_pin pins[2];
   kist_rc rcs[2];
   int64_t left = 9;
-  void *copy = NULL;
+  void* copy = NULL;
   int flushed;
   (void)state;
   for (flushed = 0; flushed < 2; ++flushed) {
@@ -89,10 +90,10 @@ static void ttl__expired_values_are_gone_everywhere(void **state) {
   }
 }
 
-static void ttl__snapshots_and_iterators_fix_the_time(void **state) {
+static void ttl__snapshots_and_iterators_fix_the_time(void** state) {
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
-  kist_snapshot *snapshot = NULL;
-  kist_iter *it = NULL;
+  kist_snapshot* snapshot = NULL;
+  kist_iter* it = NULL;
   int64_t left;
   (void)state;
   put_ttl("k", "v", 60);
@@ -117,8 +118,8 @@ static void ttl__snapshots_and_iterators_fix_the_time(void **state) {
   expect(ks, NULL, "k", NULL);
 }
 
-static void ttl__in_batches(void **state) {
-  kist_batch *batch = NULL;
+static void ttl__in_batches(void** state) {
+  kist_batch* batch = NULL;
   int64_t left;
   (void)state;
   OK(kist_batch_new(&batch));
@@ -138,10 +139,10 @@ static void ttl__in_batches(void **state) {
   kist_batch_free(batch);
 }
 
-static void ttl__a_keyspace_default(void **state) {
-  kist_options *options = NULL;
+static void ttl__a_keyspace_default(void** state) {
+  kist_options* options = NULL;
   kist_keyspace *own = NULL, *before = ks;
-  kist_batch *batch = NULL;
+  kist_batch* batch = NULL;
   (void)state;
   OK(kist_options_new(&options));
   OK(kist_options_set(options, "default_ttl", "80ms", &err));
@@ -171,12 +172,12 @@ static void ttl__a_keyspace_default(void **state) {
   ks = before;
 }
 
-static void ttl__survives_reopening(void **state) {
+static void ttl__survives_reopening(void** state) {
   int flushed;
   (void)state;
   for (flushed = 0; flushed < 2; ++flushed) {
-    char *path = new_path();
-    kist_db *disk = open_plain(path);
+    char* path = new_path();
+    kist_db* disk = open_plain(path);
     kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
     int64_t left = 0;
     wo.ttl_ms = 3600000;
@@ -196,7 +197,7 @@ static void ttl__survives_reopening(void **state) {
   }
 }
 
-static void ttl__bad_arguments(void **state) {
+static void ttl__bad_arguments(void** state) {
   int64_t left = 9;
   (void)state;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_ttl(NULL, NULL, "a", 1, &left, &err));

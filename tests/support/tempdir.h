@@ -1,5 +1,6 @@
-/* For the tests in C: a temporary directory, cmocka in its order, and the checks that every file of tests/capi shares.
- * All static, so that a test program is one file. Run with CMOCKA_TEST_ABORT=1 or without: nothing here needs unwinding. */
+/* For the tests in C: a temporary directory, cmocka in its order, and the checks that every file of
+ * tests/capi shares. All static, so that a test program is one file. Run with CMOCKA_TEST_ABORT=1
+ * or without: nothing here needs unwinding. */
 #ifndef KIST_TESTS_SUPPORT_TEMPDIR_H
 #define KIST_TESTS_SUPPORT_TEMPDIR_H
 
@@ -18,7 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* clang-format off: cmocka wants the headers above first */
 #include <cmocka.h>
+/* clang-format on */
 
 #include "kist/kist.h"
 
@@ -26,10 +29,10 @@
 
 /* ---- directories */
 
-static UNUSED void remove_tree(const char *path) {
+static UNUSED void remove_tree(const char* path) {
   char child[4096];
-  struct dirent *entry;
-  DIR *dir = opendir(path);
+  struct dirent* entry;
+  DIR* dir = opendir(path);
   if (dir == NULL) {
     unlink(path);
     return;
@@ -49,25 +52,25 @@ static UNUSED void remove_tree(const char *path) {
 }
 
 /* A path for a database inside a fresh directory; the caller frees it with drop_path. */
-static UNUSED char *new_path(void) {
-  const char *base = getenv("TMPDIR");
-  char *path = malloc(4096);
+static UNUSED char* new_path(void) {
+  const char* base = getenv("TMPDIR");
+  char* path = malloc(4096);
   snprintf(path, 4000, "%s/kist-capi-XXXXXX", base != NULL ? base : "/tmp");
   if (mkdtemp(path) == NULL) abort();
   strcat(path, "/db");
   return path;
 }
 
-static UNUSED void drop_path(char *path) {
+static UNUSED void drop_path(char* path) {
   *strrchr(path, '/') = '\0';
   remove_tree(path);
   free(path);
 }
 
-static UNUSED size_t count_files(const char *path, const char *suffix) {
+static UNUSED size_t count_files(const char* path, const char* suffix) {
   size_t count = 0;
-  struct dirent *entry;
-  DIR *dir = opendir(path);
+  struct dirent* entry;
+  DIR* dir = opendir(path);
   if (dir == NULL) return 0;
   while ((entry = readdir(dir)) != NULL) {
     const size_t n = strlen(entry->d_name), m = strlen(suffix);
@@ -80,36 +83,38 @@ static UNUSED size_t count_files(const char *path, const char *suffix) {
 /* ---- results */
 
 /* A call's result is `want`; with its error's message where it is not. The call uses `err`. */
-#define ASSERT_RC(want, call)                                                                     \
-  do {                                                                                            \
-    kist_err err = KIST_ERR_INIT;                                                                 \
-    const kist_rc rc_ = (call);                                                                   \
-    if (rc_ != (want))                                                                            \
-      fail_msg("%s: wanted %s, got %s: %s", #call, kist_rc_name(want), kist_rc_name(rc_), err.message); \
-    if (rc_ < 0 && err.code != 0) assert_int_equal(err.code, rc_);                                \
-    if (rc_ >= 0) assert_int_equal(err.code, 0);                                                  \
+#define ASSERT_RC(want, call)                                                             \
+  do {                                                                                    \
+    kist_err err = KIST_ERR_INIT;                                                         \
+    const kist_rc rc_ = (call);                                                           \
+    if (rc_ != (want))                                                                    \
+      fail_msg("%s: wanted %s, got %s: %s", #call, kist_rc_name(want), kist_rc_name(rc_), \
+               err.message);                                                              \
+    if (rc_ < 0 && err.code != 0) assert_int_equal(err.code, rc_);                        \
+    if (rc_ >= 0) assert_int_equal(err.code, 0);                                          \
   } while (0)
 
 /* The same for a call that must fail and fill its err, with this detail. */
-#define ASSERT_FAILS(want, want_detail, call)                                                     \
-  do {                                                                                            \
-    kist_err err = KIST_ERR_INIT;                                                                 \
-    const kist_rc rc_ = (call);                                                                   \
-    if (rc_ != (want))                                                                            \
-      fail_msg("%s: wanted %s, got %s: %s", #call, kist_rc_name(want), kist_rc_name(rc_), err.message); \
-    assert_int_equal(err.code, want);                                                             \
-    assert_int_equal(err.detail, want_detail);                                                    \
-    assert_true(err.message[0] != '\0');                                                          \
-    assert_null(strchr(err.message, '\n'));                                                       \
+#define ASSERT_FAILS(want, want_detail, call)                                             \
+  do {                                                                                    \
+    kist_err err = KIST_ERR_INIT;                                                         \
+    const kist_rc rc_ = (call);                                                           \
+    if (rc_ != (want))                                                                    \
+      fail_msg("%s: wanted %s, got %s: %s", #call, kist_rc_name(want), kist_rc_name(rc_), \
+               err.message);                                                              \
+    assert_int_equal(err.code, want);                                                     \
+    assert_int_equal(err.detail, want_detail);                                            \
+    assert_true(err.message[0] != '\0');                                                  \
+    assert_null(strchr(err.message, '\n'));                                               \
   } while (0)
 
 #define OK(call) ASSERT_RC(KIST_OK, call)
 
 /* ---- databases */
 
-static UNUSED kist_db *open_with(const char *path, const char *options_text) {
-  kist_options *options = NULL;
-  kist_db *db = NULL;
+static UNUSED kist_db* open_with(const char* path, const char* options_text) {
+  kist_options* options = NULL;
+  kist_db* db = NULL;
   OK(kist_options_new(&options));
   OK(kist_options_parse(options, options_text, &err));
   OK(kist_open(path, options, &db, &err));
@@ -119,17 +124,18 @@ static UNUSED kist_db *open_with(const char *path, const char *options_text) {
 }
 
 /* Writes are not synced unless a test asks: what it tests is the interface. */
-static UNUSED kist_db *open_plain(const char *path) { return open_with(path, "sync=never"); }
+static UNUSED kist_db* open_plain(const char* path) { return open_with(path, "sync=never"); }
 
-static UNUSED kist_db *open_memory(void) { return open_plain(":memory:"); }
+static UNUSED kist_db* open_memory(void) { return open_plain(":memory:"); }
 
-static UNUSED void close_strict(kist_db *db) { OK(kist_close(db, KIST_CLOSE_STRICT, &err)); }
+static UNUSED void close_strict(kist_db* db) { OK(kist_close(db, KIST_CLOSE_STRICT, &err)); }
 
-static UNUSED void put(kist_keyspace *ks, const char *key, const char *val) {
+static UNUSED void put(kist_keyspace* ks, const char* key, const char* val) {
   OK(kist_put(ks, NULL, key, strlen(key), val, strlen(val), &err));
 }
 
-static UNUSED void expect(kist_keyspace *ks, const kist_read_options *ro, const char *key, const char *want) {
+static UNUSED void expect(kist_keyspace* ks, const kist_read_options* ro, const char* key,
+                          const char* want) {
   char buf[256];
   size_t len = 99;
   if (want == NULL) {
@@ -142,7 +148,7 @@ static UNUSED void expect(kist_keyspace *ks, const kist_read_options *ro, const 
   assert_memory_equal(buf, want, len);
 }
 
-static UNUSED uint64_t stat_of(kist_db *db, const char *name) {
+static UNUSED uint64_t stat_of(kist_db* db, const char* name) {
   uint64_t value = 0;
   OK(kist_stat(db, name, &value, &err));
   return value;
