@@ -63,7 +63,7 @@ std::string Loader::Loaded() const {
 bool Loader::IsDue(const Input& input) const {
   const size_t count = kist_batch_count(batch_);
   if (options_.atomic || count == 0) return false;
-  if (batch_held_bytes_ >= options_.batch_bytes || count >= options_.batch_entries) return true;
+  if (batch_held_bytes_ >= batch_bytes_ || count >= options_.batch_entries) return true;
   if (!input.Drained() || input.size() > 0) return false;
   return progress_->Seconds() - batch_began_ > kBatchSecondsMax || input.WouldWait(kPauseMs);
 }

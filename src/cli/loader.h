@@ -26,24 +26,34 @@ struct LoadOptions {
   bool dry_run = false;
   bool policy_given = false;  // --sync: commits follow it, else one sync at the end
   int64_t ttl_ms = 0;
-  uint64_t batch_bytes = 1 << 20;
+  uint64_t batch_bytes = 0;  // 0: 32 KiB, or 1 MiB where each commit may wait for storage
   uint64_t batch_entries = 4096;
 };
 
 class Loader {
  public:
   Loader(Context* context, Database* database, const LoadOptions& options)
-      : context_(*context), database_(*database), options_(options) {}
+      : context_(*context),
+        database_(*database),
+        options_(options),
+        batch_bytes_(options.batch_bytes != 0 ? options.batch_bytes
+                     : options.policy_given   ? kSyncedBatchBytes
+                                              : kBatchBytes) {}
 
   // 0 or the exit code, after having said why.
   int Run(const std::vector<std::string>& paths);
 
  private:
+  // Without a sync between them, larger commits gain nothing: 1 M entries of 118 bytes took 2.6 to
+  // 3.1 s at either size. A smaller one shows up sooner and holds less memory.
+  static constexpr uint64_t kBatchBytes = 32 << 10;
+  static constexpr uint64_t kSyncedBatchBytes = 1 << 20;
+
   int LoadFile(const std::string& path);
   int LoadRecords(Input* input, RecordReader* reader);
   int Add(const Record& record);
   int BadRecord(const Input& input, uint64_t line, const std::string& reason);
-  int Stop(int code);  // commits what is complete, says what is in the database
+  int Stop(int code);                    // commits what is complete, says what is in the database
   bool IsDue(const Input& input) const;  // the batch should be written now
   int Commit();
   int Finish();
@@ -53,6 +63,7 @@ class Loader {
   Context& context_;
   Database& database_;
   const LoadOptions options_;
+  const uint64_t batch_bytes_;
   kist_batch* batch_ = nullptr;
   Progress* progress_ = nullptr;
 
@@ -64,7 +75,7 @@ class Loader {
   uint64_t line_ = 0;                  // last line that is committed
   uint64_t batch_held_bytes_ = 0;
   double batch_began_ = 0;  // when its first record came, in seconds of progress_
-  uint64_t entries_ = 0;  // committed
+  uint64_t entries_ = 0;    // committed
   uint64_t skipped_ = 0;
   uint64_t bytes_done_ = 0;   // of finished files
   uint64_t bytes_total_ = 0;  // 0: not known
