@@ -155,8 +155,8 @@ static void maintenance__verify_finds_damage(void** state) {
   OK(kist_compact(ks, NULL, 0, NULL, 0, NULL, &err));
   OK(kist_verify(db, NULL, &err));
   snprintf(command, sizeof command,
-           "f=$(ls '%s'/*.kst | head -1) && printf '\\377\\376' | dd of=\"$f\" bs=1 seek=700 "
-           "conv=notrunc 2>/dev/null",
+           "for f in '%s'/*.kst; do printf '\\377\\376' |"
+           " dd of=\"$f\" bs=1 seek=700 conv=notrunc 2>/dev/null || exit 1; done",
            path);
   assert_int_equal(system(command), 0);
   assert_int_equal(kist_verify(db, NULL, &err), KIST_E_CORRUPT);
