@@ -77,8 +77,8 @@ kist_rc CheckStruct(const void* given, size_t known, const char* what, kist_err*
   return KIST_OK;
 }
 
-kist_rc CheckReader(const kist_db* db, uint32_t flags, const kist_snapshot* snapshot,
-                    kist_txn* txn, ReadArgs* args, kist_err* err) {
+kist_rc CheckReader(const kist_db* db, uint32_t flags, const kist_snapshot* snapshot, kist_txn* txn,
+                    ReadArgs* args, kist_err* err) {
   if ((flags & ~(KIST_READ_NO_CACHE_FILL | KIST_READ_FOR_UPDATE)) != 0)
     return FailFlag(err, "flags", flags);
   if (snapshot != nullptr && txn != nullptr) {
@@ -88,7 +88,8 @@ kist_rc CheckReader(const kist_db* db, uint32_t flags, const kist_snapshot* snap
   if (txn != nullptr) {
     if (!Is(txn, kTxnMagic)) return FailHandle(err, "transaction");
     if (txn->link.db != db) {
-      return Fail(err, KIST_E_MISUSE, {KIST_D_OWNER}, "the transaction belongs to another database");
+      return Fail(err, KIST_E_MISUSE, {KIST_D_OWNER},
+                  "the transaction belongs to another database");
     }
     args->txn = txn;
     args->for_update = (flags & KIST_READ_FOR_UPDATE) != 0;

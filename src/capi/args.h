@@ -142,8 +142,8 @@ struct ReadArgs {
 kist_rc CheckReadOptions(const kist_db* db, const kist_read_options* ro, ReadArgs* args,
                          kist_err* err);
 // The members that reads and iterators share.
-kist_rc CheckReader(const kist_db* db, uint32_t flags, const kist_snapshot* snapshot,
-                    kist_txn* txn, ReadArgs* args, kist_err* err);
+kist_rc CheckReader(const kist_db* db, uint32_t flags, const kist_snapshot* snapshot, kist_txn* txn,
+                    ReadArgs* args, kist_err* err);
 
 struct WriteArgs {
   Durability durability = Durability::kDefault;

@@ -1,6 +1,6 @@
-// The feed of commits. A kist_feed is a child of its database and has one user at a time. A call that waits does so in short turns, each a call of its
-// own, so that kist_close never waits for a feed's patience.
-// Threads: one at a time, any thread.
+// The feed of commits. A kist_feed is a child of its database and has one user at a time. A call
+// that waits does so in short turns, each a call of its own, so that kist_close never waits for a
+// feed's patience. Threads: one at a time, any thread.
 #include <algorithm>
 
 #include "capi/args.h"
@@ -26,7 +26,8 @@ kist_rc FeedOpen(kist_db* db, uint64_t from_seq, kist_feed** feed_out, kist_err*
 }
 
 // One turn; KIST_DONE where nothing came.
-kist_rc FeedTurn(kist_feed* feed, int64_t turn_ms, uint64_t* seq_out, int64_t* time_ms_out, kist_slice* packed_out, kist_err* err) {
+kist_rc FeedTurn(kist_feed* feed, int64_t turn_ms, uint64_t* seq_out, int64_t* time_ms_out,
+                 kist_slice* packed_out, kist_err* err) {
   Use use(&feed->state, err);
   KIST_CHECKED(use.rc());
   Call call(feed->link.db, err);
@@ -46,8 +47,8 @@ kist_rc FeedTurn(kist_feed* feed, int64_t turn_ms, uint64_t* seq_out, int64_t* t
   return KIST_OK;
 }
 
-kist_rc FeedNext(kist_feed* feed, int64_t timeout_ms, uint64_t* seq_out, int64_t* time_ms_out, kist_slice* packed_out,
-                 kist_err* err) {
+kist_rc FeedNext(kist_feed* feed, int64_t timeout_ms, uint64_t* seq_out, int64_t* time_ms_out,
+                 kist_slice* packed_out, kist_err* err) {
   SetOut<uint64_t>(seq_out, 0);
   SetOut<int64_t>(time_ms_out, 0);
   SetOut(packed_out, kist_slice{nullptr, 0});
@@ -59,7 +60,8 @@ kist_rc FeedNext(kist_feed* feed, int64_t timeout_ms, uint64_t* seq_out, int64_t
   for (;;) {
     const int64_t waited = static_cast<int64_t>((vfs->MonotonicUs() - start) / 1000);
     const int64_t left = timeout_ms < 0 ? kTurnMs : timeout_ms - std::min(waited, timeout_ms);
-    const kist_rc rc = FeedTurn(feed, std::min(left, kTurnMs), seq_out, time_ms_out, packed_out, err);
+    const kist_rc rc =
+        FeedTurn(feed, std::min(left, kTurnMs), seq_out, time_ms_out, packed_out, err);
     if (rc != KIST_DONE || (timeout_ms >= 0 && left <= kTurnMs)) return rc;
   }
 }
@@ -87,9 +89,10 @@ kist_rc kist_feed_open(kist_db* db, uint64_t from_seq, kist_feed** feed_out, kis
   return Guard(err, [&] { return FeedOpen(db, from_seq, feed_out, err); });
 }
 
-kist_rc kist_feed_next(kist_feed* feed, int64_t timeout_ms, uint64_t* seq_out, int64_t* time_ms_out, kist_slice* packed_out,
-                       kist_err* err) {
-  return Guard(err, [&] { return FeedNext(feed, timeout_ms, seq_out, time_ms_out, packed_out, err); });
+kist_rc kist_feed_next(kist_feed* feed, int64_t timeout_ms, uint64_t* seq_out, int64_t* time_ms_out,
+                       kist_slice* packed_out, kist_err* err) {
+  return Guard(err,
+               [&] { return FeedNext(feed, timeout_ms, seq_out, time_ms_out, packed_out, err); });
 }
 
 void kist_feed_free(kist_feed* feed) {

@@ -85,7 +85,8 @@ kist_rc IterNew(kist_keyspace* ks, const kist_iter_options* io, kist_iter** iter
   if (txn != nullptr) {
     use.emplace(&txn->state, err);
     KIST_CHECKED(use->rc());
-    if (txn->ended) return Fail(err, KIST_E_MISUSE, {KIST_D_HANDLE}, "the transaction was committed");
+    if (txn->ended)
+      return Fail(err, KIST_E_MISUSE, {KIST_D_STATE}, "the transaction was committed");
   }
   auto made = txn != nullptr ? txn->txn->NewIterator(ks->keyspace.get(), options)
                              : db->engine->NewIterator(ks->keyspace.get(), options);

@@ -8,15 +8,19 @@ namespace kist::capi {
 namespace {
 
 // Db::Get, or the transaction's; inside the guard.
-inline kist_rc Look(kist_keyspace* ks, const ReadArgs& args, Slice key, ReadFound* found, kist_err* err) {
+inline kist_rc Look(kist_keyspace* ks, const ReadArgs& args, Slice key, ReadFound* found,
+                    kist_err* err) {
   if (Unlikely(args.txn != nullptr)) {
     Use use(&args.txn->state, err);
     KIST_CHECKED(use.rc());
-    if (args.txn->ended) return Fail(err, KIST_E_MISUSE, {KIST_D_HANDLE}, "the transaction was committed");
-    const Status s = args.txn->txn->Get(ks->keyspace.get(), key, args.for_update, args.fill_cache, found);
+    if (args.txn->ended)
+      return Fail(err, KIST_E_MISUSE, {KIST_D_STATE}, "the transaction was committed");
+    const Status s =
+        args.txn->txn->Get(ks->keyspace.get(), key, args.for_update, args.fill_cache, found);
     return Likely(s.ok()) ? KIST_OK : FailWith(err, s);
   }
-  const Status s = ks->link.db->engine->Get(ks->keyspace.get(), args.snapshot, key, args.fill_cache, found);
+  const Status s =
+      ks->link.db->engine->Get(ks->keyspace.get(), args.snapshot, key, args.fill_cache, found);
   return Likely(s.ok()) ? KIST_OK : FailWith(err, s);
 }
 

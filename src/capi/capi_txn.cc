@@ -1,6 +1,7 @@
-// Transactions. A kist_txn is a child of its database and has one user at a time; reads and iterators reach it through kist_read_options.txn and
-// kist_iter_options.txn (capi_read.cc, capi_iter.cc). Its iterators may outlive it: they answer KIST_E_CLOSED.
-// Threads: one at a time, any thread.
+// Transactions. A kist_txn is a child of its database and has one user at a time; reads and
+// iterators reach it through kist_read_options.txn and kist_iter_options.txn (capi_read.cc,
+// capi_iter.cc). Its iterators may outlive it: they answer KIST_E_CLOSED. Threads: one at a time,
+// any thread.
 #include <optional>
 
 #include "capi/args.h"
@@ -25,7 +26,8 @@ class TxnCall {
     if (rc_ == KIST_OK) call_.emplace(txn->link.db, err);
     if (rc_ == KIST_OK) rc_ = call_->rc();
     if (rc_ == KIST_OK && txn->ended) {
-      rc_ = Fail(err, KIST_E_MISUSE, {KIST_D_HANDLE}, "the transaction was committed; only kist_txn_free is left");
+      rc_ = Fail(err, KIST_E_MISUSE, {KIST_D_STATE},
+                 "the transaction was committed; only kist_txn_free is left");
     }
   }
   kist_rc rc() const { return rc_; }
@@ -39,7 +41,8 @@ class TxnCall {
 kist_rc CheckTxnKeyspace(const kist_txn* txn, const kist_keyspace* ks, kist_err* err) {
   KIST_CHECKED(CheckKeyspace(ks, err));
   if (ks->link.db != txn->link.db) {
-    return Fail(err, KIST_E_MISUSE, {KIST_D_OWNER}, "the keyspace belongs to another database than the transaction");
+    return Fail(err, KIST_E_MISUSE, {KIST_D_OWNER},
+                "the keyspace belongs to another database than the transaction");
   }
   if (ks->keyspace->dropped()) return FailDropped(err);
   return KIST_OK;
@@ -49,7 +52,8 @@ kist_rc TxnBegin(kist_db* db, uint32_t isolation, kist_txn** txn_out, kist_err* 
   SetOut<kist_txn*>(txn_out, nullptr);
   Call call(db, err);
   KIST_CHECKED(call.rc());
-  if (isolation > KIST_TXN_SERIALIZABLE) return Fail(err, KIST_E_INVALID, {KIST_D_FLAG}, "unknown isolation %u", isolation);
+  if (isolation > KIST_TXN_SERIALIZABLE)
+    return Fail(err, KIST_E_INVALID, {KIST_D_FLAG}, "unknown isolation %u", isolation);
   if (txn_out == nullptr) return FailNull(err, "txn_out");
   auto handle = std::make_unique<kist_txn>();
   auto made = db->engine->NewTxn(isolation == KIST_TXN_SERIALIZABLE);
@@ -66,8 +70,8 @@ kist_rc CheckWritable(const kist_txn* txn, kist_err* err) {
   return Fail(err, KIST_E_READONLY, {}, "the database is open read-only");
 }
 
-kist_rc TxnPut(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len, const void* val, size_t val_len, int64_t ttl_ms,
-               kist_err* err) {
+kist_rc TxnPut(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len, const void* val,
+               size_t val_len, int64_t ttl_ms, kist_err* err) {
   TxnCall call(txn, err);
   KIST_CHECKED(call.rc());
   KIST_CHECKED(CheckTxnKeyspace(txn, ks, err));
@@ -75,10 +79,12 @@ kist_rc TxnPut(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len
   KIST_CHECKED(CheckValue(txn->link.db, val, val_len, err));
   if (ttl_ms < 0) return Fail(err, KIST_E_INVALID, {KIST_D_RANGE}, "a negative TTL");
   KIST_CHECKED(CheckWritable(txn, err));
-  return Finish(err, txn->txn->Put(ks->keyspace.get(), Bytes(key, key_len), Bytes(val, val_len), ttl_ms));
+  return Finish(
+      err, txn->txn->Put(ks->keyspace.get(), Bytes(key, key_len), Bytes(val, val_len), ttl_ms));
 }
 
-kist_rc TxnDelete(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len, kist_err* err) {
+kist_rc TxnDelete(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len,
+                  kist_err* err) {
   TxnCall call(txn, err);
   KIST_CHECKED(call.rc());
   KIST_CHECKED(CheckTxnKeyspace(txn, ks, err));
@@ -87,14 +93,15 @@ kist_rc TxnDelete(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_
   return Finish(err, txn->txn->Delete(ks->keyspace.get(), Bytes(key, key_len)));
 }
 
-kist_rc TxnDeleteRange(kist_txn* txn, kist_keyspace* ks, const void* begin, size_t begin_len, const void* end, size_t end_len,
-                       kist_err* err) {
+kist_rc TxnDeleteRange(kist_txn* txn, kist_keyspace* ks, const void* begin, size_t begin_len,
+                       const void* end, size_t end_len, kist_err* err) {
   TxnCall call(txn, err);
   KIST_CHECKED(call.rc());
   KIST_CHECKED(CheckTxnKeyspace(txn, ks, err));
   KIST_CHECKED(CheckRange(txn->link.db, begin, begin_len, end, end_len, err));
   KIST_CHECKED(CheckWritable(txn, err));
-  return Finish(err, txn->txn->DeleteRange(ks->keyspace.get(), Bytes(begin, begin_len), Bytes(end, end_len)));
+  return Finish(
+      err, txn->txn->DeleteRange(ks->keyspace.get(), Bytes(begin, begin_len), Bytes(end, end_len)));
 }
 
 kist_rc TxnSavepoint(kist_txn* txn, bool roll_back, kist_err* err) {
@@ -140,17 +147,18 @@ kist_rc kist_txn_begin(kist_db* db, uint32_t isolation, kist_txn** txn_out, kist
   return Guard(err, [&] { return TxnBegin(db, isolation, txn_out, err); });
 }
 
-kist_rc kist_txn_put(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len, const void* val, size_t val_len,
-                     int64_t ttl_ms, kist_err* err) {
+kist_rc kist_txn_put(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len,
+                     const void* val, size_t val_len, int64_t ttl_ms, kist_err* err) {
   return Guard(err, [&] { return TxnPut(txn, ks, key, key_len, val, val_len, ttl_ms, err); });
 }
 
-kist_rc kist_txn_delete(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len, kist_err* err) {
+kist_rc kist_txn_delete(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len,
+                        kist_err* err) {
   return Guard(err, [&] { return TxnDelete(txn, ks, key, key_len, err); });
 }
 
-kist_rc kist_txn_delete_range(kist_txn* txn, kist_keyspace* ks, const void* begin, size_t begin_len, const void* end,
-                              size_t end_len, kist_err* err) {
+kist_rc kist_txn_delete_range(kist_txn* txn, kist_keyspace* ks, const void* begin, size_t begin_len,
+                              const void* end, size_t end_len, kist_err* err) {
   return Guard(err, [&] { return TxnDeleteRange(txn, ks, begin, begin_len, end, end_len, err); });
 }
 
@@ -162,7 +170,8 @@ kist_rc kist_txn_rollback_to(kist_txn* txn, kist_err* err) {
   return Guard(err, [&] { return TxnSavepoint(txn, true, err); });
 }
 
-kist_rc kist_txn_commit(kist_txn* txn, const kist_write_options* wo, uint64_t* seq_out, kist_err* err) {
+kist_rc kist_txn_commit(kist_txn* txn, const kist_write_options* wo, uint64_t* seq_out,
+                        kist_err* err) {
   return Guard(err, [&] { return TxnCommit(txn, wo, seq_out, err); });
 }
 
