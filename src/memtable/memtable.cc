@@ -59,25 +59,17 @@ class Memtable::Impl {
     KeyspaceTree* tree = trees_.Find(keyspace);
     return __builtin_expect(tree != nullptr, 1) ? tree : Make(keyspace);
   }
-  char* NewEntry(size_t bytes) noexcept {
-    char* p = entry_arena_.Allocate(bytes);
-    if (p == nullptr) CheckFailed(__FILE__, __LINE__, "entries stay within their reservation");
-    return p;
-  }
-  char* NewNodeMemory(size_t bytes) noexcept {
-    char* p = node_arena_.Allocate(bytes);
-    if (p == nullptr) CheckFailed(__FILE__, __LINE__, "trees stay within their reservation");
-    return p;
-  }
+  char* NewEntry(size_t bytes) noexcept { return entry_arena_.AllocateReserved(bytes); }
   KeyspaceTree* Make(uint32_t keyspace) noexcept {
-    auto* tree = new (NewNodeMemory(kTreeBytes)) KeyspaceTree(keyspace, &pool_);
+    if (!trees_.Reserve(1)) CheckFailed(__FILE__, __LINE__, "trees stay within their reservation");
+    auto* tree = new (node_arena_.AllocateReserved(kTreeBytes)) KeyspaceTree(keyspace, &pool_);
     trees_.Insert(tree);
     return tree;
   }
   TombstoneLog* LogOf(KeyspaceTree* tree) noexcept {
     TombstoneLog* log = tree->tombstones.load(std::memory_order_relaxed);
     if (log == nullptr) {
-      log = new (NewNodeMemory(kTombstoneLogBytes)) TombstoneLog();
+      log = new (node_arena_.AllocateReserved(kTombstoneLogBytes)) TombstoneLog();
       tree->tombstones.store(log, std::memory_order_release);
     }
     return log;

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <new>
 
-#include "util/check.h"
-
 namespace kist {
 
 size_t NodePool::BytesFor(size_t inserts, size_t new_trees) const noexcept {
@@ -28,9 +26,7 @@ Node* NodePool::New(int slots, uint32_t level) noexcept {
   if (node != nullptr) {
     free_[kind] = node->free_next;
   } else {
-    char* p = arena_->Allocate(Node::Bytes(slots, level != 0));
-    if (p == nullptr) CheckFailed(__FILE__, __LINE__, "inserts stay within their reservation");
-    node = new (p) Node(slots, level != 0);
+    node = new (arena_->AllocateReserved(Node::Bytes(slots, level != 0))) Node(slots, level != 0);
   }
   ++in_use_[kind];
   node->level.store(level, std::memory_order_release);

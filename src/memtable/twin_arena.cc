@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "util/check.h"
 #include "vfs/huge_pages.h"
 
 namespace kist {
@@ -65,6 +66,11 @@ bool TwinArena::AddChunk(size_t bytes) noexcept {
   bins_[1] = {p, size};
   if (next_chunk_ < max_chunk_) next_chunk_ *= 2;
   return true;
+}
+
+TwinArena::Bin* TwinArena::AddChunkOrEnd(size_t bytes) noexcept {
+  if (!AddChunk(bytes)) CheckFailed(__FILE__, __LINE__, "allocations stay within a reservation");
+  return &bins_[1];
 }
 
 }  // namespace kist

@@ -4,7 +4,7 @@
 // advance.
 // Invariants:
 //  1. Memory handed out never moves and lives until the source dies.
-//  2. After Reserve(n) returned true, Allocates of n bytes in all do not fail: one bin alone has
+//  2. After Reserve(n) returned true, n bytes in all can be allocated: one bin alone has
 //     room for all of them, and what the other takes makes that only easier.
 //  3. used_bytes counts what was handed out and the rests of chunks that were given up.
 // Threads: one writer; the byte counts by any thread.
@@ -58,10 +58,12 @@ class TwinArena {
   bool Reserve(size_t bytes) noexcept {
     return bytes <= bins_[0].room || bytes <= bins_[1].room || AddChunk(bytes);
   }
-  // Only within a reservation, else possibly nullptr. As aligned as the sizes asked for are.
-  char* Allocate(size_t bytes) noexcept {
+  // Never nullptr within a reservation. Beyond it, which only a bug of a caller makes happen,
+  // memory is asked for all the same, and its lack ends the process: there is no one left to report
+  // it to.
+  char* AllocateReserved(size_t bytes) noexcept {
     Bin* bin = bytes <= bins_[0].room ? &bins_[0] : &bins_[1];
-    if (__builtin_expect(bytes > bin->room, 0)) return nullptr;
+    if (__builtin_expect(bytes > bin->room, 0)) bin = AddChunkOrEnd(bytes);
     char* p = bin->at;
     bin->at += bytes;
     bin->room -= bytes;
@@ -76,6 +78,7 @@ class TwinArena {
     size_t room = 0;
   };
   bool AddChunk(size_t bytes) noexcept;
+  Bin* AddChunkOrEnd(size_t bytes) noexcept;
   void Count(size_t n) {
     used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   }
