@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "table/block_pool.h"
 #include "table/format.h"
 #include "table/hash_match.h"
 #include "util/alloc.h"
@@ -34,12 +35,16 @@ inline bool SameBytes(const char* a, const char* b, size_t n) {
 
 }  // namespace
 
-Block* Block::New(size_t bytes) noexcept {
-  void* memory = AllocateAligned(MemoryBytes(bytes), alignof(Block));
+Block* Block::New(size_t bytes, BlockPool* pool) noexcept {
+  void* memory = pool == nullptr ? nullptr : pool->Allocate(MemoryBytes(bytes));
+  const bool pooled = memory != nullptr;
+  if (!pooled) memory = AllocateAligned(MemoryBytes(bytes), alignof(Block));
   if (memory == nullptr) return nullptr;
   char* payload = static_cast<char*>(memory) + sizeof(Block);
   std::memset(payload + bytes, 0, kBlockPadding);
-  return new (memory) Block(payload, static_cast<uint32_t>(bytes), false);
+  Block* block = new (memory) Block(payload, static_cast<uint32_t>(bytes), false);
+  block->pooled_ = pooled;
+  return block;
 }
 
 Block* Block::NewView(const char* payload, size_t bytes, BlockBytes* owner) noexcept {
@@ -53,12 +58,19 @@ Block* Block::NewView(const char* payload, size_t bytes, BlockBytes* owner) noex
 
 void Block::Destroy() noexcept {
   if (view_) (*owner())->Unref();
+  const bool pooled = pooled_;
   this->~Block();
-  Deallocate(this);
+  if (pooled) {
+    BlockPool::Deallocate(this);
+  } else {
+    Deallocate(this);
+  }
 }
 
 size_t Block::memory_bytes() const {
-  return view_ ? sizeof(Block) + sizeof(BlockBytes*) : MemoryBytes(payload_bytes_);
+  if (view_) return sizeof(Block) + sizeof(BlockBytes*);
+  const size_t bytes = MemoryBytes(payload_bytes_);
+  return pooled_ ? BlockPool::CellBytes(bytes) : bytes;
 }
 
 const char* Block::Init(bool validated) {

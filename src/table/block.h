@@ -59,11 +59,13 @@ class BlockBytes {
   std::atomic<uint32_t> refs_{1};
 };
 
+class BlockPool;
+
 class alignas(64) Block {
  public:
-  // A block with room for a payload of `bytes` behind it; nullptr: no memory. With one reference,
-  // not usable before Init.
-  static Block* New(size_t bytes) noexcept;
+  // A block with room for a payload of `bytes` behind it, from the pool where there is one and it
+  // has room; nullptr: no memory. With one reference, not usable before Init.
+  static Block* New(size_t bytes, BlockPool* pool = nullptr) noexcept;
   // A block over payload bytes that `owner` keeps alive and that are padded as invariant 2 asks.
   static Block* NewView(const char* payload, size_t bytes, BlockBytes* owner) noexcept;
   // Where New's caller puts the payload; the block's stored header may stand right in front of it.
@@ -88,7 +90,7 @@ class alignas(64) Block {
     if (!touched_.load(std::memory_order_relaxed)) touched_.store(true, std::memory_order_relaxed);
   }
   static void Release(void* block) { static_cast<Block*>(block)->Unref(); }  // for PinSink and pins
-  // Bytes asked of the allocator; what a view points into is not counted.
+  // Bytes it takes of allocator or pool; what a view points into is not counted.
   size_t memory_bytes() const;
   static size_t MemoryBytes(size_t payload_bytes) {
     return sizeof(Block) + payload_bytes + kBlockPadding;
@@ -169,6 +171,7 @@ class alignas(64) Block {
   // header may stand over the last two.
   std::atomic<bool> touched_{false};
   bool cold_ = false;
+  bool pooled_ = false;
   uint32_t ring_position_ = 0;
   Block* next_retired_ = nullptr;
 };

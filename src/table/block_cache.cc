@@ -15,18 +15,26 @@ uint64_t Mix(uint64_t v) { return v * 0x9e3779b97f4a7c15; }
 
 // Evicting a little more than must be keeps most insertions from evicting and retires several
 // blocks at once.
-size_t EvictionTarget(size_t capacity) {
-  return capacity - std::min<size_t>(capacity / 64, size_t{128} << 10);
-}
+size_t EvictionTarget(size_t room) { return room - std::min<size_t>(room / 64, size_t{128} << 10); }
+
+// Below this, chunks of 2 MiB for each size of block would be too coarse.
+constexpr size_t kPooledCapacity = size_t{32} << 20;
 
 }  // namespace
 
 BlockCache::BlockCache(size_t capacity_bytes, Epoch* epoch)
-    : epoch_(epoch), capacity_(capacity_bytes) {}
+    : epoch_(epoch), pool_(new BlockPool), capacity_(capacity_bytes) {
+  LimitPool(capacity_bytes);
+}
 
 BlockCache::~BlockCache() {
   // What is left would belong to tables that still point here.
   KIST_DCHECK(used_bytes() == 0);
+  pool_->Close();
+}
+
+void BlockCache::LimitPool(size_t capacity) {
+  pool_->SetLimit(capacity >= kPooledCapacity ? capacity : 0);
 }
 
 unsigned BlockCache::ShardOf(const Slot* slot) {
@@ -100,8 +108,9 @@ Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
     // Pairs with the acquire load of readers: they see the block decoded.
     slot->store(block, std::memory_order_release);
   }
-  const size_t now = capacity_.load(std::memory_order_seq_cst);
-  if (used_bytes() > now) Evict(EvictionTarget(now));
+  const size_t room = Room();
+  if (used_bytes() > room) Evict(EvictionTarget(room));
+  if (pool_->idle_bytes() > capacity / 4 && used_bytes() > capacity / 2) Evict(0);
   return block;
 }
 
@@ -176,7 +185,9 @@ void BlockCache::Retire(Block* chain) noexcept {
 
 void BlockCache::SetCapacity(size_t bytes) {
   capacity_.store(bytes, std::memory_order_seq_cst);
-  if (used_.load(std::memory_order_seq_cst) > bytes) Evict(bytes);
+  LimitPool(bytes);
+  if (used_.load(std::memory_order_seq_cst) > Room()) Evict(Room());
+  if (pool_->idle_bytes() > bytes / 4) Evict(0);
 }
 
 void BlockCache::Remove(Slot* slots, size_t count) noexcept {

@@ -8,14 +8,16 @@
 //  2. A block is unlinked from its slot first and its reference is dropped through Epoch::Retire,
 //     so that a reader inside an Epoch::Guard may use what it loaded from a slot without one.
 //  3. used_bytes() is the sum of memory_bytes() of the cached blocks plus kEntryBytes for each; it
-//     is above the capacity only between an insertion and the end of the same call.
+//     is above Room(), hence above the capacity, only until the insertion that made it so ends.
 // Threads: any. One shard mutex is held at a time, and nothing is called under it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
 #include "table/block.h"
+#include "table/block_pool.h"
 #include "table/grow_buffer.h"
 #include "util/epoch.h"
 #include "util/mutex.h"
@@ -34,13 +36,15 @@ class BlockCache {
   BlockCache& operator=(const BlockCache&) = delete;
 
   void SetCapacity(size_t bytes);  // evicts down to it
-  size_t capacity() const { return capacity_.load(std::memory_order_relaxed); }
+  size_t capacity() const { return capacity_.load(std::memory_order_seq_cst); }
   size_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   // Block reads answered by the cache. Counted without locked instructions: threads that share a
   // counter may lose some.
   uint64_t hits() const;
   uint64_t misses() const { return misses_.load(std::memory_order_relaxed); }
   uint64_t evictions() const { return evictions_.load(std::memory_order_relaxed); }
+  // Of cached blocks and of what their memory takes beyond them.
+  size_t memory_bytes() const { return used_bytes() + pool_->idle_bytes(); }
   Epoch* epoch() const { return epoch_; }
 
   // ---- for tables; callers of Insert are inside a guard of epoch()
@@ -51,6 +55,8 @@ class BlockCache {
   Block* Insert(Slot* slot, Block* block, bool cold) noexcept;
   // Empties the slots of a table that nobody reads any more.
   void Remove(Slot* slots, size_t count) noexcept;
+  // Memory for blocks that are to be inserted.
+  BlockPool* pool() const { return pool_; }
   void CountHit() noexcept;
   void CountMiss() noexcept { misses_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -94,8 +100,18 @@ class BlockCache {
   void Evict(size_t target) noexcept;
   void Retire(Block* chain) noexcept;
 
+  // What blocks may take: the capacity less what the pool holds idle, as far as an eighth. Where
+  // more than a quarter is idle, because the sizes of blocks have changed or the capacity has, few
+  // blocks are spread over many chunks: the cache begins again.
+  size_t Room() const {
+    const size_t capacity = this->capacity();
+    return capacity - std::min(pool_->idle_bytes(), capacity / 8);
+  }
+  void LimitPool(size_t capacity);
+
   // Constant after construction.
   Epoch* const epoch_;
+  BlockPool* const pool_;
   // Self-synchronised.
   std::atomic<size_t> capacity_;
   std::atomic<size_t> used_{0};

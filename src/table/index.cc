@@ -84,11 +84,12 @@ void TableIndex::BuildLevels() {
   }
 }
 
-uint32_t TableIndex::CountBelow(uint64_t want) const {
+uint32_t TableIndex::CountBelow(uint64_t want, const void* words) const {
   uint32_t count = 0;
   for (uint32_t i = level_count_; i-- > 0;) {
     // The node below the last prefix that is smaller: its own count is what lies left of it.
     const uint64_t* p = levels_[i] + size_t{count} * kFanOut;
+    if (i == 0) __builtin_prefetch(static_cast<const uint64_t*>(words) + size_t{count} * kFanOut);
     count = count * kFanOut + (p[0] < want) + (p[1] < want) + (p[2] < want) + (p[3] < want) +
             (p[4] < want) + (p[5] < want) + (p[6] < want) + (p[7] < want);
   }
@@ -103,7 +104,7 @@ bool TableIndex::StartsAscend() const {
   return true;
 }
 
-uint32_t TableIndex::Find(Slice key, uint64_t tag) const {
+uint32_t TableIndex::Find(Slice key, uint64_t tag, const void* words) const {
   const uint32_t starts = blocks_ - 1;
   if (starts == 0) return 0;
   if (shared_ != 0) {
@@ -112,7 +113,7 @@ uint32_t TableIndex::Find(Slice key, uint64_t tag) const {
   }
   const Slice rest = key.substr(shared_);
   const uint64_t want = Prefix64(rest);
-  const uint32_t low = CountBelow(want);
+  const uint32_t low = CountBelow(want, words);
   if (low == starts || prefixes_[low] != want) return low;
   const uint64_t* end = std::upper_bound(prefixes_ + low, prefixes_ + starts, want);
   return FindAmong(rest, tag, low, static_cast<uint32_t>(end - prefixes_));

@@ -54,7 +54,9 @@ class TableIndex {
 
   // The one block that can hold the newest version of `key` with a tag <= `tag`; where it has no
   // entry >= (key, tag), that is the next block's first. Only where blocks() > 0.
-  uint32_t Find(Slice key, uint64_t tag) const;
+  // `words`: an array of one word for each block at which the caller will look next; its line is
+  // asked for before the search has ended. nullptr: none.
+  uint32_t Find(Slice key, uint64_t tag, const void* words = nullptr) const;
 
  private:
   static constexpr uint64_t kCompressed = uint64_t{1} << 63;
@@ -64,7 +66,7 @@ class TableIndex {
   static uint64_t Padded(uint64_t n) { return (n / kFanOut + 1) * kFanOut; }
   void BuildLevels();
   // How many starts have a prefix below `want`.
-  uint32_t CountBelow(uint64_t want) const;
+  uint32_t CountBelow(uint64_t want, const void* words) const;
   const char* LoadArrays(Slice payload, bool has_tags, uint64_t data_bytes);
   bool StartsAscend() const;
   uint32_t FindAmong(Slice rest, uint64_t tag, uint32_t low, uint32_t high) const;

@@ -152,7 +152,7 @@ Status Table::Get(Slice key, uint64_t hash, Sequence seq, const ReadContext& con
   found->found = false;
   if (!filter_.MayContain(hash) || blocks_.index().blocks() == 0) return Status();
   const uint64_t tag = SeekTag(seq);
-  const uint32_t number = blocks_.index().Find(key, tag);
+  const uint32_t number = blocks_.Find(key, tag);
   Block* block = blocks_.Cached(number);
   if (__builtin_expect(block != nullptr, 1)) {
     Block::Prefetch(block);
@@ -173,7 +173,7 @@ Status Table::Get(Slice key, uint64_t hash, Sequence seq, const ReadContext& con
 Status Table::ReadMissed(uint32_t i, const ReadContext& context, TableFound* found, Block** block) {
   BlockCache* cache = blocks_.cache();
   RefPtr<Block> read;
-  KIST_TRY(blocks_.Read(i, &read));
+  KIST_TRY(blocks_.Read(i, context.fill_cache, &read));
   *block = nullptr;
   if (cache != nullptr) {
     cache->CountMiss();

@@ -35,7 +35,7 @@ Status TableBlocks::Init(RefPtr<TableFile> file, const BlockSeal& seal, BlockCac
   const size_t n = index_.blocks();
   const size_t words = file->map != nullptr ? (n + 63) / 64 : 0;
   memory_bytes_ = n * sizeof(BlockCache::Slot) + words * sizeof(uint64_t);
-  memory_ = AllocateBuffer(memory_bytes_);
+  memory_.reset(static_cast<char*>(AllocateAligned(memory_bytes_, 64)));
   if (memory_ == nullptr) return NoMemory();
   slots_ = reinterpret_cast<BlockCache::Slot*>(memory_.get());
   validated_ = reinterpret_cast<std::atomic<uint64_t>*>(slots_ + n);
@@ -58,12 +58,12 @@ Status TableBlocks::Check(uint32_t i, const char* stored) const {
   return reason == nullptr ? Status() : Damage(i, reason);
 }
 
-Status TableBlocks::Read(uint32_t i, RefPtr<Block>* block) const {
+Status TableBlocks::Read(uint32_t i, bool for_cache, RefPtr<Block>* block) const {
   if (mapped()) {
     const char* stored = file_->map + index_.offset(i);
-    return Decode(i, stored, file_.get(), block);
+    return Decode(i, stored, file_.get(), for_cache, block);
   }
-  if (!index_.compressed(i)) return ReadRaw(i, block);
+  if (!index_.compressed(i)) return ReadRaw(i, PoolFor(for_cache), block);
   const size_t bytes = index_.bytes(i);
   char stack[kStackBytes];
   Buffer heap;
@@ -73,15 +73,15 @@ Status TableBlocks::Read(uint32_t i, RefPtr<Block>* block) const {
   }
   char* stored = heap == nullptr ? stack : heap.get();
   KIST_TRY(file_->ReadExactly(index_.offset(i), stored, bytes));
-  return Decode(i, stored, nullptr, block);
+  return Decode(i, stored, nullptr, for_cache, block);
 }
 
 // Straight into the block's memory: the stored header comes to stand over the block's last,
 // still unused members.
-Status TableBlocks::ReadRaw(uint32_t i, RefPtr<Block>* block) const {
+Status TableBlocks::ReadRaw(uint32_t i, BlockPool* pool, RefPtr<Block>* block) const {
   const size_t bytes = index_.bytes(i);
   if (bytes <= kBlockHeaderBytes) return Damage(i, "block too short");
-  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes - kBlockHeaderBytes));
+  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes - kBlockHeaderBytes, pool));
   if (made.get() == nullptr) return NoMemory();
   char* stored = made->mutable_payload() - kBlockHeaderBytes;
   KIST_TRY(file_->ReadExactly(index_.offset(i), stored, bytes));
@@ -92,7 +92,7 @@ Status TableBlocks::ReadRaw(uint32_t i, RefPtr<Block>* block) const {
   return Status();
 }
 
-Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner,
+Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, bool for_cache,
                            RefPtr<Block>* block) const {
   const bool in_map = owner != nullptr && owner == file_.get();
   const bool validated = in_map && Validated(i);
@@ -101,7 +101,7 @@ Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner,
   const char* reason;
   if (owner == nullptr || index_.compressed(i)) {
     bool no_memory;
-    reason = MakeBlock(payload, index_.compressed(i), block, &no_memory);
+    reason = MakeBlock(payload, index_.compressed(i), PoolFor(for_cache), block, &no_memory);
     if (no_memory) return NoMemory();
   } else {
     RefPtr<Block> view =
@@ -117,7 +117,8 @@ Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner,
   return Status();
 }
 
-const char* MakeBlock(Slice payload, bool compressed, RefPtr<Block>* block, bool* no_memory) {
+const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, RefPtr<Block>* block,
+                      bool* no_memory) {
   *no_memory = false;
   size_t bytes = payload.size();
   // Snappy cannot shrink by more than about 21 times: a length beyond is no reason to allocate.
@@ -125,7 +126,7 @@ const char* MakeBlock(Slice payload, bool compressed, RefPtr<Block>* block, bool
                      bytes > kBlockPayloadMax || bytes / 32 > payload.size())) {
     return "compressed block with an impossible length";
   }
-  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes));
+  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes, pool));
   if (made.get() == nullptr) {
     *no_memory = true;
     return "no memory for a block";

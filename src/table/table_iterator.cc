@@ -53,7 +53,7 @@ void TableIterator::SeekToLast() {
 void TableIterator::Seek(Slice key, uint64_t tag) {
   status_ = Status();
   if (blocks_->index().blocks() == 0) return End();
-  if (!LoadBlock(blocks_->index().Find(key, tag), Move::kSeek)) return;
+  if (!LoadBlock(blocks_->Find(key, tag), Move::kSeek)) return;
   entry_ = block_->LowerBound(key, tag);
   if (entry_ < entries_) {
     SetEntry();
@@ -65,7 +65,7 @@ void TableIterator::Seek(Slice key, uint64_t tag) {
 void TableIterator::SeekBefore(Slice key, uint64_t tag) {
   status_ = Status();
   if (blocks_->index().blocks() == 0) return End();
-  if (!LoadBlock(blocks_->index().Find(key, tag), Move::kSeek)) return;
+  if (!LoadBlock(blocks_->Find(key, tag), Move::kSeek)) return;
   entry_ = block_->LowerBound(key, tag);
   Prev();
 }
@@ -145,14 +145,14 @@ size_t TableIterator::StretchBytes(Move move) {
 Status TableIterator::ReadBlock(uint32_t i, Move move, RefPtr<Block>* block) {
   if (i < stretch_first_ || i >= stretch_end_) {
     const size_t bytes = StretchBytes(move);
-    if (bytes <= blocks_->index().bytes(i)) return blocks_->Read(i, block);
+    if (bytes <= blocks_->index().bytes(i)) return blocks_->Read(i, context_.fill_cache, block);
     KIST_TRY(ReadStretch(i, move, bytes));
   }
   const uint64_t from = blocks_->index().offset(stretch_first_);
   const char* stored = stretch_->data() + (blocks_->index().offset(i) - from);
   // A cached block must not keep its whole stretch alive.
   const bool copy = context_.fill_cache && blocks_->cache() != nullptr;
-  return blocks_->Decode(i, stored, copy ? nullptr : stretch_.get(), block);
+  return blocks_->Decode(i, stored, copy ? nullptr : stretch_.get(), copy, block);
 }
 
 Status TableIterator::ReadStretch(uint32_t i, Move move, size_t bytes) {

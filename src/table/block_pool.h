@@ -1,0 +1,86 @@
+// BlockPool: memory for cached blocks, cut from chunks of one huge page each. Lookups reach blocks
+// at random; on small pages nearly each of them would wait for the address translation too, which
+// under a hypervisor costs more than the data.
+//
+// A chunk holds cells of one size: eight sizes an octave, so that a cell is at most an eighth
+// larger than what it holds. Blocks outside the sizes, and those for which no chunk may be added,
+// come from util/alloc as all others.
+// Invariants
+//  1. reserved_bytes() is the bytes of all chunks. One is added only while that stays within the
+//     limit and idle_bytes() within an eighth of it.
+//  2. Every chunk holds a reference of its pool: blocks may outlive the cache.
+//  3. A chunk without blocks is given back, unless it is its size's only one with a free cell and
+//     not too much is idle.
+// Threads: any. A cell's size has its own mutex.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "util/mutex.h"
+#include "vfs/huge_pages.h"
+
+namespace kist {
+
+class BlockPool {
+ public:
+  static constexpr size_t kLeastCell = 512;
+  static constexpr size_t kMostCell = 32768;
+
+  BlockPool() = default;
+  BlockPool(const BlockPool&) = delete;
+  BlockPool& operator=(const BlockPool&) = delete;
+  // The owner's end: no chunk is added any more; the pool goes with its last block.
+  void Close() noexcept;
+  // Chunks up to so many bytes.
+  void SetLimit(size_t bytes) { limit_.store(bytes, std::memory_order_relaxed); }
+
+  // The cell's bytes for an object of `bytes`; 0: the pool has none for it.
+  static size_t CellBytes(size_t bytes);
+  // 64-byte aligned; nullptr: none for it.
+  void* Allocate(size_t bytes) noexcept;
+  static void Deallocate(void* cell) noexcept;
+
+  size_t reserved_bytes() const { return reserved_.load(std::memory_order_relaxed); }
+  size_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
+  // What chunks take beyond the cells in use.
+  size_t idle_bytes() const {
+    const size_t reserved = reserved_bytes();
+    const size_t live = live_bytes();
+    return reserved > live ? reserved - live : 0;
+  }
+
+ private:
+  static constexpr size_t kChunkBytes = kHugePageBytes;
+  static constexpr unsigned kSizes = 6 * 8 + 1;
+  static constexpr size_t kIdleShare = 8;
+  struct Chunk;
+  struct alignas(64) Size {
+    Mutex mutex;
+    // Chunks with a free cell; cells are taken from the first.
+    Chunk* first KIST_GUARDED_BY(mutex) = nullptr;
+    Chunk* last KIST_GUARDED_BY(mutex) = nullptr;
+  };
+
+  ~BlockPool() = default;
+  void Unref() noexcept {
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+  bool TooIdle() const {
+    return idle_bytes() > limit_.load(std::memory_order_relaxed) / kIdleShare;
+  }
+  static unsigned SizeOf(size_t bytes, size_t* cell);
+  Chunk* AddChunk(unsigned size, size_t cell_bytes) noexcept;
+  void GiveBack(Chunk* chunk) noexcept;
+  static void Link(Size* size, Chunk* chunk, bool front) KIST_REQUIRES(size->mutex);
+  static void Unlink(Size* size, Chunk* chunk) KIST_REQUIRES(size->mutex);
+
+  std::atomic<size_t> refs_{1};
+  std::atomic<size_t> limit_{0};
+  std::atomic<size_t> reserved_{0};
+  std::atomic<size_t> live_{0};
+  Size sizes_[kSizes];
+};
+
+}  // namespace kist
