@@ -29,7 +29,8 @@ struct Config {
   std::string dir;
   uint64_t cache_bytes = uint64_t{512} << 20;
   uint64_t write_buffer_bytes = uint64_t{64} << 20;
-  bool compression = true;  // Snappy where the engine has it
+  bool compression = true;    // Snappy where the engine has it
+  bool mapped_reads = false;  // map tables where that is an option (LevelDB and LMDB always do)
   Durability durability = Durability::kOs;
   uint64_t data_bytes = 0;  // user bytes the database will hold at most; LMDB sizes its map by it
   uint64_t record_bytes = 116;

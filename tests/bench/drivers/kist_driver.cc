@@ -149,7 +149,9 @@ class KistDriver : public Driver {
               Set(options, "write_buffer_size", config.write_buffer_bytes) &&
               Set(options, "memory_budget", budget_) &&
               SetText(options, "compression", config.compression ? "adaptive" : "none") &&
-              SetText(options, "sync", "never") && SetTuning(options, config.tuning);
+              SetText(options, "sync", "never") &&
+              SetText(options, "mmap_reads", config.mapped_reads ? "true" : "false") &&
+              SetTuning(options, config.tuning);
     ok = ok && Check(kist_open(config.dir.c_str(), options, &db_, &err_));
     kist_options_free(options);
     return ok;

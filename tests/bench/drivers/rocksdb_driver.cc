@@ -97,7 +97,7 @@ class RocksDriver : public Driver {
     options.write_buffer_size = config.write_buffer_bytes;
     options.compression =
         config.compression ? rocksdb::kSnappyCompression : rocksdb::kNoCompression;
-    options.allow_mmap_reads = Tuning(config, "mmap_reads", "0") == "1";
+    options.allow_mmap_reads = config.mapped_reads;
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(config.cache_bytes);
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));

@@ -155,6 +155,7 @@ Sequence Read(const char* name, Sequence::Kind kind, Names rows, unsigned cache_
 Sequence ReadMapped() {
   Sequence s = Read("reads_mapped", Sequence::Kind::kRead, {"readrandom"}, 64, "_mapped");
   s.compression = false;
+  s.mapped = true;
   s.entries_factor = 4;
   return s;
 }

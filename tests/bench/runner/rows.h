@@ -52,6 +52,7 @@ struct Sequence {
   std::vector<const char*> rows;
   unsigned cache_mib = 0;  // 0: the run's main cache
   bool compression = true;
+  bool mapped = false;  // engines that can map their tables do
   bool sync = false;
   unsigned entries_factor = 1;
   const char* suffix = "";

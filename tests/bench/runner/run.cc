@@ -27,6 +27,7 @@ struct Job {
   uint32_t value_bytes;
   unsigned cache_mib;
   bool compression = true;
+  bool mapped = false;
   bool sync = false;
   bool fresh = false;
   bool counted = false;
@@ -154,6 +155,7 @@ bool RunJob(const Job& job, bool may_be_killed = false) {
       "--rows=" + Joined(job.rows),
   };
   if (job.fresh) args.push_back("--fresh");
+  if (job.mapped) args.push_back("--mapped=1");
   const std::string tuning = TuningOf(o, job.engine);
   if (!tuning.empty()) args.push_back("--tuning=" + tuning);
   Filer filer(job);
@@ -214,6 +216,7 @@ Job MakeJob(const RunOptions& options, Results* results, const Profile& profile,
   job.value_bytes = profile.value_bytes;
   job.cache_mib = s.cache_mib != 0 ? s.cache_mib : options.cache_mib;
   job.compression = s.compression;
+  job.mapped = s.mapped;
   job.sync = s.sync;
   job.seconds = options.seconds;
   job.suffix = s.suffix;

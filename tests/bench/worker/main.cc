@@ -65,6 +65,8 @@ bool ParseOption(const std::string& name, const std::string& value, WorkerOption
     o->config.write_buffer_bytes = number << 20;
   else if (name == "compression")
     o->config.compression = number != 0;
+  else if (name == "mapped")
+    o->config.mapped_reads = number != 0;
   else if (name == "sync")
     o->config.durability = number != 0 ? Durability::kSync : Durability::kOs;
   else if (name == "seconds")
