@@ -1,6 +1,6 @@
 // Copies, streams and repair: the functions of kist.h whose engine is not in this version. They
-// check what they are given and set their outputs as the rest does, then return KIST_E_UNSUPPORTED by
-// their name.
+// check what they are given and set their outputs as the rest does, then return
+// KIST_E_UNSUPPORTED by their name.
 // Threads: any.
 #include "capi/args.h"
 
