@@ -50,6 +50,8 @@ class TableBuilder::Impl {
 
   Status Add(Slice key, uint64_t tag, Slice value) {
     if (!status_.ok()) return status_;
+    // Stays where the standard library throws for want of memory.
+    status_ = Status::Bare(Code::kNoMem);
     status_ = AddEntry(key, tag, value);
     return status_;
   }
@@ -57,6 +59,7 @@ class TableBuilder::Impl {
   bool sync_failed() const { return sync_failed_; }
   Status Finish(TableProperties* properties) {
     if (!status_.ok()) return status_;
+    status_ = Status::Bare(Code::kNoMem);
     status_ = FinishFile(properties);
     return status_;
   }
