@@ -1,4 +1,6 @@
-// The argument checks that are off the fast path, and every message they give.
+// The argument checks that are off the fast path, and every message they give. A message names what
+// is wrong and, where there is one, the limit; it never repeats what a caller passed without bound.
+// Threads: functions of their arguments.
 #include "capi/args.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // Checks of arguments, shared by every object of the interface. Handles first, then fork and
 // closing, then the rest, so that a call in a fork child or on a closed database says so whatever
-// else is wrong with it. Threads: functions of their arguments; Call and ReadCall are entered and
-// left by one thread.
+// else is wrong with it.
+// Threads: functions of their arguments; a Call or Use is left by the thread that entered it.
 #pragma once
 
 #include <cstring>

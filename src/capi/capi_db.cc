@@ -1,4 +1,5 @@
-// Databases: open, close, live options, removal, maintenance, statistics.
+// Databases: open, close, live options, removal, maintenance, statistics. Closing itself stands in
+// lifecycle.cc.
 // Threads: any, concurrently.
 #include <string>
 

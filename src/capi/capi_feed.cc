@@ -1,6 +1,7 @@
 // The feed of commits. A kist_feed is a child of its database and has one user at a time. A call
 // that waits does so in short turns, each a call of its own, so that kist_close never waits for a
-// feed's patience. Threads: one at a time, any thread.
+// feed's patience.
+// Threads: one at a time, any thread.
 #include <algorithm>
 
 #include "capi/args.h"

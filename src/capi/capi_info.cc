@@ -1,4 +1,5 @@
-// Version, build and result texts; and the check that the engine's codes are the interface's.
+// Version, build and result texts; and the checks that the engine's codes are the interface's and
+// that public structs have the layout that callers have compiled in.
 // Threads: any; everything returned lives as long as the library.
 #include <cstddef>
 

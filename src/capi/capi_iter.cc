@@ -1,12 +1,13 @@
 // Snapshots and iterators. kist_iter's own position is the engine iterator's, with three exceptions
 // that its members say: `fresh` (a seek has just found the current entry), `ahead` (chunk looked at
 // an entry for which there was no room: the engine stands one step further) and `unpositioned` (the
-// engine stands somewhere, the iterator nowhere yet). Invariants:
+// engine stands somewhere, the iterator nowhere yet).
+// Invariants:
 //  1. An error of reading is sticky: the engine's status, or `broken` where an exception ended a
-//  step.
+//     step.
 //  2. What kist_iter_entry and _entries gave stays readable until the iterator's next call, also
-//  where its database is closed
-//     meanwhile: revoking leaves the engine's iterator in place until it is freed.
+//     where its database is closed meanwhile: revoking leaves the engine's iterator in place until
+//     it is freed.
 // Threads: an iterator has one user at a time; a snapshot any number.
 #include <cstring>
 #include <optional>

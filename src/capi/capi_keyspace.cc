@@ -1,5 +1,6 @@
-// Keyspace handles. The default keyspace's handle is part of kist_db and never a child; every other
-// one is. Threads: any, concurrently.
+// Keyspace handles: open, free, drop, list.
+// Invariant: the default keyspace's handle is part of kist_db and never a child; every other is one.
+// Threads: any, concurrently.
 #include <string>
 
 #include "capi/args.h"

@@ -1,6 +1,6 @@
 // kist_options: a checked set of name = value pairs and a logger. The registry is db/options.h;
-// here stand the C side and the details of its errors. Threads: an options object has one user at a
-// time.
+// here stand the C side and the details of its errors.
+// Threads: an options object has one user at a time.
 #include <cstring>
 
 #include "capi/args.h"

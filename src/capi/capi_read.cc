@@ -1,6 +1,8 @@
 // Point reads. The path of kist_get: handle, fork, the engine's epoch, closing, arguments, Db::Get,
-// copy out; nothing allocates. Invariant: what Db::Get found is used, copied or pinned inside the
-// epoch guard under which it was found. Threads: any.
+// copy out; nothing allocates.
+// Invariant: what Db::Get found is used, copied or pinned inside the epoch guard under which it was
+// found.
+// Threads: any.
 #include "capi/args.h"
 #include "util/alloc.h"
 

@@ -1,7 +1,7 @@
 // Transactions. A kist_txn is a child of its database and has one user at a time; reads and
 // iterators reach it through kist_read_options.txn and kist_iter_options.txn (capi_read.cc,
-// capi_iter.cc). Its iterators may outlive it: they answer KIST_E_CLOSED. Threads: one at a time,
-// any thread.
+// capi_iter.cc). Its iterators may outlive it: they answer KIST_E_CLOSED.
+// Threads: one at a time, any thread.
 #include <optional>
 
 #include "capi/args.h"

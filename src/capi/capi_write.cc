@@ -1,6 +1,7 @@
 // Writes: single ones, batches, packed batches, and waiting for durability. The path of kist_put:
-// handle, fork, gate, arguments, Db::Put; nothing allocates here. Invariant: a batch belongs to the
-// open database of the first keyspace that it names, known by its random id, until it is cleared.
+// handle, fork, gate, arguments, Db::Put; nothing allocates here.
+// Invariant: a batch belongs to the open database of the first keyspace that it names, known by its
+// random id, until it is cleared.
 // Threads: any; a batch has one user at a time.
 #include "capi/args.h"
 

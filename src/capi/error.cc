@@ -1,5 +1,6 @@
 // Filling kist_err without allocating: the message is cut to what fits, between characters, and
 // made one line of valid UTF-8 whatever bytes (file names, option values) went into it.
+// Threads: functions of their arguments.
 #include "capi/error.h"
 
 #include <algorithm>

@@ -1,10 +1,10 @@
-// Gate: counts the calls that are inside a database, so that kist_close can wait for them.
+// Gate: counts the calls that are inside a database, so that kist_close can wait for them. Point
+// reads do not pass here: the engine's epoch, which they enter anyway, serves the same purpose.
 //
 // Invariant: a call enters with a sequentially consistent add before it loads `closed`; the closer
 // stores `closed` before Drain reads the counters. So either the call sees the closing and leaves,
-// or Drain sees the call. Point reads do not pass here: the engine's epoch, which they enter
-// anyway, serves the same purpose. Threads: any. Counters are spread over cache lines by the
-// caller's stack address.
+// or Drain sees the call.
+// Threads: any. Counters are spread over cache lines by the caller's stack address.
 #pragma once
 
 #include <atomic>

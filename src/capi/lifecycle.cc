@@ -1,4 +1,6 @@
 // Registering children, closing, and what a fork child may still do. See lifecycle.h.
+// Lock order: kist_db::mutex is taken alone; no engine call is made under it but SleepUs.
+// Threads: any.
 #include "capi/lifecycle.h"
 
 namespace kist::capi {

@@ -3,8 +3,10 @@
 // Closing for good (CloseEngine) runs once: `closed` is stored, running calls are waited for (the
 // epoch for point reads, the gate for the rest, the state word for each iterator), then the engine
 // closes. STRICT and REVOKE do it in kist_close, DEFER leaves it to the free of the last child.
-// After that the engine object only waits for its children to go. In a fork child nothing here
-// locks, waits or touches the engine: handles are freed, the engine is left alone. Threads: any.
+// After that the engine object only waits for its children to go.
+// In a fork child nothing here locks, waits or touches the engine: handles are freed, the engine is
+// left alone.
+// Threads: any.
 #pragma once
 
 #include "capi/error.h"
