@@ -1,5 +1,5 @@
 // Keyspace handles: open, free, drop, list.
-// Invariant: the default keyspace's handle is part of kist_db and never a child; every other is one.
+// Invariant: the default handle is part of kist_db and never a child; every other one is a child.
 // Threads: any, concurrently.
 #include <string>
 

@@ -5,9 +5,8 @@
 //     kist_db, so a database's memory and its engine object outlive every child; what kist_close
 //     ends is the engine's files and threads.
 //  2. `children` and `child_count` hold exactly the children that were handed out and not freed.
-//  3. A single-user handle's `state` is kIdle between calls, kBusy inside one, kRevoked for ever once
-//     its database was closed under it. The owner of the change from kIdle owns the handle's other
-//     members.
+//  3. A single-user handle's `state` is kIdle between calls, kBusy inside one, kRevoked for ever
+//     once its database was closed under it. Who changes it from kIdle owns the other members.
 // Threads: as kist.h says of each type; members stand in the groups constant, self-synchronised,
 // guarded.
 #pragma once
