@@ -55,11 +55,23 @@ std::string TableStore::Path(uint64_t number) const {
   return JoinPath(options_.dir, TableFileName(number));
 }
 
+// Readers are retired outside the lock: retiring may free what was retired before, other tables that call Died among it.
 Status TableStore::Open(LiveTable* file, RefPtr<Table>* reader) {
+  struct Closed {
+    Epoch* const epoch;
+    std::vector<Table*> tables;
+    ~Closed() {
+      for (Table* t : tables) epoch->Retire(t, [](void* p) { static_cast<Table*>(p)->Unref(); });
+    }
+  } closed{options_.epoch, {}};
+  return OpenHeld(file, reader, &closed.tables);
+}
+
+Status TableStore::OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<Table*>* closed) {
   MutexLock lock(&mutex_);
   Table* t = file->table_.load(std::memory_order_relaxed);
   if (t == nullptr) {
-    if (open_.size() >= options_.max_open) CloseSome();
+    if (open_.size() >= options_.max_open) CloseSome(closed);
     open_.reserve(open_.size() + 1);
     const std::string path = Path(file->number_);
     Result<std::unique_ptr<File>> opened = options_.vfs->Open(path, OpenMode::kRead);
@@ -87,8 +99,9 @@ Status TableStore::Open(LiveTable* file, RefPtr<Table>* reader) {
 }
 
 // CLOCK over the open readers: closes about an eighth, those not used since the last sweep first.
-void TableStore::CloseSome() {
+void TableStore::CloseSome(std::vector<Table*>* closed) {
   size_t want = open_.size() / 8 + 1;
+  closed->reserve(want);
   for (size_t turns = 2 * open_.size(); want > 0 && turns > 0 && !open_.empty(); --turns) {
     if (hand_ >= open_.size()) hand_ = 0;
     LiveTable* f = open_[hand_];
@@ -100,7 +113,7 @@ void TableStore::CloseSome() {
     reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
     open_[hand_] = open_.back();
     open_.pop_back();
-    options_.epoch->Retire(t, [](void* p) { static_cast<Table*>(p)->Unref(); });
+    closed->push_back(t);
     --want;
   }
 }

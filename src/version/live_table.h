@@ -97,7 +97,8 @@ class TableStore {
   friend class LiveTable;
   Status Open(LiveTable* file, RefPtr<Table>* reader) KIST_EXCLUDES(mutex_);
   void Died(LiveTable* file);
-  void CloseSome() KIST_REQUIRES(mutex_);
+  Status OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<Table*>* closed) KIST_EXCLUDES(mutex_);
+  void CloseSome(std::vector<Table*>* closed) KIST_REQUIRES(mutex_);
 
   const Options options_;
   Mutex mutex_;
