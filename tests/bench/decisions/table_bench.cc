@@ -1,26 +1,17 @@
-// Decision: what a table's parts are and how large: blocks of 4 KiB, filters of 10 bits a key, the
-// index in levels of eight, cached blocks on huge pages, mapping as an option.
-//   table_bench [keys [variant]]        default: a million keys, all variants
-// 16-byte decimal keys, 100-byte values of which half compresses, the file in the page cache. Times
-// are of the thread's CPU (gets and seeks: the best tenth of chunks), 2 cores shared with other
-// work (load 12; a dependent read of memory took 155 to 280 ns).
-//                      get ns      absent   seek+10   next   for compaction   build     bytes an
-//                      cached      get      cached    ns     ns an entry      MB/s      entry
-//   4 KiB, 10 bits     380 - 530   20 - 40  840-960   2.8    14               1360      121.9
-//   1 KiB / 2 KiB      660 / 560            930/830   4.8/3.3  25 / 17        1300/1400 127.9/123.6
-//   8 KiB / 16 KiB     560 / 410-500        940/840   2.7    17 / 13          1480/1330 121.0/120.6
-//   no filter, 16 bits            215, 20                                     1860, 1295
-//   120.6/122.6 Snappy             470 - 520   35       890       2.9    47 838       66.0
-//   sequences kept     530         43       970       6.9    16               1270      125.9
-//   mapped             810         50       1320      8      21               the same
-// A get that misses a cache of 32 MiB: raw 1560 to 1880, Snappy 2800 to 2950 (pread, uncompress,
-// the checksum); nothing cached at all 1730, mapped 920 to 1220. Verdict: 4 KiB: smaller blocks pay
-// in index and file, larger ones read more for each miss (16 KiB uncompress in 5 us). 10 bits: an
-// absent key costs 20 to 40 ns and one in a hundred a block. Cached blocks on huge pages: 450 - 650
-// ns a get where blocks of malloc took 1500 - 2600 (wall clock under load 12; even on a quiet
-// machine). The slots' line asked for before the index search ends: 100 ns. Mapping beats reading
-// where the cache is small, and loses to the cache. Tried and dropped: prefetching the probes of a
-// block's binary search (1.35 us, not 1.1, for seek and read 10).
+// Decision: a table's block size, filter bits and read mode.  table_bench [keys [variant]]
+// A million 16-byte keys, 100-byte values, half compressible; file in the page cache; ns of the
+// thread's CPU, the best tenth of chunks; 2 cores under load 12 (a read of memory took 155 to 280).
+//                   get cached  absent  seek+10    next     compaction  build MB/s  bytes an entry
+//   4 KiB, 10 bits  380 - 530   20-40   840 - 960  2.8      14          1360        121.9
+//   1 KiB / 2 KiB   660 / 560           930 / 830  4.8/3.3  25 / 17     1300 / 1400 127.9 / 123.6
+//   8 / 16 KiB      560 / 450           940 / 840  2.7      17 / 13     1480 / 1330 121.0 / 120.6
+//   0 / 16 bits                 215/20                                  1860 / 1295 120.6 / 122.6
+//   Snappy          470 - 520   35      890        2.9      47          838         66.0
+//   own sequences   530         43      970        6.9      16          1270        125.9
+//   mapped          810         50      1320       8        21          1190        121.9
+// Missing a cache of 32 MiB: get raw 1560 - 1880, Snappy 2900; without one 1730, mapped 920 - 1220.
+// Verdict: 4 KiB and 10 bits. Huge pages under cached blocks: 450 - 650 ns wall, without 1500 -
+// 2600. Asking for the slot before the index search ends: -100 ns. Mapping where little is cached.
 #include <time.h>
 
 #include <algorithm>
