@@ -60,7 +60,10 @@ void DbImpl::UpdatePressure() {
 
 void DbImpl::BackgroundFailed(const Status& s, const char* doing) {
   if (s.Is(Code::kCancelled) || s.Is(Code::kPoisoned)) return;
-  Log(3, std::string(doing) + " failed: " + s.ToString());
+  try {
+    Log(3, std::string(doing) + " failed: " + s.ToString());
+  } catch (const std::bad_alloc&) {
+  }
   counters_.background_errors.fetch_add(1, std::memory_order_relaxed);
   const bool descriptors = s.sys_errno() == EMFILE || s.sys_errno() == ENFILE;
   if (s.Is(Code::kNoSpace) || s.Is(Code::kNoMem) || descriptors) {  // heals; tried again
@@ -138,11 +141,20 @@ Status DbImpl::FlushOldest() {
   // A segment that is kept gives back what it reserved.
   if (retention > 0) {
     Status sealed = segment->Seal();
+    if (!sealed.ok() && segment->broken()) return Poison(sealed, "sealing a log segment that is kept");
     if (!sealed.ok()) Log(2, "cannot seal a log segment that is kept: " + sealed.ToString());
   }
   TrimRetained();
   RemoveOldLogs();
   return Status();
+}
+
+void DbImpl::CollectDead() {
+  try {
+    store_->RemoveDead();
+    epoch_.Collect();
+  } catch (const std::bad_alloc&) {  // the next open removes what is left
+  }
 }
 
 void DbImpl::FlushThread() {
@@ -162,8 +174,7 @@ void DbImpl::FlushThread() {
       s = Status::Bare(Code::kNoMem);
     }
     if (!s.ok()) BackgroundFailed(s, "flush");
-    store_->RemoveDead();
-    epoch_.Collect();
+    CollectDead();
     MutexLock lock(&mutex_);
     flush_running_ = false;
     if (s.ok()) background_error_ = Status();
@@ -247,11 +258,14 @@ Status DbImpl::CompactOnce(bool* did) {
   RefPtr<KeyspaceImpl> ks;
   RefPtr<KeyspaceVersion> kv;
   CompactionPlan plan;
-  {
+  *did = false;
+  try {
     MutexLock lock(&mutex_);
-    *did = NextPlan(&ks, &kv, &plan);
-    if (!*did) return Status();
+    if (!NextPlan(&ks, &kv, &plan)) return Status();
     compacting_.push_back(kv->id);
+    *did = true;
+  } catch (const std::bad_alloc&) {
+    return Status::Bare(Code::kNoMem);
   }
   Status s;
   try {
@@ -275,8 +289,7 @@ void DbImpl::CompactionThread() {
     bool did = false;
     Status s = CompactOnce(&did);
     if (!s.ok()) BackgroundFailed(s, "compaction");
-    store_->RemoveDead();
-    epoch_.Collect();
+    CollectDead();
     MutexLock lock(&mutex_);
     if (closing_.load(std::memory_order_acquire)) return;
     if (!s.ok()) {
@@ -284,13 +297,16 @@ void DbImpl::CompactionThread() {
       compact_cond_.WaitFor(&mutex_, kRetryUs);
       continue;
     }
-    RefPtr<KeyspaceImpl> ks;
-    RefPtr<KeyspaceVersion> kv;
-    CompactionPlan plan;
-    if (!NextPlan(&ks, &kv, &plan)) {
-      done_cond_.SignalAll();
-      compact_cond_.Wait(&mutex_);
+    try {
+      RefPtr<KeyspaceImpl> ks;
+      RefPtr<KeyspaceVersion> kv;
+      CompactionPlan plan;
+      if (NextPlan(&ks, &kv, &plan)) continue;
+    } catch (const std::bad_alloc&) {
+      continue;
     }
+    done_cond_.SignalAll();
+    compact_cond_.Wait(&mutex_);
   }
 }
 

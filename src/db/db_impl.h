@@ -34,6 +34,9 @@ namespace kist {
 constexpr size_t kMaxFullMemtables = 2;
 // What a log segment reserves while the database has not shown how much it writes.
 constexpr uint64_t kFirstReserveBytes = uint64_t{1} << 20;
+// The most it reserves at a time, however much is written; it goes on in stretches.
+constexpr uint64_t kReserveBytesMax = uint64_t{8} << 20;
+constexpr size_t kGroupMax = 64;  // commits in one append of the log
 
 enum class StallReason { kMemtables, kLevel0, kDebt };
 
@@ -171,6 +174,7 @@ class DbImpl final : public Db {
   Status SyncDirectory(const char* doing);  // poisons on failure
   Status DrainBuffered();            // takes the token
   void LogThread();
+  void LogTurn(uint64_t* due_us, uint64_t* marked);
   void NoteUnsynced();
   void MakeAhead();
   void RaiseDurable(Sequence seq);
@@ -180,6 +184,7 @@ class DbImpl final : public Db {
   // ---- background.cc, install.cc
   void FlushThread();
   void CompactionThread();
+  void CollectDead();
   Status FlushOldest();
   Status CompactOnce(bool* did);
   Status RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& plan, const KeyspaceVersion& kv, const JobControl* job);
@@ -244,6 +249,7 @@ class DbImpl final : public Db {
   uint64_t commits_since_sync_ = 0;
   double delay_owed_us_ = 0;
   bool appended_ = false;   // the group at hand is in the log
+  PreparedRecord records_[kGroupMax];
 
   // ---- guarded
   Mutex keyspace_mutex_;  // creating and dropping, one at a time; before the token

@@ -111,6 +111,13 @@ Status DbImpl::Install(Outcome* outcome) {
   edit.time_floor_ms = clock_.NowMs();
   ManifestState next = manifest_state_;
   KIST_TRY(next.Apply(edit));
+  // Everything that needs memory comes before the manifest is written.
+  auto view = RefPtr<View>::Adopt(new View);
+  view->memtables.reserve(kMaxFullMemtables + 2);
+  {
+    MutexLock lock(&mutex_);
+    retained_.reserve(retained_.size() + 1);
+  }
   if (manifest_->bytes() > kManifestRollBytes + 2 * manifest_->first_bytes()) KIST_TRY(RollManifest());
   Status s = manifest_->Append(edit);
   if (!s.ok()) return manifest_->broken() && !Planted(Bug::kTablesRemovedInDoubt) ? Poison(s, "writing the manifest") : s;
@@ -145,7 +152,9 @@ Status DbImpl::Install(Outcome* outcome) {
     retained_.push_back({done.log_number, done.previous_lsn, done.segment->flushed_size()});
     slots_.erase(slots_.begin());
   }
-  PublishView(BuildView());
+  view->version = version_;
+  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it) view->memtables.push_back(it->memtable);
+  PublishView(std::move(view));
   UpdatePressure();
   done_cond_.SignalAll();
   return Status();

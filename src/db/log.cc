@@ -1,5 +1,6 @@
 // The log's life beside the write path: segments made ahead of time, syncing, draining buffered commits, marks, poison.
 #include <algorithm>
+#include <new>
 
 #include "db/db_impl.h"
 #include "key/file_name.h"
@@ -9,6 +10,7 @@ namespace kist {
 namespace {
 
 constexpr uint64_t kMarkEveryBytes = uint64_t{4} << 20;
+constexpr uint64_t kRetryUs = 200000;
 
 }  // namespace
 
@@ -83,9 +85,13 @@ void DbImpl::MakeAhead() {
 
 Status DbImpl::PoisonStatus() {
   MutexLock lock(&mutex_);
-  return Status::Error(Code::kPoisoned, "an earlier failure left the write path in doubt (" + poison_.message() +
-                                            "); close and open the database to write again",
-                       poison_.aux(), poison_.sys_errno());
+  try {
+    return Status::Error(Code::kPoisoned, "an earlier failure left the write path in doubt (" + poison_.message() +
+                                              "); close and open the database to write again",
+                         poison_.aux(), poison_.sys_errno());
+  } catch (const std::bad_alloc&) {
+    return Status::Bare(Code::kPoisoned);
+  }
 }
 
 // Returns what the call that met the failure reports: the failure itself.
@@ -93,7 +99,13 @@ Status DbImpl::Poison(const Status& cause, const char* doing) {
   Status s = cause;
   {
     MutexLock lock(&mutex_);
-    if (!poisoned_.load(std::memory_order_relaxed)) poison_ = cause.Prefixed(doing);
+    if (!poisoned_.load(std::memory_order_relaxed)) {
+      poison_ = cause;
+      try {
+        poison_ = cause.Prefixed(doing);
+      } catch (const std::bad_alloc&) {  // the code says enough
+      }
+    }
     poisoned_.store(!Planted(Bug::kNoPoison), std::memory_order_release);
     done_cond_.SignalAll();
     flush_cond_.SignalAll();
@@ -103,7 +115,10 @@ Status DbImpl::Poison(const Status& cause, const char* doing) {
     MutexLock lock(&log_mutex_);
     durable_cond_.SignalAll();
   }
-  Log(3, std::string("writes stop until the database is reopened: ") + doing + ": " + cause.ToString());
+  try {
+    Log(3, std::string("writes stop until the database is reopened: ") + doing + ": " + cause.ToString());
+  } catch (const std::bad_alloc&) {
+  }
   return s;
 }
 
@@ -144,10 +159,9 @@ Status DbImpl::SyncLog() {
 }
 
 Status DbImpl::DrainBuffered() {
-  queue_.Enter();
+  WriteQueue::Token token(&queue_);
   Status s = poisoned_.load(std::memory_order_acquire) ? PoisonStatus() : log_->Flush();
   if (!s.ok() && log_->broken() && !s.Is(Code::kPoisoned)) s = Poison(s, "writing the log");
-  queue_.Leave();
   return s;
 }
 
@@ -183,37 +197,45 @@ void DbImpl::LogThread() {
       due_us = 0;
       continue;
     }
-    MakeAhead();
-    const uint64_t now = vfs_->MonotonicUs();
-    bool timer = false;
-    uint64_t wait = 0;
-    {
-      MutexLock lock(&mutex_);  // live options
-      timer = log_timer_;
-      wait = timer ? options_.sync.interval_us : options_.write_back_interval_us;
-      if (options_.write_back) wait = std::min(wait, options_.write_back_interval_us);
+    try {
+      LogTurn(&due_us, &marked);
+    } catch (const std::bad_alloc&) {
+      due_us = vfs_->MonotonicUs() + kRetryUs;
     }
-    if (due_us == 0 && unsynced_noted_.load(std::memory_order_relaxed)) due_us = now + wait;
-    if (due_us != 0 && now >= due_us) {
-      due_us = 0;
-      unsynced_noted_.store(false, std::memory_order_relaxed);
-      Status s = DrainBuffered();
-      if (s.ok() && timer) s = SyncLog();
-      if (!s.ok() && !poisoned_.load(std::memory_order_acquire)) {
-        Log(2, "draining the log failed and is tried again: " + s.ToString());
-        NoteUnsynced();
-      }
+  }
+}
+
+void DbImpl::LogTurn(uint64_t* due_us, uint64_t* marked) {
+  const uint64_t now = vfs_->MonotonicUs();
+  bool timer = false;
+  uint64_t wait = 0;
+  {
+    MutexLock lock(&mutex_);  // live options
+    timer = log_timer_;
+    wait = timer ? options_.sync.interval_us : options_.write_back_interval_us;
+    if (options_.write_back) wait = std::min(wait, options_.write_back_interval_us);
+  }
+  if (*due_us == 0 && unsynced_noted_.load(std::memory_order_relaxed)) *due_us = now + wait;
+  if (*due_us != 0 && now >= *due_us) {
+    *due_us = 0;
+    unsynced_noted_.store(false, std::memory_order_relaxed);
+    Status s = DrainBuffered();
+    if (s.ok() && timer) s = SyncLog();
+    if (!s.ok() && !poisoned_.load(std::memory_order_acquire)) {
+      Log(2, "draining the log failed and is tried again: " + s.ToString());
+      NoteUnsynced();
     }
-    std::shared_ptr<SegmentWriter> segment;
-    {
-      MutexLock lock(&log_mutex_);
-      segment = log_;
-    }
-    if (counters_.wal_bytes.load(std::memory_order_relaxed) - marked >= kMarkEveryBytes) {
-      marked = counters_.wal_bytes.load(std::memory_order_relaxed);
-      MutexLock sync(&sync_mutex_);
-      if (!segment->broken() && !segment->WriteMark().ok()) Log(2, "cannot write a mark into the log");
-    }
+  }
+  MakeAhead();
+  std::shared_ptr<SegmentWriter> segment;
+  {
+    MutexLock lock(&log_mutex_);
+    segment = log_;
+  }
+  if (counters_.wal_bytes.load(std::memory_order_relaxed) - *marked >= kMarkEveryBytes) {
+    *marked = counters_.wal_bytes.load(std::memory_order_relaxed);
+    MutexLock sync(&sync_mutex_);
+    if (!segment->broken() && !segment->WriteMark().ok()) Log(2, "cannot write a mark into the log");
   }
 }
 

@@ -1,5 +1,6 @@
 // What a caller asks for beside reads and writes: flush, compact, wait, verify, live options, close.
 #include <algorithm>
+#include <new>
 
 #include "db/db_impl.h"
 #include "key/file_name.h"
@@ -17,22 +18,23 @@ Status DbImpl::Flush() {
   if (options_.read_only) return Status::Bare(Code::kReadOnly);
   Status s;
   Sequence target = 0;
-  queue_.Enter();
   {
-    MutexLock lock(&mutex_);
-    while (slots_.size() > kMaxFullMemtables && background_error_.ok() && !poisoned_.load(std::memory_order_acquire)) {
-      done_cond_.WaitFor(&mutex_, kWaitSliceUs);
+    WriteQueue::Token token(&queue_);
+    {
+      MutexLock lock(&mutex_);
+      while (slots_.size() > kMaxFullMemtables && background_error_.ok() && !poisoned_.load(std::memory_order_acquire)) {
+        done_cond_.WaitFor(&mutex_, kWaitSliceUs);
+      }
+      if (slots_.size() > kMaxFullMemtables) s = background_error_;
     }
-    if (slots_.size() > kMaxFullMemtables) s = background_error_;
+    if (s.ok() && poisoned_.load(std::memory_order_acquire)) s = PoisonStatus();
+    const bool created_or_dropped = [&] {
+      MutexLock lock(&mutex_);
+      return !slots_.back().created.empty() || !slots_.back().dropped.empty();
+    }();
+    if (s.ok() && (!memtable_->empty() || created_or_dropped)) s = SwitchMemtable();
+    target = last_lsn_;
   }
-  if (s.ok() && poisoned_.load(std::memory_order_acquire)) s = PoisonStatus();
-  const bool created_or_dropped = [&] {
-    MutexLock lock(&mutex_);
-    return !slots_.back().created.empty() || !slots_.back().dropped.empty();
-  }();
-  if (s.ok() && (!memtable_->empty() || created_or_dropped)) s = SwitchMemtable();
-  target = last_lsn_;
-  queue_.Leave();
   KIST_TRY(std::move(s));
   const uint64_t start_errors = counters_.background_errors.load(std::memory_order_relaxed);
   MutexLock lock(&mutex_);
@@ -73,7 +75,12 @@ Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobCont
       if (!plan) return Status();
       compacting_.push_back(ks->id());
     }
-    Status s = RunPlan(ks, *plan, *kv, &control);
+    Status s;
+    try {
+      s = RunPlan(ks, *plan, *kv, &control);
+    } catch (const std::bad_alloc&) {
+      s = Status::Bare(Code::kNoMem);
+    }
     if (plan->input_level == 0) level = 1;
     plan.reset();
     kv = RefPtr<KeyspaceVersion>();
@@ -198,14 +205,11 @@ Status DbImpl::SetOption(Slice name, Slice value) {
   const OptionInfo* info = FindOption(name);
   if (info == nullptr) return Status();  // an unknown '?name' is forgiven
   if (!info->live) return Status::Invalid("option '" + std::string(name) + "' cannot change while the database is open");
-  queue_.Enter();
+  WriteQueue::Token token(&queue_);
   {
     MutexLock lock(&mutex_);
     const Status s = ApplyLiveOption(name, changed.values());
-    if (!s.ok()) {
-      queue_.Leave();
-      return s;
-    }
+    if (!s.ok()) return s;
     write_buffer_bytes_.store(options_.WriteBufferBytes(), std::memory_order_relaxed);
     cache_->SetCapacity(options_.CacheBytes());
     log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval || options_.sync.kind == SyncPolicy::Kind::kHybrid;
@@ -216,7 +220,6 @@ Status DbImpl::SetOption(Slice name, Slice value) {
     log_work_ = true;
     log_cond_.Signal();
   }
-  queue_.Leave();
   return Status();
 }
 
@@ -245,7 +248,7 @@ Status DbImpl::ApplyLiveOption(Slice name, const DbOptions& values) {
 Status DbImpl::Close() {
   Status s;
   if (!options_.read_only) {
-    queue_.Enter();
+    WriteQueue::Token token(&queue_);
     closing_.store(true, std::memory_order_release);
     if (poisoned_.load(std::memory_order_acquire)) {
       s = PoisonStatus();
@@ -255,7 +258,6 @@ Status DbImpl::Close() {
       if (s.ok()) s = log_->Seal(SealKind::kClosed);
       if (!s.ok() && !s.Is(Code::kPoisoned)) s = s.Prefixed("the last commits may not be durable");
     }
-    queue_.Leave();
   }
   StopThreads();
   std::shared_ptr<SegmentWriter> ahead;

@@ -17,7 +17,6 @@
 namespace kist {
 namespace {
 
-constexpr size_t kGroupMax = 64;                      // records a group
 constexpr uint64_t kGroupBytesMax = uint64_t{1} << 20;  // beyond the leader's own
 constexpr size_t kPadBytes = 8;                       // behind a record's data, for its padding
 constexpr size_t kStackBytes = 4608;                  // a record of a 4 KiB value
@@ -292,7 +291,7 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   if (buffered && log_->size() - log_->flushed_size() + bytes > options_.write_back_size) buffered = false;
 
   const int64_t now = ttl_or_time ? clock_.NowMs() : 0;
-  PreparedRecord records[kGroupMax];
+  PreparedRecord* const records = records_;  // a member: constructing them anew would cost more than the rest
   for (size_t i = 0; i < count; ++i) {
     records[i] = group[i]->record;
     records[i].lsn = last_lsn_ + 1 + i;
@@ -412,7 +411,7 @@ Status DbImpl::SwitchMemtable() {
   {
     MutexLock log_lock(&log_mutex_);
     unsynced_.push_back(log_);
-    next_reserve_ = std::max<uint64_t>(log_->size() + log_->size() / 8, kFirstReserveBytes);
+    next_reserve_ = std::clamp<uint64_t>(log_->size() + log_->size() / 8, kFirstReserveBytes, kReserveBytesMax);
     log_ = std::move(next);
     log_work_ = true;
     log_cond_.Signal();

@@ -68,6 +68,18 @@ class WriteQueue {
   // Gives the token on to the oldest waiter, or frees it.
   void Leave();
 
+  // Enter and Leave, also where memory runs out in between.
+  class Token {
+   public:
+    explicit Token(WriteQueue* queue) : queue_(queue) { queue_->Enter(); }
+    ~Token() { queue_->Leave(); }
+    Token(const Token&) = delete;
+    Token& operator=(const Token&) = delete;
+
+   private:
+    WriteQueue* const queue_;
+  };
+
   // Takes the token as a writer without a request would, for switching logs and closing.
   void Enter() {
     Waiter w;

@@ -28,6 +28,9 @@ constexpr size_t kChunkMax = kHugePageBytes;
 constexpr size_t kEntryExtra = 64;
 constexpr size_t kTreeBytes = (sizeof(KeyspaceTree) + 63) & ~size_t{63};
 constexpr size_t kTombstoneLogBytes = (sizeof(TombstoneLog) + 63) & ~size_t{63};
+// The largest thing that the node arena hands out.
+constexpr size_t kNodePieceMax = Node::Bytes(kNodeSlots, true);
+static_assert(kTreeBytes <= kNodePieceMax && kTombstoneLogBytes <= kNodePieceMax);
 
 // At most an eighth of what the memtable is meant to hold, as a power of two.
 size_t MaxChunk(size_t arena_bytes) {
@@ -128,7 +131,8 @@ Status Memtable::Reserve(size_t entries, size_t bytes, size_t keyspaces) noexcep
   const size_t entry_bytes = bytes + entries * kEntryExtra;
   const size_t node_bytes =
       impl_->pool_.BytesFor(entries, trees) + trees * (kTreeBytes + kTombstoneLogBytes);
-  if (!impl_->entry_arena_.Reserve(entry_bytes) || !impl_->node_arena_.Reserve(node_bytes) ||
+  if (!impl_->entry_arena_.Reserve(entry_bytes) ||
+      !impl_->node_arena_.ReservePieces(node_bytes, kNodePieceMax) ||
       !impl_->trees_.Reserve(trees)) {
     return Status::Bare(Code::kNoMem);
   }

@@ -5,7 +5,9 @@
 // Invariants:
 //  1. Memory handed out never moves and lives until the source dies.
 //  2. After Reserve(n) returned true, n bytes in all can be allocated: one bin alone has
-//     room for all of them, and what the other takes makes that only easier.
+//     room for all of them, and what the other takes makes that only easier. After ReservePieces
+//     both bins together have room, less one piece each, which is what may be left over at the end
+//     of a bin.
 //  3. used_bytes counts what was handed out and the rests of chunks that were given up.
 // Threads: one writer; the byte counts by any thread.
 #pragma once
@@ -57,6 +59,15 @@ class TwinArena {
 
   bool Reserve(size_t bytes) noexcept {
     return bytes <= bins_[0].room || bytes <= bins_[1].room || AddChunk(bytes);
+  }
+  // The same for many allocations of at most `piece` bytes each: they need no contiguous room, so
+  // that large reservations of which little is used follow one another without giving up what is
+  // left.
+  bool ReservePieces(size_t bytes, size_t piece) noexcept {
+    const auto usable = [piece](const Bin& b) { return b.room > piece ? b.room - piece : 0; };
+    if (bytes <= usable(bins_[0]) + usable(bins_[1])) return true;
+    const size_t kept = usable(bins_[0].room > bins_[1].room ? bins_[0] : bins_[1]);
+    return AddChunk((bytes > kept ? bytes - kept : 0) + piece);
   }
   // Never nullptr within a reservation. Beyond it, which only a bug of a caller makes happen,
   // memory is asked for all the same, and its lack ends the process: there is no one left to report
