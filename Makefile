@@ -5,6 +5,7 @@ FUZZ_SECONDS ?= 60
 KIST_KILLS ?= 300
 KIST_CRASH_STATES ?= 50000
 KIST_STEPS ?= 100000
+MAKEFLAGS += --no-print-directory
 release := build/release
 build := cmake --build
 
