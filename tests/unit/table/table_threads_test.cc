@@ -13,7 +13,10 @@ namespace {
 constexpr int kTables = 3;
 
 struct Shared {
-  std::unique_ptr<Vfs> vfs = NewMemoryVfs();
+  explicit Shared(bool mapped_in) : mapped(mapped_in) {}
+  std::string Path(int t) const { return dir.File("t" + std::to_string(t)); }
+  const bool mapped;
+  TempDir dir;
   Epoch epoch;
   BlockCache cache{30000, &epoch};
   std::vector<Version> versions[kTables];
@@ -61,7 +64,7 @@ void WalkSome(Shared* s, Rng* rng) {
 // Opens a table of its own over the shared cache, reads it, closes it.
 void ComeAndGo(Shared* s, Rng* rng) {
   const int t = static_cast<int>(rng->Below(kTables));
-  RefPtr<Table> table = OpenTable(s->vfs.get(), "/t" + std::to_string(t), &s->cache);
+  RefPtr<Table> table = OpenTable(PosixVfs(), s->Path(t), &s->cache, s->mapped);
   for (int i = 0; i < 20; ++i) {
     const Version& v = s->versions[t][rng->Below(s->versions[t].size())];
     Epoch::Guard guard(s->epoch);
@@ -71,17 +74,15 @@ void ComeAndGo(Shared* s, Rng* rng) {
   }
 }
 
-void table_threads__read_right_under_eviction(void**) {
-  const uint64_t seed = Seed("table_threads__read_right_under_eviction");
+void ReadUnderEviction(uint64_t seed, bool mapped) {
   Rng rng(seed);
-  Shared s;
+  Shared s(mapped);
   for (int t = 0; t < kTables; ++t) {
     Shape shape;
     shape.keys = 800;
     s.versions[t] = RandomVersions(&rng, shape);
-    const std::string path = "/t" + std::to_string(t);
-    Build(s.vfs.get(), path, OptionsOf(512, static_cast<Compression>(t)), s.versions[t]);
-    s.tables[t] = OpenTable(s.vfs.get(), path, &s.cache);
+    Build(PosixVfs(), s.Path(t), OptionsOf(512, static_cast<Compression>(t)), s.versions[t]);
+    s.tables[t] = OpenTable(PosixVfs(), s.Path(t), &s.cache, mapped);
   }
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
@@ -113,11 +114,20 @@ void table_threads__read_right_under_eviction(void**) {
   assert_int_equal(s.cache.used_bytes(), 0);
 }
 
+void table_threads__read_right_under_eviction(void**) {
+  ReadUnderEviction(Seed("table_threads__read_right_under_eviction"), false);
+}
+
+void table_threads__read_mapped_right_under_eviction(void**) {
+  ReadUnderEviction(Seed("table_threads__read_mapped_right_under_eviction"), true);
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(table_threads__read_right_under_eviction),
+      cmocka_unit_test(table_threads__read_mapped_right_under_eviction),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
