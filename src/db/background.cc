@@ -1,4 +1,7 @@
-// Flush and compaction threads, what they do next, and how far behind they are.
+// Flush and compaction threads: what they do next, how far behind they are, and what a failure
+// means. A flush takes the oldest full memtable; compactions take the keyspace with the largest
+// debt, one at a time each.
+// Threads: each loop is one thread's; the rest as db_impl.h says.
 #include <algorithm>
 #include <cerrno>
 #include <new>
@@ -20,7 +23,8 @@ constexpr double kFirstUsPerMib = 2000;
 
 PickOptions DbImpl::PickOptionsFor(const KeyspaceOptions& k) {
   PickOptions o;
-  o.base_bytes = std::max<uint64_t>(4 * write_buffer_bytes_.load(std::memory_order_relaxed), uint64_t{4} << 20);
+  o.base_bytes = std::max<uint64_t>(4 * write_buffer_bytes_.load(std::memory_order_relaxed),
+                                    uint64_t{4} << 20);
   o.target_file_bytes = k.target_file_size;
   o.now_ms = snapshots_.OldestTime(clock_.NowMs());  // what a snapshot still sees cannot go yet
   o.oldest_snapshot = snapshots_.Oldest();
@@ -42,14 +46,16 @@ JobContext DbImpl::MakeJob(const KeyspaceOptions& k) {
   return c;
 }
 
-// Writers' delay grows with the square of how far the worst keyspace is on its way from "behind" to "full".
+// Writers' delay grows with the square of how far the worst keyspace is on its way from "behind" to
+// "full".
 void DbImpl::UpdatePressure() {
   double worst = 0;
   for (const auto& kv : version_->keyspaces) {
     if (!kv) continue;
     const size_t l0 = kv->levels[0].size();
     if (l0 > kSlowFromL0Files && !options_.compaction_manual) {
-      worst = std::max(worst, static_cast<double>(l0 - kSlowFromL0Files) / (kFullL0Files - kSlowFromL0Files));
+      worst = std::max(
+          worst, static_cast<double>(l0 - kSlowFromL0Files) / (kFullL0Files - kSlowFromL0Files));
     }
   }
   if (slots_.size() > kMaxFullMemtables) worst = std::max(worst, 0.25);
@@ -72,7 +78,8 @@ void DbImpl::BackgroundFailed(const Status& s, const char* doing) {
     done_cond_.SignalAll();
     return;
   }
-  if (s.Is(Code::kCorrupt) || s.Is(Code::kTooNew)) {  // an input is damaged: it is kept, and so is everything else
+  if (s.Is(Code::kCorrupt) ||
+      s.Is(Code::kTooNew)) {  // an input is damaged: it is kept, and so is everything else
     MutexLock lock(&mutex_);
     compaction_stopped_ = s;
     done_cond_.SignalAll();
@@ -110,11 +117,13 @@ Status DbImpl::FlushOldest() {
     Status s = RunFlush(job, *memtable, id, visibility, &result);
     if (!s.ok()) {
       if (poisoned_.load(std::memory_order_acquire)) return s;
-      for (const NewTable& t : outcome.edit.added) static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
+      for (const NewTable& t : outcome.edit.added)
+        static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
       return s;
     }
     for (NewTable& t : result.tables) {
-      outcome.added.push_back(RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), t.number, id, t.properties)));
+      outcome.added.push_back(
+          RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), t.number, id, t.properties)));
       outcome.edit.added.push_back(std::move(t));
     }
     counters_.flush_bytes.fetch_add(result.bytes_written, std::memory_order_relaxed);
@@ -126,7 +135,8 @@ Status DbImpl::FlushOldest() {
   Status s = Install(&outcome);
   if (!s.ok()) {
     if (!poisoned_.load(std::memory_order_acquire)) {
-      for (const NewTable& t : outcome.edit.added) static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
+      for (const NewTable& t : outcome.edit.added)
+        static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
     }
     return s;
   }
@@ -141,7 +151,8 @@ Status DbImpl::FlushOldest() {
   // A segment that is kept gives back what it reserved.
   if (retention > 0) {
     Status sealed = segment->Seal();
-    if (!sealed.ok() && segment->broken()) return Poison(sealed, "sealing a log segment that is kept");
+    if (!sealed.ok() && segment->broken())
+      return Poison(sealed, "sealing a log segment that is kept");
     if (!sealed.ok()) Log(2, "cannot seal a log segment that is kept: " + sealed.ToString());
   }
   TrimRetained();
@@ -161,7 +172,8 @@ void DbImpl::FlushThread() {
   for (;;) {
     {
       MutexLock lock(&mutex_);
-      while (!closing_.load(std::memory_order_acquire) && (!FlushPending() || poisoned_.load(std::memory_order_acquire))) {
+      while (!closing_.load(std::memory_order_acquire) &&
+             (!FlushPending() || poisoned_.load(std::memory_order_acquire))) {
         flush_cond_.Wait(&mutex_);
       }
       if (closing_.load(std::memory_order_acquire)) return;
@@ -187,12 +199,16 @@ void DbImpl::FlushThread() {
   }
 }
 
-bool DbImpl::NextPlan(RefPtr<KeyspaceImpl>* found, RefPtr<KeyspaceVersion>* found_kv, CompactionPlan* plan) {
-  if (options_.compaction_manual || !compaction_stopped_.ok() || poisoned_.load(std::memory_order_acquire)) return false;
+bool DbImpl::NextPlan(RefPtr<KeyspaceImpl>* found, RefPtr<KeyspaceVersion>* found_kv,
+                      CompactionPlan* plan) {
+  if (options_.compaction_manual || !compaction_stopped_.ok() ||
+      poisoned_.load(std::memory_order_acquire))
+    return false;
   uint64_t worst = 0;
   bool any = false;
   for (const auto& kv : version_->keyspaces) {
-    if (!kv || std::find(compacting_.begin(), compacting_.end(), kv->id) != compacting_.end()) continue;
+    if (!kv || std::find(compacting_.begin(), compacting_.end(), kv->id) != compacting_.end())
+      continue;
     auto ks = registry_.Find(kv->id);
     if (!ks) continue;
     const PickOptions o = PickOptionsFor(ks->options());
@@ -209,10 +225,13 @@ bool DbImpl::NextPlan(RefPtr<KeyspaceImpl>* found, RefPtr<KeyspaceVersion>* foun
   return any;
 }
 
-Status DbImpl::RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& plan, const KeyspaceVersion& kv, const JobControl* control) {
+Status DbImpl::RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& plan,
+                       const KeyspaceVersion& kv, const JobControl* control) {
   Outcome outcome;
-  for (const auto& f : plan.inputs) outcome.edit.removed.push_back({kv.id, plan.input_level, f->number()});
-  for (const auto& f : plan.overlapping) outcome.edit.removed.push_back({kv.id, plan.output_level, f->number()});
+  for (const auto& f : plan.inputs)
+    outcome.edit.removed.push_back({kv.id, plan.input_level, f->number()});
+  for (const auto& f : plan.overlapping)
+    outcome.edit.removed.push_back({kv.id, plan.output_level, f->number()});
   if (plan.trivial_move) {
     for (const auto& f : plan.inputs) {
       outcome.edit.added.push_back({kv.id, plan.output_level, f->number(), f->properties()});
@@ -234,13 +253,15 @@ Status DbImpl::RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& pla
   JobResult result;
   KIST_TRY(RunCompaction(job, plan, kv, visibility, &result));
   for (NewTable& t : result.tables) {
-    outcome.added.push_back(RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), t.number, kv.id, t.properties)));
+    outcome.added.push_back(
+        RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), t.number, kv.id, t.properties)));
     outcome.edit.added.push_back(std::move(t));
   }
   Status s = Install(&outcome);
   if (!s.ok()) {
     if (!poisoned_.load(std::memory_order_acquire)) {
-      for (const NewTable& t : outcome.edit.added) static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
+      for (const NewTable& t : outcome.edit.added)
+        static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
     }
     return s;
   }

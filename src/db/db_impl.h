@@ -1,16 +1,20 @@
-// DbImpl: the engine behind Db. Its methods stand by path: open.cc and recovery.cc, write.cc, log.cc, read.cc, db_iterator.cc, background.cc,
-// install.cc, keyspaces.cc, maintenance.cc, stats.cc.
+// DbImpl: the engine behind Db. Its methods stand by path: open.cc and recovery.cc, write.cc,
+// log.cc, read.cc, db_iterator.cc, background.cc, install.cc, keyspaces.cc, maintenance.cc,
+// stats.cc.
 //
 // Invariants
-//  1. One writer at a time holds queue_'s token; it alone appends to log_, adds to the newest memtable and raises visible_seq_.
-//  2. A commit is: record appended, synced where asked, applied to the memtable, published by visible_seq_. A failure before the last
+//  1. One writer at a time holds queue_'s token; it alone appends to log_, adds to the newest
+//  memtable and raises visible_seq_.
+//  2. A commit is: record appended, synced where asked, applied to the memtable, published by
+//  visible_seq_. A failure before the last
 //     step leaves nothing visible.
-//  3. One segment of the log belongs to one memtable. A segment is removed after the edit that lists its memtable's tables is durable.
+//  3. One segment of the log belongs to one memtable. A segment is removed after the edit that
+//  lists its memtable's tables is durable.
 //  4. view_ is replaced under mutex_ only, and the old one retired through epoch_.
 //  5. Versions change under manifest_mutex_: manifest append first, then the view.
 //  6. Once poisoned_ is set nothing is written, synced or removed any more; reads go on.
-// Lock order: keyspace_mutex_, queue_ token, manifest_mutex_, directory_mutex_, sync_mutex_, mutex_,
-// log_mutex_, then the locks inside other objects.
+// Lock order: keyspace_mutex_, queue_ token, manifest_mutex_, directory_mutex_, sync_mutex_,
+// mutex_, log_mutex_, then the locks inside other objects.
 #pragma once
 
 #include <memory>
@@ -45,7 +49,8 @@ struct DbCounters {
   using Counter = std::atomic<uint64_t>;
   Counter commits{0}, entries_written{0}, bytes_written{0}, groups{0}, syncs{0}, wal_bytes{0};
   Counter stall_us[3] = {}, stall_count[3] = {};
-  Counter flushes{0}, flush_bytes{0}, compactions{0}, compaction_bytes_read{0}, compaction_bytes_written{0}, trivial_moves{0};
+  Counter flushes{0}, flush_bytes{0}, compactions{0}, compaction_bytes_read{0},
+      compaction_bytes_written{0}, trivial_moves{0};
   Counter dropped_shadowed{0}, dropped_range{0}, dropped_tombstones{0}, dropped_expired{0};
   Counter recovered_records{0}, recovered_bytes{0}, residue_bytes{0}, residue_records{0};
   Counter segments{0}, wal_reserved_bytes{0}, wal_used_bytes{0};
@@ -54,7 +59,8 @@ struct DbCounters {
 
 class DbImpl final : public Db {
  public:
-  DbImpl(std::string path, const DbOptions& options, const LogSink& log, Vfs* vfs, std::unique_ptr<Vfs> owned_vfs);
+  DbImpl(std::string path, const DbOptions& options, const LogSink& log, Vfs* vfs,
+         std::unique_ptr<Vfs> owned_vfs);
   ~DbImpl() override;
   Status Start();  // open.cc: recovers and starts background work
 
@@ -64,22 +70,27 @@ class DbImpl final : public Db {
   Status SetOption(Slice name, Slice value) override;
 
   RefPtr<Keyspace> DefaultKeyspace() override;
-  Result<RefPtr<Keyspace>> OpenKeyspace(const std::string& name, KeyspaceMode mode, const OptionSet* options) override;
+  Result<RefPtr<Keyspace>> OpenKeyspace(const std::string& name, KeyspaceMode mode,
+                                        const OptionSet* options) override;
   Status DropKeyspace(const std::string& name) override;
   std::vector<std::string> ListKeyspaces() override;
 
   Epoch& epoch() override { return epoch_; }
-  Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadFound* found) override;
+  Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
+             ReadFound* found) override;
   Result<std::unique_ptr<Snapshot>> NewSnapshot() override;
-  Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) override;
+  Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks,
+                                                  const IterOptions& options) override;
   Result<std::unique_ptr<Txn>> NewTxn(bool serializable) override;
   Result<std::unique_ptr<Feed>> NewFeed(Sequence from) override;
   Status ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) override;
 
   Status Write(WriteRequest* request, Sequence* seq) override;
-  Status Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms, Sequence* seq) override;
+  Status Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms,
+             Sequence* seq) override;
   Status Delete(Keyspace* ks, Durability durability, Slice key, Sequence* seq) override;
-  Status DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end, Sequence* seq) override;
+  Status DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end,
+                     Sequence* seq) override;
   Status Sync() override;
   Sequence last_seq() const override { return visible_seq_.load(std::memory_order_acquire); }
   Sequence durable_seq() const override { return durable_seq_.load(std::memory_order_acquire); }
@@ -107,7 +118,8 @@ class DbImpl final : public Db {
   const std::string& path() const { return path_; }
   Status DrainForFeed();
   Status WaitForCommit(Sequence seq, uint64_t us);
-  // For transactions: kConflict where a commit after footprint.since changed what it names. conflict.cc
+  // For transactions: kConflict where a commit after footprint.since changed what it names.
+  // conflict.cc
   Status CheckFootprint(const TxnFootprint& footprint);
 
  private:
@@ -116,9 +128,9 @@ class DbImpl final : public Db {
   // A memtable that waits for its flush, or the one being written.
   struct MemtableSlot {
     RefPtr<Memtable> memtable;
-    uint64_t log_number = 0;   // its segment
-    Sequence previous_lsn = 0; // the last commit before its segment's first
-    Sequence last_seq = 0;     // known once it is full
+    uint64_t log_number = 0;    // its segment
+    Sequence previous_lsn = 0;  // the last commit before its segment's first
+    Sequence last_seq = 0;      // known once it is full
     std::shared_ptr<SegmentWriter> segment;
     // Keyspaces created and dropped by commits in it, for the flush's edit.
     std::vector<NewKeyspace> created;
@@ -127,8 +139,8 @@ class DbImpl final : public Db {
   };
   struct Outcome {  // of a flush or compaction, for Install
     Edit edit;
-    std::vector<RefPtr<LiveTable>> added;   // by position of edit.added
-    bool drops_memtable = false;            // the oldest full memtable is in tables now
+    std::vector<RefPtr<LiveTable>> added;  // by position of edit.added
+    bool drops_memtable = false;           // the oldest full memtable is in tables now
   };
 
   // ---- open.cc, recovery.cc
@@ -165,14 +177,15 @@ class DbImpl final : public Db {
   void ApplyKeyspaceOps(Slice batch, Sequence seq);
   Status Normalize(Slice batch, const BatchSummary& summary, BatchBuilder* out, bool* changed);
   Status CheckKeyspaces(Slice batch, const BatchSummary& summary);
-  Status WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value, int64_t ttl_ms, Sequence* seq);
+  Status WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value,
+                    int64_t ttl_ms, Sequence* seq);
 
   // ---- log.cc
   Result<std::shared_ptr<SegmentWriter>> NewSegment(uint64_t number, uint64_t reserve);
   Result<std::shared_ptr<SegmentWriter>> NextSegment(uint64_t* number);
-  Status SyncLog();                  // all that was handed to the operating system; poisons on failure
+  Status SyncLog();  // all that was handed to the operating system; poisons on failure
   Status SyncDirectory(const char* doing);  // poisons on failure
-  Status DrainBuffered();            // takes the token
+  Status DrainBuffered();                   // takes the token
   void LogThread();
   void LogTurn(uint64_t* due_us, uint64_t* marked);
   void NoteUnsynced();
@@ -187,11 +200,14 @@ class DbImpl final : public Db {
   void CollectDead();
   Status FlushOldest();
   Status CompactOnce(bool* did);
-  Status RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& plan, const KeyspaceVersion& kv, const JobControl* job);
-  bool NextPlan(RefPtr<KeyspaceImpl>* ks, RefPtr<KeyspaceVersion>* kv, CompactionPlan* plan) KIST_REQUIRES(mutex_);
+  Status RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& plan,
+                 const KeyspaceVersion& kv, const JobControl* job);
+  bool NextPlan(RefPtr<KeyspaceImpl>* ks, RefPtr<KeyspaceVersion>* kv, CompactionPlan* plan)
+      KIST_REQUIRES(mutex_);
   PickOptions PickOptionsFor(const KeyspaceOptions& options);
   JobContext MakeJob(const KeyspaceOptions& options);
   Status Install(Outcome* outcome);
+  static void MarkObsolete(const Version& base, const Edit& edit);
   Result<RefPtr<Version>> ApplyOutcome(const Version& base, const Outcome& outcome);
   Status RollManifest() KIST_REQUIRES(manifest_mutex_);
   void PublishView(RefPtr<View> view) KIST_REQUIRES(mutex_);
@@ -216,7 +232,7 @@ class DbImpl final : public Db {
   BatchLimits limits_;
   uint64_t database_id_ = 0;
   std::unique_ptr<FileLock> lock_;
-  bool log_timer_ = false;   // the sync policy has an interval; live, like options_
+  bool log_timer_ = false;  // the sync policy has an interval; live, like options_
 
   // ---- self-synchronised
   Epoch epoch_;
@@ -226,7 +242,7 @@ class DbImpl final : public Db {
   std::unique_ptr<BlockCache> cache_;
   std::unique_ptr<TableStore> store_;
   DbCounters counters_;
-  std::atomic<View*> view_{nullptr};        // owns a reference
+  std::atomic<View*> view_{nullptr};  // owns a reference
   std::atomic<Sequence> visible_seq_{0};
   std::atomic<Sequence> durable_seq_{0};
   std::atomic<uint64_t> next_file_{1};
@@ -240,24 +256,26 @@ class DbImpl final : public Db {
   std::atomic<uint32_t> feed_waiters_{0};
   Mutex feed_mutex_;
   CondVar feed_cond_;  // a commit became visible while feed_waiters_ > 0, or the database closes
-  std::atomic<bool> unsynced_noted_{false};  // the log thread has been told that bytes wait for drain or sync
+  std::atomic<bool> unsynced_noted_{
+      false};  // the log thread has been told that bytes wait for drain or sync
 
   // ---- the token holder's
-  Memtable* memtable_ = nullptr;                // slots_.back()'s
-  std::shared_ptr<SegmentWriter> log_;          // changed under log_mutex_ too
+  Memtable* memtable_ = nullptr;        // slots_.back()'s
+  std::shared_ptr<SegmentWriter> log_;  // changed under log_mutex_ too
   Sequence last_lsn_ = 0;
   uint64_t commits_since_sync_ = 0;
   double delay_owed_us_ = 0;
-  bool appended_ = false;   // the group at hand is in the log
+  bool appended_ = false;  // the group at hand is in the log
   PreparedRecord records_[kGroupMax];
 
   // ---- guarded
-  Mutex keyspace_mutex_;  // creating and dropping, one at a time; before the token
+  Mutex keyspace_mutex_;        // creating and dropping, one at a time; before the token
   uint32_t next_keyspace_ = 1;  // of whoever creates, or of recovery
-  Mutex sync_mutex_;  // one SyncLog at a time
-  Mutex directory_mutex_;  // one sync of the directory at a time
+  Mutex sync_mutex_;            // one SyncLog at a time
+  Mutex directory_mutex_;       // one sync of the directory at a time
   Mutex log_mutex_;
-  // Full segments whose end is not known durable, oldest first; never more than slots_ has, with room from the start.
+  // Full segments whose end is not known durable, oldest first; never more than slots_ has, with
+  // room from the start.
   std::vector<std::shared_ptr<SegmentWriter>> unsynced_ KIST_GUARDED_BY(log_mutex_);
   std::shared_ptr<SegmentWriter> ahead_ KIST_GUARDED_BY(log_mutex_);  // made in advance
   uint64_t ahead_number_ KIST_GUARDED_BY(log_mutex_) = 0;
@@ -271,19 +289,23 @@ class DbImpl final : public Db {
   ManifestState manifest_state_ KIST_GUARDED_BY(manifest_mutex_);
 
   Mutex mutex_;
-  CondVar flush_cond_;       // work for the flush thread
-  CondVar compact_cond_;     // work for compaction threads
-  CondVar done_cond_;        // a flush or compaction ended, room was made, or an error came
-  // Oldest first; the last is being written. Never more than kMaxFullMemtables + 1, for which it has room from the start.
+  CondVar flush_cond_;    // work for the flush thread
+  CondVar compact_cond_;  // work for compaction threads
+  CondVar done_cond_;     // a flush or compaction ended, room was made, or an error came
+  // Oldest first; the last is being written. Never more than kMaxFullMemtables + 1, for which it
+  // has room from the start.
   std::vector<MemtableSlot> slots_ KIST_GUARDED_BY(mutex_);
   RefPtr<Version> version_ KIST_GUARDED_BY(mutex_);
   Status poison_ KIST_GUARDED_BY(mutex_);
-  Status background_error_ KIST_GUARDED_BY(mutex_);         // of the last failed job that will be retried; ok after a success
-  Status compaction_stopped_ KIST_GUARDED_BY(mutex_);       // damage found by a compaction: none are made until reopened
+  Status background_error_
+      KIST_GUARDED_BY(mutex_);  // of the last failed job that will be retried; ok after a success
+  Status compaction_stopped_
+      KIST_GUARDED_BY(mutex_);  // damage found by a compaction: none are made until reopened
   std::vector<uint32_t> compacting_ KIST_GUARDED_BY(mutex_);  // keyspaces with a compaction running
-  std::vector<LogExtent> retained_ KIST_GUARDED_BY(mutex_);  // kept for feeds, oldest first
-  std::vector<uint64_t> old_logs_ KIST_GUARDED_BY(mutex_);  // to be removed
-  uint64_t flush_waiters_ KIST_GUARDED_BY(mutex_) = 0;      // a flush was asked for although memory is not full
+  std::vector<LogExtent> retained_ KIST_GUARDED_BY(mutex_);   // kept for feeds, oldest first
+  std::vector<uint64_t> old_logs_ KIST_GUARDED_BY(mutex_);    // to be removed
+  uint64_t flush_waiters_ KIST_GUARDED_BY(mutex_) =
+      0;  // a flush was asked for although memory is not full
   bool flush_running_ KIST_GUARDED_BY(mutex_) = false;
   bool closed_ KIST_GUARDED_BY(mutex_) = false;
   std::vector<std::unique_ptr<Thread>> threads_;

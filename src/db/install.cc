@@ -1,4 +1,6 @@
-// Making the outcome of a flush or compaction the state: manifest first, then the view, then what became unneeded.
+// Making the outcome of a flush or compaction the state: manifest first, then the view, then what
+// became unneeded. Nothing is removed before the edit that stops listing it is durable.
+// Threads: any; one at a time by manifest_mutex_.
 #include <algorithm>
 #include <new>
 
@@ -18,7 +20,8 @@ RefPtr<View> DbImpl::BuildView() {
   auto view = RefPtr<View>::Adopt(new View);
   view->version = version_;
   view->memtables.reserve(slots_.size());
-  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it) view->memtables.push_back(it->memtable);
+  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it)
+    view->memtables.push_back(it->memtable);
   return view;
 }
 
@@ -48,14 +51,16 @@ Result<RefPtr<Version>> DbImpl::ApplyOutcome(const Version& base, const Outcome&
     std::vector<std::pair<int, RefPtr<LiveTable>>> added;
     std::vector<std::pair<int, uint64_t>> removed;
     for (size_t i = 0; i < outcome.edit.added.size(); ++i) {
-      if (outcome.edit.added[i].keyspace == id) added.emplace_back(outcome.edit.added[i].level, outcome.added[i]);
+      if (outcome.edit.added[i].keyspace == id)
+        added.emplace_back(outcome.edit.added[i].level, outcome.added[i]);
     }
     for (const RemovedTable& r : outcome.edit.removed) {
       if (r.keyspace == id) removed.emplace_back(r.level, r.number);
     }
     const uint32_t slot = ks->slot();
     if (slot >= version->keyspaces.size()) version->keyspaces.resize(slot + 1);
-    KIST_TRY_ASSIGN(RefPtr<KeyspaceVersion> kv, ApplyToKeyspace(version->Find(slot, id), id, added, removed));
+    KIST_TRY_ASSIGN(RefPtr<KeyspaceVersion> kv,
+                    ApplyToKeyspace(version->Find(slot, id), id, added, removed));
     version->keyspaces[slot] = std::move(kv);
   }
   return version;
@@ -74,7 +79,8 @@ Status DbImpl::RollManifest() {
       return Poison(Status::Bare(Code::kNoMem), "starting a new manifest");
     }
     if (!made.ok() && !made.status().Is(Code::kNoSpace)) {
-      // CURRENT may name either manifest now: nothing may change until the database is opened again.
+      // CURRENT may name either manifest now: nothing may change until the database is opened
+      // again.
       return Poison(made.status(), "starting a new manifest");
     }
   }
@@ -83,8 +89,34 @@ Status DbImpl::RollManifest() {
     return Status();
   }
   manifest_ = made.Take();
-  if (!vfs_->Remove(JoinPath(path_, ManifestFileName(old))).ok()) Log(2, "the old manifest could not be removed");
+  if (!vfs_->Remove(JoinPath(path_, ManifestFileName(old))).ok())
+    Log(2, "the old manifest could not be removed");
   return Status();
+}
+
+// What `base` lists and the edit takes away is unlinked once its last reader has gone.
+void DbImpl::MarkObsolete(const Version& base, const Edit& edit) {
+  const auto mark = [&](const KeyspaceVersion& kv, const RemovedTable& r) {
+    for (const auto& f : kv.levels[r.level].files()) {
+      if (f->number() == r.number) f->MarkObsolete();
+    }
+  };
+  for (const auto& kv : base.keyspaces) {
+    if (!kv) continue;
+    if (std::find(edit.dropped.begin(), edit.dropped.end(), kv->id) != edit.dropped.end()) {
+      for (const Level& level : kv->levels) {
+        for (const auto& f : level.files()) f->MarkObsolete();
+      }
+      continue;
+    }
+    for (const RemovedTable& r : edit.removed) {
+      if (r.keyspace != kv->id) continue;
+      // A trivial move removes and adds the same file: it lives on.
+      const bool moved = std::any_of(edit.added.begin(), edit.added.end(),
+                                     [&](const NewTable& t) { return t.number == r.number; });
+      if (!moved) mark(*kv, r);
+    }
+  }
 }
 
 Status DbImpl::Install(Outcome* outcome) {
@@ -105,7 +137,8 @@ Status DbImpl::Install(Outcome* outcome) {
     MutexLock lock(&mutex_);
     base = version_;
   }
-  // A keyspace that a later commit dropped is still the manifest's until that drop is flushed, so edits that name it stay valid.
+  // A keyspace that a later commit dropped is still the manifest's until that drop is flushed, so
+  // edits that name it stay valid.
   KIST_TRY_ASSIGN(RefPtr<Version> version, ApplyOutcome(*base, *outcome));
   edit.next_file = next_file_.load(std::memory_order_relaxed);
   edit.time_floor_ms = clock_.NowMs();
@@ -118,33 +151,18 @@ Status DbImpl::Install(Outcome* outcome) {
     MutexLock lock(&mutex_);
     retained_.reserve(retained_.size() + 1);
   }
-  if (manifest_->bytes() > kManifestRollBytes + 2 * manifest_->first_bytes()) KIST_TRY(RollManifest());
+  if (manifest_->bytes() > kManifestRollBytes + 2 * manifest_->first_bytes())
+    KIST_TRY(RollManifest());
   Status s = manifest_->Append(edit);
-  if (!s.ok()) return manifest_->broken() && !Planted(Bug::kTablesRemovedInDoubt) ? Poison(s, "writing the manifest") : s;
+  if (!s.ok())
+    return manifest_->broken() && !Planted(Bug::kTablesRemovedInDoubt)
+               ? Poison(s, "writing the manifest")
+               : s;
   next.manifest_number = manifest_state_.manifest_number;
   std::swap(manifest_state_, next);
 
   MutexLock lock(&mutex_);
-  const auto mark = [&](const KeyspaceVersion& kv, const RemovedTable& r) {
-    for (const auto& f : kv.levels[r.level].files()) {
-      if (f->number() == r.number) f->MarkObsolete();
-    }
-  };
-  for (const auto& kv : base->keyspaces) {
-    if (!kv) continue;
-    if (std::find(edit.dropped.begin(), edit.dropped.end(), kv->id) != edit.dropped.end()) {
-      for (const Level& level : kv->levels) {
-        for (const auto& f : level.files()) f->MarkObsolete();
-      }
-      continue;
-    }
-    for (const RemovedTable& r : edit.removed) {
-      if (r.keyspace != kv->id) continue;
-      // A trivial move removes and adds the same file: it lives on.
-      const bool moved = std::any_of(edit.added.begin(), edit.added.end(), [&](const NewTable& t) { return t.number == r.number; });
-      if (!moved) mark(*kv, r);
-    }
-  }
+  MarkObsolete(*base, edit);
   version_ = version;
   if (outcome->drops_memtable) {
     const MemtableSlot& done = slots_.front();
@@ -153,7 +171,8 @@ Status DbImpl::Install(Outcome* outcome) {
     slots_.erase(slots_.begin());
   }
   view->version = version_;
-  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it) view->memtables.push_back(it->memtable);
+  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it)
+    view->memtables.push_back(it->memtable);
   PublishView(std::move(view));
   UpdatePressure();
   done_cond_.SignalAll();
@@ -171,7 +190,8 @@ void DbImpl::RemoveOldLogs() {
     {
       MutexLock sync(&sync_mutex_);
       MutexLock lock(&log_mutex_);
-      unsynced_.erase(std::remove_if(unsynced_.begin(), unsynced_.end(), [&](const auto& s) { return s->info().id == number; }),
+      unsynced_.erase(std::remove_if(unsynced_.begin(), unsynced_.end(),
+                                     [&](const auto& s) { return s->info().id == number; }),
                       unsynced_.end());
     }
     Status s = vfs_->Remove(JoinPath(path_, LogFileName(number)));

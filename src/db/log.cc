@@ -1,4 +1,6 @@
-// The log's life beside the write path: segments made ahead of time, syncing, draining buffered commits, marks, poison.
+// The log's life beside the write path: segments made ahead of time, syncing, draining buffered
+// commits, marks, poison. Older segments are always synced before newer ones.
+// Threads: any, except where a function names the token holder.
 #include <algorithm>
 #include <new>
 
@@ -29,9 +31,11 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint6
   auto made = SegmentWriter::CreateAhead(vfs_, path, info, options_.wal_preallocate ? reserve : 0);
   Status s = made.ok() ? Status() : made.status();
   if (s.ok()) {
-    // What was not synced is the file's own emptiness, but a disk that fails here is not one to go on with.
+    // What was not synced is the file's own emptiness, but a disk that fails here is not one to go
+    // on with.
     if (!(s = (*made)->SyncHead()).ok()) return Poison(s, "making a segment of the log durable");
-    if (!Planted(Bug::kNoDirSyncOfSegment)) KIST_TRY(SyncDirectory("syncing the directory of a new segment of the log"));
+    if (!Planted(Bug::kNoDirSyncOfSegment))
+      KIST_TRY(SyncDirectory("syncing the directory of a new segment of the log"));
   }
   if (!s.ok()) {
     static_cast<void>(vfs_->Remove(path).ok());
@@ -77,7 +81,8 @@ void DbImpl::MakeAhead() {
   }
   const uint64_t number = next_file_.fetch_add(1, std::memory_order_relaxed);
   auto made = NewSegment(number, reserve);
-  if (!made.ok()) return Log(2, "cannot make a log segment ahead of time: " + made.status().ToString());
+  if (!made.ok())
+    return Log(2, "cannot make a log segment ahead of time: " + made.status().ToString());
   MutexLock lock(&log_mutex_);
   ahead_ = made.Take();
   ahead_number_ = number;
@@ -86,8 +91,9 @@ void DbImpl::MakeAhead() {
 Status DbImpl::PoisonStatus() {
   MutexLock lock(&mutex_);
   try {
-    return Status::Error(Code::kPoisoned, "an earlier failure left the write path in doubt (" + poison_.message() +
-                                              "); close and open the database to write again",
+    return Status::Error(Code::kPoisoned,
+                         "an earlier failure left the write path in doubt (" + poison_.message() +
+                             "); close and open the database to write again",
                          poison_.aux(), poison_.sys_errno());
   } catch (const std::bad_alloc&) {
     return Status::Bare(Code::kPoisoned);
@@ -116,7 +122,8 @@ Status DbImpl::Poison(const Status& cause, const char* doing) {
     durable_cond_.SignalAll();
   }
   try {
-    Log(3, std::string("writes stop until the database is reopened: ") + doing + ": " + cause.ToString());
+    Log(3, std::string("writes stop until the database is reopened: ") + doing + ": " +
+               cause.ToString());
   } catch (const std::bad_alloc&) {
   }
   return s;
@@ -124,7 +131,8 @@ Status DbImpl::Poison(const Status& cause, const char* doing) {
 
 void DbImpl::RaiseDurable(Sequence seq) {
   Sequence have = durable_seq_.load(std::memory_order_relaxed);
-  while (have < seq && !durable_seq_.compare_exchange_weak(have, seq, std::memory_order_release, std::memory_order_relaxed)) {
+  while (have < seq && !durable_seq_.compare_exchange_weak(have, seq, std::memory_order_release,
+                                                           std::memory_order_relaxed)) {
   }
   MutexLock lock(&log_mutex_);
   durable_cond_.SignalAll();
@@ -174,7 +182,8 @@ void DbImpl::NoteUnsynced() {
   log_cond_.Signal();
 }
 
-// Makes segments ahead, and drains and syncs what policies with a timer left behind. Sleeps where nothing waits.
+// Makes segments ahead, and drains and syncs what policies with a timer left behind. Sleeps where
+// nothing waits.
 void DbImpl::LogThread() {
   uint64_t due_us = 0;  // when noted bytes are to be handled; 0: none are noted
   uint64_t marked = 0;
@@ -235,7 +244,8 @@ void DbImpl::LogTurn(uint64_t* due_us, uint64_t* marked) {
   if (counters_.wal_bytes.load(std::memory_order_relaxed) - *marked >= kMarkEveryBytes) {
     *marked = counters_.wal_bytes.load(std::memory_order_relaxed);
     MutexLock sync(&sync_mutex_);
-    if (!segment->broken() && !segment->WriteMark().ok()) Log(2, "cannot write a mark into the log");
+    if (!segment->broken() && !segment->WriteMark().ok())
+      Log(2, "cannot write a mark into the log");
   }
 }
 
@@ -245,10 +255,12 @@ Status DbImpl::Sync() {
   return SyncLog();
 }
 
-// Syncs itself unless a timer will do it before the caller's patience ends anyway; another waiter's sync counts for all.
+// Syncs itself unless a timer will do it before the caller's patience ends anyway; another waiter's
+// sync counts for all.
 Status DbImpl::WaitDurable(Sequence seq, int64_t timeout_ms) {
   if (seq > last_seq()) {
-    return Status::Invalid("sequence " + std::to_string(seq) + " was not committed yet; the newest is " + std::to_string(last_seq()));
+    return Status::Invalid("sequence " + std::to_string(seq) +
+                           " was not committed yet; the newest is " + std::to_string(last_seq()));
   }
   const uint64_t start = vfs_->MonotonicUs();
   bool timer = false;
@@ -261,7 +273,8 @@ Status DbImpl::WaitDurable(Sequence seq, int64_t timeout_ms) {
   while (durable_seq() < seq) {
     if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
     const uint64_t waited = vfs_->MonotonicUs() - start;
-    if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000) return Status::Bare(Code::kTimeout);
+    if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000)
+      return Status::Bare(Code::kTimeout);
     if (!timer || waited >= interval_us) {
       KIST_TRY(DrainBuffered());
       if (durable_seq() >= seq) break;

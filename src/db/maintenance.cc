@@ -1,4 +1,6 @@
-// What a caller asks for beside reads and writes: flush, compact, wait, verify, live options, close.
+// What a caller asks for beside reads and writes: flush, compact, wait, verify, live options,
+// close. Waiting is in slices, so that poison, errors and closing end it.
+// Threads: any.
 #include <algorithm>
 #include <new>
 
@@ -22,7 +24,8 @@ Status DbImpl::Flush() {
     WriteQueue::Token token(&queue_);
     {
       MutexLock lock(&mutex_);
-      while (slots_.size() > kMaxFullMemtables && background_error_.ok() && !poisoned_.load(std::memory_order_acquire)) {
+      while (slots_.size() > kMaxFullMemtables && background_error_.ok() &&
+             !poisoned_.load(std::memory_order_acquire)) {
         done_cond_.WaitFor(&mutex_, kWaitSliceUs);
       }
       if (slots_.size() > kMaxFullMemtables) s = background_error_;
@@ -41,7 +44,9 @@ Status DbImpl::Flush() {
   flush_cond_.Signal();
   while (slots_.size() > 1 && slots_.front().last_seq <= target) {
     if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
-    if (counters_.background_errors.load(std::memory_order_relaxed) > start_errors && !background_error_.ok()) return background_error_;
+    if (counters_.background_errors.load(std::memory_order_relaxed) > start_errors &&
+        !background_error_.ok())
+      return background_error_;
     done_cond_.WaitFor(&mutex_, kWaitSliceUs);
   }
   lock.Unlock();
@@ -56,7 +61,8 @@ Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobCont
   int level = 0;
   const uint64_t own_tables_from = next_file_.load(std::memory_order_relaxed);
   for (;;) {
-    if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+    if (ks->dropped())
+      return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
     RefPtr<KeyspaceVersion> kv;
     std::optional<CompactionPlan> plan;
     {
@@ -105,11 +111,14 @@ Status DbImpl::WaitIdle(int64_t timeout_ms) {
     RefPtr<KeyspaceImpl> ks;
     RefPtr<KeyspaceVersion> kv;
     CompactionPlan plan;
-    if (!FlushPending() && !flush_running_ && compacting_.empty() && !NextPlan(&ks, &kv, &plan)) return Status();
+    if (!FlushPending() && !flush_running_ && compacting_.empty() && !NextPlan(&ks, &kv, &plan))
+      return Status();
     const uint64_t waited = vfs_->MonotonicUs() - start;
-    if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000) return Status::Bare(Code::kTimeout);
+    if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000)
+      return Status::Bare(Code::kTimeout);
     uint64_t wait = kWaitSliceUs;
-    if (timeout_ms >= 0) wait = std::min(wait, static_cast<uint64_t>(timeout_ms) * 1000 - waited + 1);
+    if (timeout_ms >= 0)
+      wait = std::min(wait, static_cast<uint64_t>(timeout_ms) * 1000 - waited + 1);
     compact_cond_.SignalAll();
     done_cond_.WaitFor(&mutex_, wait);
   }
@@ -137,9 +146,11 @@ Status DbImpl::Verify(const JobControl& job) {
         KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
         const TableProperties& have = table->properties();
         const TableProperties& want = f->properties();
-        if (have.smallest_key != want.smallest_key || have.largest_key != want.largest_key || have.entries != want.entries ||
-            have.largest_seq != want.largest_seq || have.range_tombstones != want.range_tombstones) {
-          return Status::Corrupt(store_->Path(f->number()), 0, "the table is not the one that the manifest describes");
+        if (have.smallest_key != want.smallest_key || have.largest_key != want.largest_key ||
+            have.entries != want.entries || have.largest_seq != want.largest_seq ||
+            have.range_tombstones != want.range_tombstones) {
+          return Status::Corrupt(store_->Path(f->number()), 0,
+                                 "the table is not the one that the manifest describes");
         }
         KIST_TRY(table->Verify(progress));
       }
@@ -154,7 +165,8 @@ Status DbImpl::VerifyManifest() {
   KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs_, path_));
   const std::string path = JoinPath(path_, ManifestFileName(state.manifest_number));
   KIST_TRY_ASSIGN(auto reader, SegmentReader::Open(vfs_, path, SegmentType::kManifest));
-  if (reader->head_damage() != 0) return Status::Corrupt(path, kSegmentPrefixBytes, "a damaged head");
+  if (reader->head_damage() != 0)
+    return Status::Corrupt(path, kSegmentPrefixBytes, "a damaged head");
   if (manifest_ == nullptr) return Status();
   if (EncodeEdit(state.Snapshot()) != EncodeEdit(manifest_state_.Snapshot())) {
     return Status::Corrupt(JoinPath(path_, ManifestFileName(manifest_state_.manifest_number)), 0,
@@ -184,8 +196,9 @@ Status DbImpl::VerifyLogs() {
       SegmentReader::Record record;
       KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, (*opened)->Next(&record));
       if (outcome != SegmentReader::Outcome::kRecord) {
-        return Status::Corrupt(path, (*opened)->break_offset(), "the log ends before commit " + std::to_string(lsn) + ": " +
-                                                                    (*opened)->break_reason());
+        return Status::Corrupt(
+            path, (*opened)->break_offset(),
+            "the log ends before commit " + std::to_string(lsn) + ": " + (*opened)->break_reason());
       }
       reached = record.lsn;
     }
@@ -204,7 +217,9 @@ Status DbImpl::SetOption(Slice name, Slice value) {
   if (!name.empty() && name[0] == '?') name.remove_prefix(1);
   const OptionInfo* info = FindOption(name);
   if (info == nullptr) return Status();  // an unknown '?name' is forgiven
-  if (!info->live) return Status::Invalid("option '" + std::string(name) + "' cannot change while the database is open");
+  if (!info->live)
+    return Status::Invalid("option '" + std::string(name) +
+                           "' cannot change while the database is open");
   WriteQueue::Token token(&queue_);
   {
     MutexLock lock(&mutex_);
@@ -212,7 +227,8 @@ Status DbImpl::SetOption(Slice name, Slice value) {
     if (!s.ok()) return s;
     write_buffer_bytes_.store(options_.WriteBufferBytes(), std::memory_order_relaxed);
     cache_->SetCapacity(options_.CacheBytes());
-    log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval || options_.sync.kind == SyncPolicy::Kind::kHybrid;
+    log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval ||
+                 options_.sync.kind == SyncPolicy::Kind::kHybrid;
     compact_cond_.SignalAll();
   }
   {
@@ -269,7 +285,8 @@ Status DbImpl::Close() {
   }
   if (ahead != nullptr) {
     ahead.reset();
-    if (!poisoned_.load(std::memory_order_acquire)) static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(ahead_number))).ok());
+    if (!poisoned_.load(std::memory_order_acquire))
+      static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(ahead_number))).ok());
   }
   epoch_.Drain();
   Release();
@@ -296,7 +313,8 @@ void DbImpl::Release() {
     manifest_.reset();
   }
   epoch_.Drain();
-  if (store_ != nullptr && !poisoned_.load(std::memory_order_acquire) && !options_.read_only) store_->RemoveDead();
+  if (store_ != nullptr && !poisoned_.load(std::memory_order_acquire) && !options_.read_only)
+    store_->RemoveDead();
   lock_.reset();
 }
 

@@ -1,5 +1,7 @@
-// The write path: a writer builds its record and the record's checksum alone, joins the queue, and either leads a group through log, sync,
-// memtable and publication, or is told the outcome by the one who does.
+// The write path: a writer builds its record and the record's checksum alone, joins the queue,
+// and either leads a group through log, sync, memtable and publication, or is told the outcome by
+// the one who does.
+// Threads: any; LeadGroup and below by the token holder.
 #include <snappy.h>
 
 #include <algorithm>
@@ -18,8 +20,8 @@ namespace kist {
 namespace {
 
 constexpr uint64_t kGroupBytesMax = uint64_t{1} << 20;  // beyond the leader's own
-constexpr size_t kPadBytes = 8;                       // behind a record's data, for its padding
-constexpr size_t kStackBytes = 4608;                  // a record of a 4 KiB value
+constexpr size_t kPadBytes = 8;                         // behind a record's data, for its padding
+constexpr size_t kStackBytes = 4608;                    // a record of a 4 KiB value
 constexpr uint64_t kCompressFrom = 128;
 constexpr double kSleepFromUs = 200;
 constexpr uint64_t kSleepMaxUs = 50000;
@@ -31,19 +33,21 @@ uint64_t Since(Vfs* vfs, uint64_t start_us) { return vfs->MonotonicUs() - start_
 struct DbImpl::GroupWriter {
   WriteQueue::Waiter waiter;
   Durability durability = Durability::kDefault;
-  Slice batch;  // packed and normalised; what is applied
+  Slice batch;                              // packed and normalised; what is applied
   const TxnFootprint* footprint = nullptr;  // a transaction's: it makes a group of its own
   BatchSummary summary;
   PreparedRecord record;  // the batch, perhaps compressed
   Sequence seq = 0;
 };
 
-// One put, delete or range delete: the record is built on the stack, or in a pooled buffer where it is large.
-Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value, int64_t ttl_ms,
-                          Sequence* seq) {
+// One put, delete or range delete: the record is built on the stack, or in a pooled buffer where it
+// is large.
+Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value,
+                          int64_t ttl_ms, Sequence* seq) {
   if (options_.read_only) return Status::Bare(Code::kReadOnly);
   const bool ttl = ttl_ms != 0 && ttl_ms != kTtlNever;
-  const size_t bytes = kBatchHeaderBytes + kOpHeaderBytes + (ttl ? 8 : 0) + key.size() + value.size();
+  const size_t bytes =
+      kBatchHeaderBytes + kOpHeaderBytes + (ttl ? 8 : 0) + key.size() + value.size();
   const size_t need = kRecordHeaderMax + bytes + kPadBytes;
   alignas(8) char stack[kStackBytes];
   BufferPool::Lease lease;
@@ -88,19 +92,24 @@ Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slic
   return s;
 }
 
-Status DbImpl::Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms, Sequence* seq) {
-  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+Status DbImpl::Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms,
+                   Sequence* seq) {
+  if (ks->dropped())
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   if (ttl_ms == 0) ttl_ms = static_cast<KeyspaceImpl*>(ks)->default_ttl_ms();
   return WriteSmall(ks, durability, OpKind::kPut, key, value, ttl_ms, seq);
 }
 
 Status DbImpl::Delete(Keyspace* ks, Durability durability, Slice key, Sequence* seq) {
-  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  if (ks->dropped())
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   return WriteSmall(ks, durability, OpKind::kDelete, key, Slice(), 0, seq);
 }
 
-Status DbImpl::DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end, Sequence* seq) {
-  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+Status DbImpl::DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end,
+                           Sequence* seq) {
+  if (ks->dropped())
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   if (!end.empty() && begin == end) {  // deletes nothing
     if (seq != nullptr) *seq = last_seq();
     return Status();
@@ -116,7 +125,8 @@ Status DbImpl::CheckKeyspaces(Slice batch, const BatchSummary& summary) {
   for (; walker.Next(&op); ++i) {
     if (op.keyspace == known) continue;
     if (!registry_.Contains(op.keyspace)) {
-      return Status::Error(Code::kInvalid, "operation " + std::to_string(i) + " names keyspace id " + std::to_string(op.keyspace) +
+      return Status::Error(Code::kInvalid, "operation " + std::to_string(i) +
+                                               " names keyspace id " + std::to_string(op.keyspace) +
                                                ", which does not exist");
     }
     known = op.keyspace;
@@ -124,9 +134,11 @@ Status DbImpl::CheckKeyspaces(Slice batch, const BatchSummary& summary) {
   return Status();
 }
 
-// Makes explicit what depends on more than the op itself: the keyspace's default TTL, and range deletes that cover earlier ops of the same
-// batch (all ops of a commit share one sequence number, and a range tombstone hides only older ones).
-Status DbImpl::Normalize(Slice batch, const BatchSummary& summary, BatchBuilder* out, bool* changed) {
+// Makes explicit what depends on more than the op itself: the keyspace's default TTL, and range
+// deletes that cover earlier ops of the same batch (all ops of a commit share one sequence number,
+// and a range tombstone hides only older ones).
+Status DbImpl::Normalize(Slice batch, const BatchSummary& summary, BatchBuilder* out,
+                         bool* changed) {
   *changed = false;
   const bool ranges = summary.range_deletes > 0 && summary.count > 1;
   if (!ranges && !registry_.any_default_ttl()) return Status();
@@ -143,7 +155,8 @@ Status DbImpl::Normalize(Slice batch, const BatchSummary& summary, BatchBuilder*
       continue;
     }
     for (const Op* r : later) {
-      if (r->keyspace == op.keyspace && r->key <= op.key && (r->value.empty() || op.key < r->value)) {
+      if (r->keyspace == op.keyspace && r->key <= op.key &&
+          (r->value.empty() || op.key < r->value)) {
         covered[i] = true;
         break;
       }
@@ -208,11 +221,14 @@ Status DbImpl::Write(WriteRequest* request, Sequence* seq) {
 Status DbImpl::Commit(GroupWriter* w) {
   BufferPool::Lease packed;
   if (options_.wal_compression != Compression::kNone && w->record.data_bytes >= kCompressFrom) {
-    packed = buffers_.Take(kRecordHeaderMax + snappy::MaxCompressedLength(w->record.data_bytes) + kPadBytes);
+    packed = buffers_.Take(kRecordHeaderMax + snappy::MaxCompressedLength(w->record.data_bytes) +
+                           kPadBytes);
     if (packed.bytes != 0) {
       size_t n = 0;
-      snappy::RawCompress(w->record.data, w->record.data_bytes, packed.data() + kRecordHeaderMax, &n);
-      const bool pays = options_.wal_compression == Compression::kSnappy || n + n / 7 < w->record.data_bytes;
+      snappy::RawCompress(w->record.data, w->record.data_bytes, packed.data() + kRecordHeaderMax,
+                          &n);
+      const bool pays =
+          options_.wal_compression == Compression::kSnappy || n + n / 7 < w->record.data_bytes;
       if (pays && n < w->record.data_bytes) {
         w->record.data = packed.data() + kRecordHeaderMax;
         w->record.data_bytes = static_cast<uint32_t>(n);
@@ -250,7 +266,8 @@ void DbImpl::LeadGroup(GroupWriter* leader) {
     s = CommitGroup(group, count);
   } catch (const std::bad_alloc&) {
     s = Status::Bare(Code::kNoMem);
-    if (appended_) s = Poison(s, "memory ran out between log and memtable");
+    // It is in the log: its fate is in doubt, which KIST_E_NOMEM would deny.
+    if (appended_) s = Poison(Status::Bare(Code::kIo), "memory ran out between log and memtable");
   }
   leader->waiter.status = s;
   while (followers != nullptr) {
@@ -266,7 +283,8 @@ bool DbImpl::WantsSync(Durability durability, uint64_t commits) {
   if (durability != Durability::kDefault || options_.write_back) return false;
   const SyncPolicy& p = options_.sync;
   if (p.kind == SyncPolicy::Kind::kEveryWrite) return true;
-  if (p.kind == SyncPolicy::Kind::kEveryN || p.kind == SyncPolicy::Kind::kHybrid) return commits >= p.commits;
+  if (p.kind == SyncPolicy::Kind::kEveryN || p.kind == SyncPolicy::Kind::kHybrid)
+    return commits >= p.commits;
   return false;
 }
 
@@ -282,16 +300,19 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     entries += w->summary.count;
     keyspaces += w->summary.one_keyspace ? 1 : w->summary.count;
     sync |= WantsSync(w->durability, commits_since_sync_ + count);
-    buffered &= w->durability == Durability::kBuffered || (w->durability == Durability::kDefault && options_.write_back);
+    buffered &= w->durability == Durability::kBuffered ||
+                (w->durability == Durability::kDefault && options_.write_back);
     ttl_or_time |= w->summary.has_ttl;
   }
   KIST_TRY(MakeRoom(bytes));
   KIST_TRY(memtable_->Reserve(entries, bytes, keyspaces));
   if (group[0]->footprint != nullptr) KIST_TRY(CheckFootprint(*group[0]->footprint));
-  if (buffered && log_->size() - log_->flushed_size() + bytes > options_.write_back_size) buffered = false;
+  if (buffered && log_->size() - log_->flushed_size() + bytes > options_.write_back_size)
+    buffered = false;
 
   const int64_t now = ttl_or_time ? clock_.NowMs() : 0;
-  PreparedRecord* const records = records_;  // a member: constructing them anew would cost more than the rest
+  PreparedRecord* const records =
+      records_;  // a member: constructing them anew would cost more than the rest
   for (size_t i = 0; i < count; ++i) {
     records[i] = group[i]->record;
     records[i].lsn = last_lsn_ + 1 + i;
@@ -301,7 +322,8 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     }
   }
   const uint64_t log_before = log_->size();
-  const Sequence durable = Planted(Bug::kWatermarkTooHigh) ? last_lsn_ : durable_seq_.load(std::memory_order_relaxed);
+  const Sequence durable =
+      Planted(Bug::kWatermarkTooHigh) ? last_lsn_ : durable_seq_.load(std::memory_order_relaxed);
   Status s = log_->Append(records, count, durable, buffered);
   if (!s.ok()) return log_->broken() ? Poison(s, "appending to the log") : s;
   appended_ = true;
@@ -330,7 +352,9 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     MutexLock lock(&feed_mutex_);
     feed_cond_.SignalAll();
   }
-  auto add = [](std::atomic<uint64_t>& c, uint64_t n) { c.store(c.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); };
+  auto add = [](std::atomic<uint64_t>& c, uint64_t n) {
+    c.store(c.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  };
   add(counters_.commits, count);
   add(counters_.groups, 1);
   add(counters_.entries_written, entries);
@@ -353,23 +377,28 @@ Status DbImpl::MakeRoom(uint64_t bytes) {
       MutexLock lock(&mutex_);
       full = slots_.size() > kMaxFullMemtables;
       if (full) {
-        // The flush has no space or memory: writes end here until it has, rather than wait for an operator.
+        // The flush has no space or memory: writes end here until it has, rather than wait for an
+        // operator.
         if (!background_error_.ok()) return background_error_;
         if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
         if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
         const uint64_t start = vfs_->MonotonicUs();
         done_cond_.WaitFor(&mutex_, 100000);
-        counters_.stall_count[static_cast<int>(StallReason::kMemtables)].fetch_add(1, std::memory_order_relaxed);
-        counters_.stall_us[static_cast<int>(StallReason::kMemtables)].fetch_add(Since(vfs_, start), std::memory_order_relaxed);
+        counters_.stall_count[static_cast<int>(StallReason::kMemtables)].fetch_add(
+            1, std::memory_order_relaxed);
+        counters_.stall_us[static_cast<int>(StallReason::kMemtables)].fetch_add(
+            Since(vfs_, start), std::memory_order_relaxed);
       }
     }
     if (!full) KIST_TRY(SwitchMemtable());
   }
 }
 
-// Background work is behind: each writer gives up time in proportion to its bytes, long before it would have to stop.
+// Background work is behind: each writer gives up time in proportion to its bytes, long before it
+// would have to stop.
 void DbImpl::Throttle(uint64_t bytes) {
-  delay_owed_us_ += static_cast<double>(bytes) * delay_us_per_mib_.load(std::memory_order_relaxed) / (1 << 20);
+  delay_owed_us_ +=
+      static_cast<double>(bytes) * delay_us_per_mib_.load(std::memory_order_relaxed) / (1 << 20);
   if (delay_owed_us_ < kSleepFromUs) return;
   const uint64_t us = std::min<uint64_t>(static_cast<uint64_t>(delay_owed_us_), kSleepMaxUs);
   const uint64_t start = vfs_->MonotonicUs();
@@ -381,11 +410,14 @@ void DbImpl::Throttle(uint64_t bytes) {
   counters_.stall_us[reason].fetch_add(slept, std::memory_order_relaxed);
 }
 
-// A new memtable with a new segment of the log. Everything that can fail comes before the first change; slots_ and unsynced_ have room.
+// A new memtable with a new segment of the log. Everything that can fail comes before the first
+// change; slots_ and unsynced_ have room.
 Status DbImpl::SwitchMemtable() {
   Status flushed = log_->Flush();
   if (!flushed.ok()) return log_->broken() ? Poison(flushed, "writing the log") : flushed;
-  KIST_TRY_ASSIGN(Memtable * fresh, Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), options_.memtable_preallocate));
+  KIST_TRY_ASSIGN(Memtable * fresh,
+                  Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed),
+                                options_.memtable_preallocate));
   auto memtable = RefPtr<Memtable>::Adopt(fresh);
   auto view = RefPtr<View>::Adopt(new View);
   view->memtables.reserve(kMaxFullMemtables + 2);
@@ -401,7 +433,8 @@ Status DbImpl::SwitchMemtable() {
   MutexLock lock(&mutex_);
   view->version = version_;
   view->memtables.push_back(memtable);
-  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it) view->memtables.push_back(it->memtable);
+  for (auto it = slots_.rbegin(); it != slots_.rend(); ++it)
+    view->memtables.push_back(it->memtable);
   slots_.back().last_seq = last_lsn_;
   slots_.emplace_back();
   slots_.back().memtable = memtable;
@@ -411,7 +444,8 @@ Status DbImpl::SwitchMemtable() {
   {
     MutexLock log_lock(&log_mutex_);
     unsynced_.push_back(log_);
-    next_reserve_ = std::clamp<uint64_t>(log_->size() + log_->size() / 8, kFirstReserveBytes, kReserveBytesMax);
+    next_reserve_ =
+        std::clamp<uint64_t>(log_->size() + log_->size() / 8, kFirstReserveBytes, kReserveBytesMax);
     log_ = std::move(next);
     log_work_ = true;
     log_cond_.Signal();

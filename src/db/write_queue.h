@@ -1,18 +1,22 @@
 // WriteQueue: makes concurrent writers one at a time, in groups.
 //
-// The problem: one writer at a time may own log and memtable, an uncontended writer must pay next to nothing, and under contention (above
-// all while a sync runs) everybody who waits should share the next append and the next sync.
+// The problem: one writer at a time may own log and memtable, an uncontended writer must pay next
+// to nothing, and under contention (above all while a sync runs) everybody who waits should share
+// the next append and the next sync.
 //
-// A word, held_, is the token. A writer that finds it free and nobody waiting takes it by one exchange and is the leader of a group of one.
-// Otherwise it pushes itself on a stack and waits; whoever holds the token when it leaves hands it to the oldest waiter, which becomes the leader
-// of everybody who waited by then. Followers get their leader's outcome.
+// A word, held_, is the token. A writer that finds it free and nobody waiting takes it by one
+// exchange and is the leader of a group of one. Otherwise it pushes itself on a stack and waits;
+// whoever holds the token when it leaves hands it to the oldest waiter, which becomes the leader of
+// everybody who waited by then. Followers get their leader's outcome.
 //
 // Invariants
 //  1. Whoever holds the token is alone; pending_ belongs to the holder.
-//  2. A waiter is completed, or made leader, exactly once, and never touched again after (it stands on its writer's stack frame).
-//  3. Nobody waits while the token is free: Leave re-checks waiting_ after freeing it, Join re-tries the token after pushing.
-// Rejected: a mutex with a deque and a condition variable per writer (two system calls per contended write, a broadcast per group).
-// Threads: any.
+//  2. A waiter is completed, or made leader, exactly once, and never touched again after (it stands
+//  on its writer's stack frame).
+//  3. Nobody waits while the token is free: Leave re-checks waiting_ after freeing it, Join
+//  re-tries the token after pushing.
+// Rejected: a mutex with a deque and a condition variable per writer (two system calls per
+// contended write, a broadcast per group). Threads: any.
 #pragma once
 
 #include <atomic>
@@ -36,18 +40,21 @@ class WriteQueue {
     std::atomic<uint32_t> state{0};
   };
 
-  // Returns true where the caller now holds the token (then TakeGroup, work, Leave); false where a leader has completed it.
+  // Returns true where the caller now holds the token (then TakeGroup, work, Leave); false where a
+  // leader has completed it.
   bool Join(Waiter* w) {
     uint32_t free = 0;
     if (waiting_.load(std::memory_order_relaxed) == nullptr &&
-        held_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+        held_.compare_exchange_strong(free, 1, std::memory_order_acquire,
+                                      std::memory_order_relaxed)) {
       return true;
     }
     return JoinSlow(w);
   }
 
-  // The waiters that the holder may work for together with its own, oldest first, linked by next. `more(request)` says whether the next one
-  // still fits the group; the first that does not ends it.
+  // The waiters that the holder may work for together with its own, oldest first, linked by next.
+  // `more(request)` says whether the next one still fits the group; the first that does not ends
+  // it.
   template <typename More>
   Waiter* TakeGroup(More more) {
     Collect();
