@@ -57,7 +57,8 @@ install: all ## into $(DESTDIR)$(PREFIX)
 
 uninstall: ## what the last install put there
 	@sed 's|^|$(DESTDIR)|' $(release)/install_manifest.txt | xargs -d '\n' rm -fv
-	@rmdir $(DESTDIR)$(PREFIX)/include/kist $(DESTDIR)$(PREFIX)/lib*/cmake/kist 2>/dev/null || true
+	@sed 's|^|$(DESTDIR)|; s|/[^/]*$$||' $(release)/install_manifest.txt | grep '/kist$$' | sort -u | \
+	  xargs -r -d '\n' rmdir 2>/dev/null || true
 
 format: ## lay out every C and C++ file as .clang-format says
 	@git ls-files '*.c' '*.cc' '*.h' | xargs clang-format -i
