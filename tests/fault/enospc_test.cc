@@ -99,7 +99,8 @@ void enospc__every_call_once(void**) {
   for (const int error : {ENOSPC, EDQUOT, EFBIG}) {
     if (Quick() && error != ENOSPC) continue;
     runs += FailEach([&](uint64_t n) {
-      return SpaceRun(error, n, false, n % 3 == 0 ? 20 : 0, n % 2 == 0 ? "" : "wal_preallocate=false");
+      return SpaceRun(error, n, false, n % 3 == 0 ? 20 : 0,
+                      n % 2 == 0 ? "" : "wal_preallocate=false");
     });
   }
   std::printf("no space once: %llu runs\n", static_cast<unsigned long long>(runs));

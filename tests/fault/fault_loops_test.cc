@@ -134,11 +134,32 @@ void fault_loops__every_directory_sync(void**) {
   assert_true(runs > 10);
 }
 
+// A disk that takes its time to sync, so that writers gather.
+class SlowVfs : public WrapVfs {
+ public:
+  using WrapVfs::WrapVfs;
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    KIST_TRY_ASSIGN(auto file, base_->Open(path, mode));
+    return std::unique_ptr<File>(std::make_unique<SlowFile>(std::move(file)));
+  }
+
+ private:
+  struct SlowFile : WrapFile {
+    using WrapFile::WrapFile;
+    Status Sync() override {
+      usleep(1500);
+      return base_->Sync();
+    }
+  };
+};
+
 // Eight threads share syncs: whoever shared the failed one is told so, and no one else succeeds.
 void fault_loops__a_group_fails_whole(void**) {
+  uint64_t groups = 0;
   for (uint64_t n = 6; n < 40; n += Quick() ? 9 : 3) {
     RecordingVfs base;
-    FaultVfs faults(&base, true);
+    SlowVfs slow(&base);
+    FaultVfs faults(&slow, true);
     WatchDog("a group fails whole, sync " + std::to_string(n));
     OptionSet set;
     ASSERT_OK(set.Parse("memory_budget=4MiB"));
@@ -174,6 +195,7 @@ void fault_loops__a_group_fails_whole(void**) {
       failed += code == Code::kIo;
     }
     assert_true(failed >= 1);
+    groups += failed > 1;
     ASSERT_CODE(opened->get()->Close(), Code::kPoisoned);
     ks = RefPtr<Keyspace>();
     auto again = Db::Open(kFaultDir, set, LogSink(), &base);
@@ -187,6 +209,7 @@ void fault_loops__a_group_fails_whole(void**) {
     ASSERT_OK((*again)->Close());
     alarm(0);
   }
+  assert_true(groups > 0);
 }
 
 // Any other failing call: errors, never a crash, a hang or a wrong state; twice opened and closed.
