@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 
 namespace kist {
 
@@ -295,10 +296,16 @@ Result<std::unique_ptr<FileLock>> MemoryVfs::Lock(const std::string& path) {
     MutexLock locks_lock(&locks_->mutex);
     taken = locks_->inodes.insert(place.node->inode).second;
   }
-  if (taken) {
-    return std::unique_ptr<FileLock>(std::make_unique<LockHandle>(locks_, place.node->inode));
+  if (!taken) {
+    return Status::Error(Code::kLocked, "lock " + path + ": another handle has it", 0, EWOULDBLOCK);
   }
-  return Status::Error(Code::kLocked, "lock " + path + ": another handle has it", 0, EWOULDBLOCK);
+  std::unique_ptr<FileLock> handle(new (std::nothrow) LockHandle(locks_, place.node->inode));
+  if (handle == nullptr) {
+    MutexLock locks_lock(&locks_->mutex);
+    locks_->inodes.erase(place.node->inode);
+    return Status::Bare(Code::kNoMem);
+  }
+  return handle;
 }
 
 Result<std::unique_ptr<Thread>> MemoryVfs::Start(const char* name, std::function<void()> fn) {
