@@ -1,3 +1,7 @@
+// One compaction: opens a plan's inputs, merges them, asks the drop rule about each version, and
+// cuts the outputs at sizes and at the bounds of the level below. What an output may drop depends
+// on whether anything older can exist below it: see Bottom.
+// Threads: one; the members of Compaction are the loop's state.
 #include "compaction/job.h"
 #include "compaction/output.h"
 #include "iter/merging_iterator.h"
@@ -12,9 +16,11 @@ constexpr uint64_t kGrandparentFiles = 10;  // an output overlaps at most so man
 // Tells when an output file would overlap too much of the level below it.
 class GrandparentBound {
  public:
-  GrandparentBound(const std::vector<RefPtr<LiveTable>>& files, uint64_t limit) : files_(files), limit_(limit) {}
+  GrandparentBound(const std::vector<RefPtr<LiveTable>>& files, uint64_t limit)
+      : files_(files), limit_(limit) {}
   bool Passes(Slice key) {
-    while (at_ < files_.size() && Slice(files_[at_]->properties().largest_key) < key) overlap_ += files_[at_++]->bytes();
+    while (at_ < files_.size() && Slice(files_[at_]->properties().largest_key) < key)
+      overlap_ += files_[at_++]->bytes();
     if (overlap_ <= limit_) return false;
     overlap_ = 0;
     return true;
@@ -30,7 +36,8 @@ class GrandparentBound {
 // One run of a compaction over one thread; the members are the loop's state.
 class Compaction {
  public:
-  Compaction(const JobContext& context, const CompactionPlan& plan, const KeyspaceVersion& version, const Visibility& visibility)
+  Compaction(const JobContext& context, const CompactionPlan& plan, const KeyspaceVersion& version,
+             const Visibility& visibility)
       : context_(context), plan_(plan), version_(version), visibility_(visibility) {}
   Status Run(JobResult* result);
 
@@ -66,7 +73,8 @@ Status Compaction::OpenInputs() {
       bytes_read_ += f->bytes();
       if (const RangeTombstoneSet* set = table->range_tombstones()) {
         for (const auto& fr : set->fragments()) {
-          for (uint32_t i = 0; i < fr.seq_count; ++i) raw_tombstones_.push_back({fr.begin, fr.end, set->seqs(fr)[i]});
+          for (uint32_t i = 0; i < fr.seq_count; ++i)
+            raw_tombstones_.push_back({fr.begin, fr.end, set->seqs(fr)[i]});
         }
       }
       tables_.push_back(std::move(table));
@@ -76,7 +84,8 @@ Status Compaction::OpenInputs() {
   if (sorted_inputs) {
     iterators_.push_back(NewLevelIterator(plan_.inputs, rc));
   } else {
-    for (size_t i = 0; i < plan_.inputs.size(); ++i) iterators_.push_back(tables_[i]->NewIterator(rc));
+    for (size_t i = 0; i < plan_.inputs.size(); ++i)
+      iterators_.push_back(tables_[i]->NewIterator(rc));
   }
   if (!plan_.overlapping.empty()) iterators_.push_back(NewLevelIterator(plan_.overlapping, rc));
   return Status();
@@ -101,13 +110,15 @@ bool Compaction::BottomRange(const RangeTombstone& t) const {
 Status Compaction::Poll(Slice key, Slice value) {
   unreported_bytes_ += key.size() + value.size();
   if (unreported_bytes_ < (uint64_t{64} << 10)) return Status();
-  if (context_.stop != nullptr && context_.stop->load(std::memory_order_relaxed)) return Status::Bare(Code::kCancelled);
+  if (context_.stop != nullptr && context_.stop->load(std::memory_order_relaxed))
+    return Status::Bare(Code::kCancelled);
   Status s = context_.progress ? context_.progress(unreported_bytes_) : Status();
   unreported_bytes_ = 0;
   return s;
 }
 
-Status Compaction::Loop(InternalIterator* it, DropRule* rule, TableOutputs* outputs, JobResult* result) {
+Status Compaction::Loop(InternalIterator* it, DropRule* rule, TableOutputs* outputs,
+                        JobResult* result) {
   GrandparentBound bound(plan_.grandparents, kGrandparentFiles * context_.target_file_bytes);
   std::string last_key;
   bool any = false;
@@ -147,8 +158,10 @@ Status Compaction::Run(JobResult* result) {
   result->dropped = rule.counts();
   result->bytes_read = bytes_read_;
   if (result->entries_in != expected_entries_) {
-    return Status::Error(Code::kCorrupt, "a compaction read " + std::to_string(result->entries_in) + " entries where its inputs' "
-                                             "properties count " + std::to_string(expected_entries_));
+    return Status::Error(Code::kCorrupt, "a compaction read " + std::to_string(result->entries_in) +
+                                             " entries where its inputs' "
+                                             "properties count " +
+                                             std::to_string(expected_entries_));
   }
   KIST_CHECK(result->entries_in == result->entries_out + result->dropped.total());
   return outputs.Finish(result);
@@ -156,8 +169,9 @@ Status Compaction::Run(JobResult* result) {
 
 }  // namespace
 
-Status RunCompaction(const JobContext& context, const CompactionPlan& plan, const KeyspaceVersion& version,
-                     const Visibility& visibility, JobResult* result) {
+Status RunCompaction(const JobContext& context, const CompactionPlan& plan,
+                     const KeyspaceVersion& version, const Visibility& visibility,
+                     JobResult* result) {
   return Compaction(context, plan, version, visibility).Run(result);
 }
 

@@ -1,3 +1,6 @@
+// The drop rule's decisions, in the order of the rules in drop_rule.h: shadowed versions first,
+// then range tombstones, then expiry, then tombstones at the bottom.
+// Threads: one.
 #include "compaction/drop_rule.h"
 
 #include <algorithm>
@@ -16,8 +19,9 @@ bool DropRule::SeenBetween(Sequence seq, Sequence newer) const {
 }
 
 Sequence DropRule::OldestReader() const {
-  return visibility_.snapshots.empty() ? visibility_.newest
-                                       : std::min(visibility_.snapshots.front(), visibility_.newest);
+  return visibility_.snapshots.empty()
+             ? visibility_.newest
+             : std::min(visibility_.snapshots.front(), visibility_.newest);
 }
 
 Sequence DropRule::OldestCoveringAbove(Slice key, Sequence seq, bool* covered) const {
@@ -74,7 +78,8 @@ Verdict DropRule::Decide(Slice key, uint64_t tag, Slice value, bool bottom, uint
     *tag_out = MakeTag(seq, EntryKind::kDelete);
     return expired ? Verdict::kKeepAsDelete : Verdict::kKeep;
   }
-  // A range tombstone over the key, though older, may live on in the output: sequence 0 would fall below it.
+  // A range tombstone over the key, though older, may live on in the output: sequence 0 would fall
+  // below it.
   *tag_out = bottom && everyone && !under_tombstone ? MakeTag(0, kind) : tag;
   return Verdict::kKeep;
 }

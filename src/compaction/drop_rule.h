@@ -1,13 +1,18 @@
-// DropRule: decides for each stored version, fed in internal order, whether a flush or compaction keeps it. Pure: it sees no files.
+// DropRule: decides for each stored version, fed in internal order, whether a flush or compaction
+// keeps it. Pure: it sees no files.
 //
-// Rules, for the versions of one key, newest first (S: the live snapshots; now: the earliest TTL time any reader may use)
-//  1. A version is shadowed, and dropped, where a newer version or a covering range tombstone of sequence n exists and no
+// Rules, for the versions of one key, newest first (S: the live snapshots; now: the earliest TTL
+// time any reader may use)
+//  1. A version is shadowed, and dropped, where a newer version or a covering range tombstone of
+//  sequence n exists and no
 //     snapshot s has version.seq <= s < n.
 //  2. An expired version (expiry <= now) counts as a tombstone of its sequence.
-//  3. A tombstone is dropped where no older version can exist below (`bottom`) and no snapshot is older than it.
-//  4. At the bottom, a put not newer than the oldest snapshot and under no range tombstone gets sequence 0, which compresses to nothing.
-// So the newest version of every key that any snapshot, or any later reader, may see is kept or hidden alike.
-// Threads: one at a time.
+//  3. A tombstone is dropped where no older version can exist below (`bottom`) and no snapshot is
+//  older than it.
+//  4. At the bottom, a put not newer than the oldest snapshot and under no range tombstone gets
+//  sequence 0, which compresses to nothing.
+// So the newest version of every key that any snapshot, or any later reader, may see is kept or
+// hidden alike. Threads: one at a time.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +32,8 @@ struct DropCounts {
   uint64_t total() const { return shadowed + range_deleted + tombstones + expired; }
 };
 
-// What the state looked like when the job began, sampled under the lock that snapshots register under.
+// What the state looked like when the job began, sampled under the lock that snapshots register
+// under.
 struct Visibility {
   std::vector<Sequence> snapshots;  // ascending; without the newest state
   Sequence newest = 0;              // every later snapshot is at least this
@@ -42,8 +48,9 @@ class DropRule {
   DropRule(const Visibility& visibility, const RangeTombstoneSet* tombstones)
       : visibility_(visibility), tombstones_(tombstones) {}
 
-  // `bottom`: no older version of this key, and no part of it, exists below the output or outside the inputs. value: as stored.
-  // kKeep: emit with *tag_out; kKeepAsDelete: emit a delete with *tag_out and no value.
+  // `bottom`: no older version of this key, and no part of it, exists below the output or outside
+  // the inputs. value: as stored. kKeep: emit with *tag_out; kKeepAsDelete: emit a delete with
+  // *tag_out and no value.
   Verdict Decide(Slice key, uint64_t tag, Slice value, bool bottom, uint64_t* tag_out);
   const DropCounts& counts() const { return counts_; }
 
@@ -54,7 +61,8 @@ class DropRule {
   // Whether some reader sees a version of sequence `seq` although one of sequence `newer` exists.
   bool SeenBetween(Sequence seq, Sequence newer) const;
   Sequence OldestReader() const;
-  // The oldest range tombstone over key that is newer than seq; 0: none. That one hides the version from the most readers.
+  // The oldest range tombstone over key that is newer than seq; 0: none. That one hides the version
+  // from the most readers.
   Sequence OldestCoveringAbove(Slice key, Sequence seq, bool* covered) const;
 
   const Visibility& visibility_;

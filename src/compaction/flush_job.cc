@@ -1,3 +1,6 @@
+// A flush: one keyspace of a full memtable to one level-0 table, without the versions that no
+// reader can see any more. Tombstones always stay: older versions may be in tables.
+// Threads: one; the memtable takes no more writes.
 #include "compaction/job.h"
 #include "compaction/output.h"
 #include "util/check.h"
@@ -19,8 +22,8 @@ std::vector<RangeTombstone> AllTombstones(const RangeTombstoneSet* set) {
 
 }  // namespace
 
-Status RunFlush(const JobContext& context, const Memtable& memtable, uint32_t keyspace, const Visibility& visibility,
-                JobResult* result) {
+Status RunFlush(const JobContext& context, const Memtable& memtable, uint32_t keyspace,
+                const Visibility& visibility, JobResult* result) {
   const auto tombstones = memtable.RangeTombstones(keyspace);
   DropRule rule(visibility, tombstones.get());
   TableOutputs outputs(context, keyspace, 0, AllTombstones(tombstones.get()));
@@ -30,13 +33,15 @@ Status RunFlush(const JobContext& context, const Memtable& memtable, uint32_t ke
       ++result->entries_in;
       if (++since_poll == kPollEntries) {
         since_poll = 0;
-        if (context.stop != nullptr && context.stop->load(std::memory_order_relaxed)) return Status::Bare(Code::kCancelled);
+        if (context.stop != nullptr && context.stop->load(std::memory_order_relaxed))
+          return Status::Bare(Code::kCancelled);
       }
       uint64_t tag = 0;
       const Verdict verdict = rule.Decide(it->key(), it->tag(), it->value(), false, &tag);
       if (verdict == Verdict::kDrop) continue;
       ++result->entries_out;
-      KIST_TRY(outputs.Add(it->key(), tag, verdict == Verdict::kKeepAsDelete ? Slice() : it->value()));
+      KIST_TRY(
+          outputs.Add(it->key(), tag, verdict == Verdict::kKeepAsDelete ? Slice() : it->value()));
     }
     KIST_TRY(it->status());
   }

@@ -1,3 +1,6 @@
+// The files that a job writes. Each range tombstone is cut at the bounds between files, so that
+// the files of a level span disjoint ranges; what is unfinished when the job fails is removed.
+// Threads: one.
 #include "compaction/output.h"
 
 namespace kist {
@@ -8,7 +11,8 @@ TableOutputs::~TableOutputs() {
   file_.reset();
   // Best effort: what stays is an unlisted file, which the next open removes.
   if (!path_.empty()) static_cast<void>(context_.vfs->Remove(path_).ok());
-  for (const NewTable& t : done_) static_cast<void>(context_.vfs->Remove(context_.store->Path(t.number)).ok());
+  for (const NewTable& t : done_)
+    static_cast<void>(context_.vfs->Remove(context_.store->Path(t.number)).ok());
 }
 
 Status TableOutputs::Open() {

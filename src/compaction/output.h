@@ -1,4 +1,6 @@
-// TableOutputs: the files that a job writes, one after the other, with their range tombstones cut at the files' bounds.
+// TableOutputs: the files that a job writes, one after the other, with their range tombstones cut
+// at the files' bounds. Invariant: file n spans from its first key (the first one from the
+// beginning) to the first key of file n + 1 (the last one to the end).
 // Threads: one.
 #pragma once
 
@@ -14,7 +16,8 @@ namespace kist {
 class TableOutputs {
  public:
   // tombstones: those to keep, in any order.
-  TableOutputs(const JobContext& context, uint32_t keyspace, int level, std::vector<RangeTombstone> tombstones)
+  TableOutputs(const JobContext& context, uint32_t keyspace, int level,
+               std::vector<RangeTombstone> tombstones)
       : context_(context), keyspace_(keyspace), level_(level), tombstones_(std::move(tombstones)) {}
   ~TableOutputs();  // removes everything unless Finish succeeded
 

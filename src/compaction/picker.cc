@@ -1,3 +1,7 @@
+// Choosing the next compaction. Level 0 comes first, because every read pays for its files; then
+// the level that is most above its aim; then tables that are mostly garbage. Ties and sizes alone
+// decide, so that the same version always gives the same plan.
+// Threads: any; no state.
 #include "compaction/picker.h"
 
 #include <algorithm>
@@ -66,11 +70,12 @@ uint64_t Bytes(const Files& files) {
 
 void AddGrandparents(const KeyspaceVersion& v, CompactionPlan* plan) {
   if (plan->output_level + 1 >= kLevels) return;
-  plan->grandparents = Overlapping(v.levels[plan->output_level + 1], SpanOf(plan->inputs, plan->overlapping));
+  plan->grandparents =
+      Overlapping(v.levels[plan->output_level + 1], SpanOf(plan->inputs, plan->overlapping));
 }
 
-// A move is right where nothing below is touched and the file is not so wide that its next compaction would be huge, and where rewriting
-// it would drop nothing that matters.
+// A move is right where nothing below is touched and the file is not so wide that its next
+// compaction would be huge, and where rewriting it would drop nothing that matters.
 bool CanMove(const CompactionPlan& plan, const PickOptions& o) {
   if (!plan.overlapping.empty() || plan.input_level == plan.output_level) return false;
   if (plan.input_level == 0) {
@@ -90,8 +95,8 @@ bool CanMove(const CompactionPlan& plan, const PickOptions& o) {
   return Bytes(plan.grandparents) <= kFanout * 2 * o.target_file_bytes;
 }
 
-CompactionPlan PlanFor(const KeyspaceVersion& v, const PickOptions& o, CompactionReason reason, int input, int output,
-                       Files inputs) {
+CompactionPlan PlanFor(const KeyspaceVersion& v, const PickOptions& o, CompactionReason reason,
+                       int input, int output, Files inputs) {
   CompactionPlan plan;
   plan.reason = reason;
   plan.input_level = input;
@@ -103,7 +108,8 @@ CompactionPlan PlanFor(const KeyspaceVersion& v, const PickOptions& o, Compactio
   return plan;
 }
 
-// Neighbouring newest-first L0 files of like size whose merge is cheap; at least l0_trigger of them.
+// Neighbouring newest-first L0 files of like size whose merge is cheap; at least l0_trigger of
+// them.
 std::optional<CompactionPlan> PickTiered(const KeyspaceVersion& v, const PickOptions& o) {
   const auto& files = v.levels[0].files();
   Files run;
@@ -117,8 +123,10 @@ std::optional<CompactionPlan> PickTiered(const KeyspaceVersion& v, const PickOpt
   return PlanFor(v, o, CompactionReason::kLevel0Tiered, 0, 0, std::move(run));
 }
 
-// All of L0 into the base level, unless the base level is so much larger that merging L0 with itself first is cheaper.
-std::optional<CompactionPlan> PickLevel0(const KeyspaceVersion& v, const PickOptions& o, const LevelTargets& t) {
+// All of L0 into the base level, unless the base level is so much larger that merging L0 with
+// itself first is cheaper.
+std::optional<CompactionPlan> PickLevel0(const KeyspaceVersion& v, const PickOptions& o,
+                                         const LevelTargets& t) {
   const Level& l0 = v.levels[0];
   if (l0.size() < static_cast<size_t>(o.l0_trigger)) return std::nullopt;
   CompactionPlan plan = PlanFor(v, o, CompactionReason::kLevel0, 0, t.base_level, l0.files());
@@ -129,7 +137,8 @@ std::optional<CompactionPlan> PickLevel0(const KeyspaceVersion& v, const PickOpt
 }
 
 // The file of the level whose merge rewrites least below it per byte moved.
-std::optional<CompactionPlan> PickFromLevel(const KeyspaceVersion& v, const PickOptions& o, int level) {
+std::optional<CompactionPlan> PickFromLevel(const KeyspaceVersion& v, const PickOptions& o,
+                                            int level) {
   const Level& next = v.levels[level + 1];
   double best = 0;
   RefPtr<LiveTable> file;
@@ -145,15 +154,18 @@ std::optional<CompactionPlan> PickFromLevel(const KeyspaceVersion& v, const Pick
   return PlanFor(v, o, CompactionReason::kLevelSize, level, level + 1, {file});
 }
 
-// A file full of tombstones, or whose entries have all expired. At the bottom it is rewritten in place.
+// A file full of tombstones, or whose entries have all expired. At the bottom it is rewritten in
+// place.
 std::optional<CompactionPlan> PickGarbage(const KeyspaceVersion& v, const PickOptions& o) {
   const int last = v.last_level();
   for (int level = 1; level <= last; ++level) {
     for (const auto& f : v.levels[level].files()) {
       const TableProperties& p = f->properties();
       const bool droppable = p.largest_seq <= o.oldest_snapshot;
-      const bool expired = p.ttl_entries > 0 && p.ttl_entries + p.deletes == p.entries && p.latest_expiry_ms <= o.now_ms;
-      const bool dense = p.entries > 0 && static_cast<double>(p.deletes) > kTombstoneShare * static_cast<double>(p.entries);
+      const bool expired = p.ttl_entries > 0 && p.ttl_entries + p.deletes == p.entries &&
+                           p.latest_expiry_ms <= o.now_ms;
+      const bool dense = p.entries > 0 && static_cast<double>(p.deletes) >
+                                              kTombstoneShare * static_cast<double>(p.entries);
       if (!droppable || !(expired || dense || p.range_tombstones > 0)) continue;
       const auto reason = expired ? CompactionReason::kExpired : CompactionReason::kTombstones;
       return PlanFor(v, o, reason, level, level == last ? level : level + 1, {f});
@@ -207,17 +219,20 @@ std::optional<CompactionPlan> PickCompaction(const KeyspaceVersion& v, const Pic
   return PickGarbage(v, o);
 }
 
-std::optional<CompactionPlan> PickManual(const KeyspaceVersion& v, const PickOptions& o, Slice begin, Slice end, bool to_last,
-                                         int* level) {
+std::optional<CompactionPlan> PickManual(const KeyspaceVersion& v, const PickOptions& o,
+                                         Slice begin, Slice end, bool to_last, int* level) {
   Span range{begin, end, false, to_last};
   const LevelTargets t = ComputeTargets(v, o);
   const int last = std::max(v.last_level(), t.base_level);
   if (*level == 0) {
     Files l0 = Overlapping(v.levels[0], range);
     if (!l0.empty()) {
-      // Versions of a key stand in several L0 files: all of level 0 goes, so that none older stays above.
-      CompactionPlan plan = PlanFor(v, o, CompactionReason::kManual, 0, t.base_level, v.levels[0].files());
-      plan.trivial_move = false;  // whoever asks for a compaction wants what is small merged and what is dead gone
+      // Versions of a key stand in several L0 files: all of level 0 goes, so that none older stays
+      // above.
+      CompactionPlan plan =
+          PlanFor(v, o, CompactionReason::kManual, 0, t.base_level, v.levels[0].files());
+      plan.trivial_move =
+          false;  // whoever asks for a compaction wants what is small merged and what is dead gone
       return plan;
     }
     *level = 1;
@@ -233,14 +248,16 @@ std::optional<CompactionPlan> PickManual(const KeyspaceVersion& v, const PickOpt
   Files run;
   for (const auto& f : Overlapping(v.levels[last], range)) {
     const TableProperties& p = f->properties();
-    const bool garbage = p.deletes > 0 || p.range_tombstones > 0 || (p.ttl_entries > 0 && p.earliest_expiry_ms <= o.now_ms) ||
+    const bool garbage = p.deletes > 0 || p.range_tombstones > 0 ||
+                         (p.ttl_entries > 0 && p.earliest_expiry_ms <= o.now_ms) ||
                          p.largest_seq > 0;
     const bool take = garbage && p.largest_seq <= o.oldest_snapshot &&
                       f->number() < o.own_tables_from && run.size() < 8;
     if (take) run.push_back(f);
     if (!take && !run.empty()) break;
   }
-  if (!run.empty() && last > 0) return PlanFor(v, o, CompactionReason::kManual, last, last, std::move(run));
+  if (!run.empty() && last > 0)
+    return PlanFor(v, o, CompactionReason::kManual, last, last, std::move(run));
   return std::nullopt;
 }
 

@@ -1,5 +1,7 @@
-// Applying a commit's batch to a memtable: what the write path does after the log, and recovery from the log.
-// The batch was normalised (db/write.cc): no op of it is covered by a later range delete of it, and a put without the ttl flag never expires.
+// Applying a commit's batch to a memtable: what the write path does after the log, and recovery
+// from the log. The batch was normalised (db/write.cc): no op of it is covered by a later range
+// delete of it, and a put without the ttl flag never expires.
+// Threads: the memtable's writer.
 #pragma once
 
 #include "batch/packed_batch.h"
@@ -40,6 +42,8 @@ inline void ApplyBatch(Memtable* memtable, Slice batch, Sequence seq, int64_t ti
 }
 
 // What Memtable::Reserve is asked for: values may gain an expiry of 8 bytes.
-inline uint64_t ReserveBytes(const BatchSummary& s) { return s.key_bytes + s.value_bytes + uint64_t{8} * s.count; }
+inline uint64_t ReserveBytes(const BatchSummary& s) {
+  return s.key_bytes + s.value_bytes + uint64_t{8} * s.count;
+}
 
 }  // namespace kist

@@ -1,4 +1,6 @@
-// BufferPool: a few large buffers kept for writers whose record does not fit their stack. Bounded in number and bytes.
+// BufferPool: a few large buffers kept for writers whose record does not fit their stack.
+// Invariant: at most kKept buffers of at most kLargestKept bytes stay; the rest go back to the
+// allocator.
 // Threads: any.
 #pragma once
 

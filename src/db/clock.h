@@ -1,8 +1,7 @@
 // DbClock: the database's time, by which values expire and commits are stamped.
 //   time = max(wall clock, time at open + monotonic time since, the largest time in the manifest)
-// It never goes back and never stands still, whatever the wall clock does: time is monotonic time plus an offset that only grows, and it grows
-// where the wall clock is ahead.
-// Threads: any.
+// It never goes back and never stands still, whatever the wall clock does: time is monotonic time
+// plus an offset that only grows, and it grows where the wall clock is ahead. Threads: any.
 #pragma once
 
 #include <atomic>
@@ -25,7 +24,8 @@ class DbClock {
     const int64_t wall = vfs_->WallMs();
     int64_t offset = offset_ms_.load(std::memory_order_relaxed);
     while (wall - mono > offset) {
-      if (offset_ms_.compare_exchange_weak(offset, wall - mono, std::memory_order_relaxed)) return wall;
+      if (offset_ms_.compare_exchange_weak(offset, wall - mono, std::memory_order_relaxed))
+        return wall;
     }
     return mono + offset;
   }

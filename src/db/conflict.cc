@@ -1,7 +1,8 @@
 // Whether a commit after a given sequence changed what a transaction depends on.
 //
-// The answer comes from the data itself: while the transaction's snapshot is registered, the newest version of every key stays findable with its
-// sequence, deletes and range deletes included. Only sources that hold anything newer than the snapshot are asked.
+// The answer comes from the data itself: while the transaction's snapshot is registered, the newest
+// version of every key stays findable with its sequence, deletes and range deletes included. Only
+// sources that hold anything newer than the snapshot are asked.
 #include "db/db_impl.h"
 #include "db/txn.h"
 
@@ -9,7 +10,9 @@ namespace kist {
 namespace {
 
 Status Conflict(const Keyspace& ks) {
-  return Status::Error(Code::kConflict, "a later commit changed what the transaction read or wrote in keyspace '" + ks.name() + "'");
+  return Status::Error(
+      Code::kConflict,
+      "a later commit changed what the transaction read or wrote in keyspace '" + ks.name() + "'");
 }
 
 bool TombstoneIn(const RangeTombstoneSet* set, const KeyRange& r, Sequence since) {
@@ -33,7 +36,8 @@ Status EntryIn(InternalIterator* it, const KeyRange& r, Sequence since, bool* ch
   return it->status();
 }
 
-Status KeyChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, Slice key, Sequence since, bool* changed) {
+Status KeyChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, Slice key,
+                  Sequence since, bool* changed) {
   for (const auto& m : view.memtables) {
     if (m->LatestSequence(id, key) > since) return *changed = true, Status();
   }
@@ -47,7 +51,8 @@ Status KeyChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, Slic
       TableFound found;
       KIST_TRY(table->Get(key, hash, kMaxSequence, ReadContext(), &found));
       const RangeTombstoneSet* set = table->range_tombstones();
-      if ((found.found && TagSequence(found.tag) > since) || (set != nullptr && set->MaxCovering(key, kMaxSequence) > since)) {
+      if ((found.found && TagSequence(found.tag) > since) ||
+          (set != nullptr && set->MaxCovering(key, kMaxSequence) > since)) {
         return *changed = true, Status();
       }
     }
@@ -55,7 +60,8 @@ Status KeyChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, Slic
   return Status();
 }
 
-Status RangeChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, const KeyRange& r, Sequence since, bool* changed) {
+Status RangeChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, const KeyRange& r,
+                    Sequence since, bool* changed) {
   for (const auto& m : view.memtables) {
     const auto set = m->RangeTombstones(id);
     if (TombstoneIn(set.get(), r, since)) return *changed = true, Status();
@@ -65,7 +71,8 @@ Status RangeChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, co
   if (kv == nullptr) return Status();
   for (const Level& level : kv->levels) {
     for (const auto& f : level.files()) {
-      if (f->properties().largest_seq <= since || !f->Overlaps(r.low, r.high, false, r.to_last)) continue;
+      if (f->properties().largest_seq <= since || !f->Overlaps(r.low, r.high, false, r.to_last))
+        continue;
       KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
       if (TombstoneIn(table->range_tombstones(), r, since)) return *changed = true, Status();
       KIST_TRY(EntryIn(table->NewIterator(ReadContext()).get(), r, since, changed));
@@ -77,7 +84,8 @@ Status RangeChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, co
 
 }  // namespace
 
-// For good only where the caller holds the write token; otherwise a conflict is certain, and none is not.
+// For good only where the caller holds the write token; otherwise a conflict is certain, and none
+// is not.
 Status DbImpl::CheckFootprint(const TxnFootprint& footprint) {
   Sequence newest = 0;
   RefPtr<View> view = AcquireView(&newest);
@@ -94,7 +102,8 @@ Status DbImpl::CheckFootprint(const TxnFootprint& footprint) {
   }
   for (const KeyRange& r : footprint.ranges) {
     const KeyspaceImpl& ks = *footprint.keyspaces[r.keyspace];
-    KIST_TRY(RangeChanged(*view, view->version->Find(ks.slot(), ks.id()), ks.id(), r, footprint.since, &changed));
+    KIST_TRY(RangeChanged(*view, view->version->Find(ks.slot(), ks.id()), ks.id(), r,
+                          footprint.since, &changed));
     if (changed) return Conflict(ks);
   }
   return Status();

@@ -1,5 +1,5 @@
-// Db: one open database. The C interface (capi/) holds it through handles and checks arguments, handle kinds, fork and closing;
-// nothing here is called after Close returned, nor in a fork child.
+// Db: one open database. The C interface (capi/) holds it through handles and checks arguments,
+// handle kinds, fork and closing; nothing here is called after Close returned, nor in a fork child.
 //
 // Threads: everything from any thread, concurrently, unless said otherwise.
 #pragma once
@@ -58,7 +58,8 @@ class Snapshot {
   int64_t time_ms = 0;
 };
 
-// What a point read found. `value` is valid while the ReadGuard lives or until Release of a Pin made from it.
+// What a point read found. `value` is valid while the ReadGuard lives or until Release of a Pin
+// made from it.
 struct ReadFound {
   bool found = false;
   Slice value;
@@ -69,8 +70,8 @@ struct ReadFound {
   class Memtable* memtable = nullptr;
 };
 
-// What a version means to a reader at `now_ms` over whose key a range tombstone of sequence `covering` (0: none) lies: fills found,
-// value and expiry. read.cc
+// What a version means to a reader at `now_ms` over whose key a range tombstone of sequence
+// `covering` (0: none) lies: fills found, value and expiry. read.cc
 void ResolveFound(uint64_t tag, Slice value, Sequence covering, int64_t now_ms, ReadFound* found);
 
 // A reference that outlives the guard: release(owner) once.
@@ -130,9 +131,11 @@ class Txn {
   virtual Status Savepoint() = 0;
   virtual Status RollbackTo() = 0;  // kMisuse where there is no savepoint
   // Inside one Epoch::Guard of the database, like Db::Get.
-  virtual Status Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache, ReadFound* found) = 0;
+  virtual Status Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache,
+                     ReadFound* found) = 0;
   // options.snapshot is not set. Sees the writes made so far; Refresh: those made by then.
-  virtual Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) = 0;
+  virtual Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks,
+                                                          const IterOptions& options) = 0;
   // kConflict: nothing happened. After any outcome only destruction is allowed.
   virtual Status Commit(Durability durability, Sequence* seq) = 0;
   virtual size_t memory_bytes() const = 0;
@@ -149,17 +152,19 @@ struct FeedCommit {
 class Feed {
  public:
   virtual ~Feed() = default;
-  // Waits up to timeout_ms (< 0: for ever) for the next commit. kMissing where the log no longer holds it; kClosed where the database closes
-  // meanwhile.
+  // Waits up to timeout_ms (< 0: for ever) for the next commit. kMissing where the log no longer
+  // holds it; kClosed where the database closes meanwhile.
   virtual Status Next(int64_t timeout_ms, FeedCommit* commit, bool* got) = 0;
 };
 
 struct TxnFootprint;  // db/txn.h
 
 struct WriteRequest {
-  const TxnFootprint* footprint = nullptr;  // of a transaction: what no later commit may have changed
+  const TxnFootprint* footprint =
+      nullptr;  // of a transaction: what no later commit may have changed
   Durability durability = Durability::kDefault;
-  // One of: a packed batch that was validated (with kRecordHeaderMax bytes of headroom in front where has_headroom).
+  // One of: a packed batch that was validated (with kRecordHeaderMax bytes of headroom in front
+  // where has_headroom).
   char* batch = nullptr;
   size_t batch_bytes = 0;
   bool has_headroom = false;
@@ -174,11 +179,14 @@ struct JobControl {
 class Db {
  public:
   // path ":memory:": vfs is made inside. `vfs` nullptr: PosixVfs().
-  static Result<std::unique_ptr<Db>> Open(const std::string& path, const OptionSet& options, const LogSink& log, Vfs* vfs);
+  static Result<std::unique_ptr<Db>> Open(const std::string& path, const OptionSet& options,
+                                          const LogSink& log, Vfs* vfs);
   virtual ~Db() = default;
-  // Drains, syncs, stops background work, releases files and lock. Iterators, snapshots and keyspace references may live on until they
-  // are destroyed, which is before the Db itself is; they take no other call, and what an iterator's entry points into stays readable. So
-  // do memtables and blocks that pins hold, for ever. epoch() and vfs() work on. Waits for running reads.
+  // Drains, syncs, stops background work, releases files and lock. Iterators, snapshots and
+  // keyspace references may live on until they are destroyed, which is before the Db itself is;
+  // they take no other call, and what an iterator's entry points into stays readable. So do
+  // memtables and blocks that pins hold, for ever. epoch() and vfs() work on. Waits for running
+  // reads.
   virtual Status Close() = 0;
 
   virtual Vfs* vfs() = 0;
@@ -187,17 +195,20 @@ class Db {
 
   // ---- keyspaces
   virtual RefPtr<Keyspace> DefaultKeyspace() = 0;
-  virtual Result<RefPtr<Keyspace>> OpenKeyspace(const std::string& name, KeyspaceMode mode, const OptionSet* options) = 0;
+  virtual Result<RefPtr<Keyspace>> OpenKeyspace(const std::string& name, KeyspaceMode mode,
+                                                const OptionSet* options) = 0;
   virtual Status DropKeyspace(const std::string& name) = 0;
   virtual std::vector<std::string> ListKeyspaces() = 0;  // sorted
 
   // ---- reads. Get is called, and its result used, inside one Epoch::Guard of epoch().
   virtual Epoch& epoch() = 0;
-  virtual Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadFound* found) = 0;
+  virtual Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
+                     ReadFound* found) = 0;
   // Takes a reference to what holds found->value; still inside the guard.
   static PinRef MakePin(ReadFound* found);
   virtual Result<std::unique_ptr<Snapshot>> NewSnapshot() = 0;
-  virtual Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) = 0;
+  virtual Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks,
+                                                          const IterOptions& options) = 0;
   virtual Result<std::unique_ptr<Txn>> NewTxn(bool serializable) = 0;
   // kInvalid beyond last_seq(); kMissing where the log does not reach back to `from`.
   virtual Result<std::unique_ptr<Feed>> NewFeed(Sequence from) = 0;
@@ -206,9 +217,11 @@ class Db {
   // ---- writes
   virtual Status Write(WriteRequest* request, Sequence* seq) = 0;
   // The path of a single put or delete: builds the record in a reused buffer.
-  virtual Status Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms, Sequence* seq) = 0;
+  virtual Status Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms,
+                     Sequence* seq) = 0;
   virtual Status Delete(Keyspace* ks, Durability durability, Slice key, Sequence* seq) = 0;
-  virtual Status DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end, Sequence* seq) = 0;
+  virtual Status DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end,
+                             Sequence* seq) = 0;
   virtual Status Sync() = 0;
   virtual Sequence last_seq() const = 0;
   virtual Sequence durable_seq() const = 0;
@@ -217,7 +230,8 @@ class Db {
 
   // ---- maintenance
   virtual Status Flush() = 0;
-  virtual Status Compact(Keyspace* ks, Slice begin, Slice end, const JobControl& job) = 0;  // empty end: to the last key
+  virtual Status Compact(Keyspace* ks, Slice begin, Slice end,
+                         const JobControl& job) = 0;  // empty end: to the last key
   virtual Status WaitIdle(int64_t timeout_ms) = 0;
   virtual Status Verify(const JobControl& job) = 0;
 

@@ -1,15 +1,11 @@
-// DbImpl: the engine behind Db. Its methods stand by path: open.cc and recovery.cc, write.cc,
-// log.cc, read.cc, db_iterator.cc, background.cc, install.cc, keyspaces.cc, maintenance.cc,
-// stats.cc.
-//
+// DbImpl: the engine behind Db. Its methods stand by path, a file each: open, recovery, write, ...
 // Invariants
 //  1. One writer at a time holds queue_'s token; it alone appends to log_, adds to the newest
-//  memtable and raises visible_seq_.
+//     memtable and raises visible_seq_.
 //  2. A commit is: record appended, synced where asked, applied to the memtable, published by
-//  visible_seq_. A failure before the last
-//     step leaves nothing visible.
+//     visible_seq_. A failure before the last step leaves nothing visible.
 //  3. One segment of the log belongs to one memtable. A segment is removed after the edit that
-//  lists its memtable's tables is durable.
+//     lists its memtable's tables is durable.
 //  4. view_ is replaced under mutex_ only, and the old one retired through epoch_.
 //  5. Versions change under manifest_mutex_: manifest append first, then the view.
 //  6. Once poisoned_ is set nothing is written, synced or removed any more; reads go on.
@@ -170,6 +166,7 @@ class DbImpl final : public Db {
   Status Commit(GroupWriter* w);
   void LeadGroup(GroupWriter* w);
   Status CommitGroup(GroupWriter** group, size_t count);
+  void CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes);
   Status MakeRoom(uint64_t bytes);
   Status SwitchMemtable();
   void Throttle(uint64_t bytes);

@@ -1,3 +1,7 @@
+// Stepping over versions to the visible entries. Forwards the first version that is seen decides
+// for its key; backwards versions come oldest first, so the last one seen before the key changes
+// decides. Chains of versions that are not seen are passed by a search after a few steps.
+// Threads: one.
 #include "db/db_iterator.h"
 
 #include <algorithm>
@@ -10,7 +14,8 @@
 namespace kist {
 namespace {
 
-constexpr int kStepsBeforeSeek = 8;  // versions of one key passed one by one before a search is cheaper
+constexpr int kStepsBeforeSeek =
+    8;  // versions of one key passed one by one before a search is cheaper
 
 // The least string greater than every string with this prefix; false where there is none.
 bool PrefixEnd(Slice prefix, std::string* end) {
@@ -50,14 +55,17 @@ DbIteratorImpl::~DbIteratorImpl() {
   merged_.reset();
 }
 
-std::unique_ptr<InternalIterator> DbIteratorImpl::Wrap(std::unique_ptr<InternalIterator> base, Sequence largest_seq) {
+std::unique_ptr<InternalIterator> DbIteratorImpl::Wrap(std::unique_ptr<InternalIterator> base,
+                                                       Sequence largest_seq) {
   if (sets_.empty()) return base;
   return std::make_unique<SkippingIterator>(std::move(base), largest_seq, seq_, &sets_);
 }
 
 Status DbIteratorImpl::AddTables(const KeyspaceVersion& kv, const ReadContext& context,
                                  std::vector<std::unique_ptr<InternalIterator>>* sources) {
-  const auto in_range = [&](const LiveTable& f) { return f.Overlaps(lower_, upper_, false, !has_upper_); };
+  const auto in_range = [&](const LiveTable& f) {
+    return f.Overlaps(lower_, upper_, false, !has_upper_);
+  };
   if (kv.has_range_tombstones) {
     for (const Level& level : kv.levels) {
       for (const auto& f : level.files()) {
@@ -81,7 +89,8 @@ Status DbIteratorImpl::AddTables(const KeyspaceVersion& kv, const ReadContext& c
       largest = std::max(largest, f->properties().largest_seq);
       files.push_back(f);
     }
-    if (!files.empty()) sources->push_back(Wrap(NewLevelIterator(std::move(files), context), largest));
+    if (!files.empty())
+      sources->push_back(Wrap(NewLevelIterator(std::move(files), context), largest));
   }
   return Status();
 }
@@ -128,7 +137,9 @@ Status DbIteratorImpl::Refresh() {
   position_ = Position::kUnpositioned;
   key_ = value_ = Slice();
   backwards_ = false;
-  Status s = keyspace_->dropped() ? Status::Error(Code::kMissing, "keyspace '" + keyspace_->name() + "' was dropped") : Open();
+  Status s = keyspace_->dropped()
+                 ? Status::Error(Code::kMissing, "keyspace '" + keyspace_->name() + "' was dropped")
+                 : Open();
   if (!s.ok()) {
     merged_ = NewMergingIterator({});
     status_ = s;
@@ -140,10 +151,12 @@ Status DbIteratorImpl::Refresh() {
 void DbIteratorImpl::End(Position position) {
   position_ = position;
   key_ = value_ = Slice();
+  if (sink_.failed()) status_ = Status::Bare(Code::kNoMem);
   if (!merged_->status().ok() && !Planted(Bug::kErrorLooksLikeEnd)) status_ = merged_->status();
 }
 
-// Before each positioning call: false where nothing can be done. Lets go of what the last entry was kept alive by.
+// Before each positioning call: false where nothing can be done. Lets go of what the last entry was
+// kept alive by.
 bool DbIteratorImpl::Ready(bool backwards) {
   if (!status_.ok()) return false;
   if (!holding_) sink_.Release();
@@ -155,7 +168,8 @@ bool DbIteratorImpl::Ready(bool backwards) {
 }
 
 bool DbIteratorImpl::Visible(Slice key, uint64_t tag, Slice value) {
-  if (own_set_ != nullptr && own_set_->MaxCovering(key, own_limit_) > TagSequence(tag)) return false;
+  if (own_set_ != nullptr && own_set_->MaxCovering(key, own_limit_) > TagSequence(tag))
+    return false;
   if (!sets_.empty()) {
     for (const RangeTombstoneSet* set : sets_) {
       if (set->MaxCovering(key, seq_) > TagSequence(tag)) return false;
@@ -178,7 +192,7 @@ bool DbIteratorImpl::Visible(Slice key, uint64_t tag, Slice value) {
 void DbIteratorImpl::SettleForward(bool skip) {
   int steps = 0;
   InternalIterator* const m = merged_.get();
-  while (m->valid()) {
+  while (m->valid() && !sink_.failed()) {
     const Slice key = m->key();
     if (has_upper_ && key >= Slice(upper_)) break;
     const uint64_t tag = m->tag();
@@ -234,6 +248,7 @@ void DbIteratorImpl::SettleBackward() {
       m->Prev();
     } while (m->valid() && m->key() == Slice(saved_));
     if (!m->valid() && !m->status().ok()) break;  // a newer version may be unreadable
+    if (sink_.failed()) break;                    // what was found is gone
     if (have && Visible(found_key, found_tag, found_value)) {
       key_ = found_key;
       position_ = Position::kOn;
@@ -263,7 +278,8 @@ void DbIteratorImpl::SeekToLast() {
   SettleBackward();
 }
 
-// The key sought may be this iterator's own current one, which moving any source may free: it is copied first.
+// The key sought may be this iterator's own current one, which moving any source may free: it is
+// copied first.
 void DbIteratorImpl::SeekGe(Slice key) {
   if (BelowLower(key)) return SeekToFirst();
   saved_.assign(key.data(), key.size());
@@ -322,7 +338,8 @@ void DbIteratorImpl::Prev() {
 }
 
 Result<std::unique_ptr<DbIterator>> DbImpl::NewIterator(Keyspace* ks, const IterOptions& options) {
-  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  if (ks->dropped())
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   auto keyspace = RefPtr<KeyspaceImpl>::Share(static_cast<KeyspaceImpl*>(ks));
   auto it = std::make_unique<DbIteratorImpl>(this, std::move(keyspace), options);
   KIST_TRY(it->Open());

@@ -1,12 +1,15 @@
 // DbIteratorImpl: the visible entries of one keyspace as of one commit, in both directions.
 //
-// Below it a merge of all sources yields every version, keys ascending and versions newest first; this iterator picks for each key the newest
-// version that its sequence sees and drops the key where that is a tombstone, covered by a range tombstone, or expired.
+// Below it a merge of all sources yields every version, keys ascending and versions newest first;
+// this iterator picks for each key the newest version that its sequence sees and drops the key
+// where that is a tombstone, covered by a range tombstone, or expired.
 //
 // Invariants
-//  1. Forwards, merged_ stands on the version yielded. Backwards, it stands before all versions of the key yielded, and what the entry points into
+//  1. Forwards, merged_ stands on the version yielded. Backwards, it stands before all versions of
+//  the key yielded, and what the entry points into
 //     is kept by sink_ (blocks) or never moves (memtables).
-//  2. The view, and with it every table and memtable, is held until the iterator goes or is refreshed.
+//  2. The view, and with it every table and memtable, is held until the iterator goes or is
+//  refreshed.
 //  3. Time is fixed at creation: what has not expired then stays for the iterator's life.
 // Threads: one.
 #pragma once
@@ -47,10 +50,13 @@ class DbIteratorImpl final : public DbIterator {
   Status Refresh() override;
 
  private:
-  Status AddTables(const KeyspaceVersion& kv, const ReadContext& context, std::vector<std::unique_ptr<InternalIterator>>* sources);
-  std::unique_ptr<InternalIterator> Wrap(std::unique_ptr<InternalIterator> base, Sequence largest_seq);
+  Status AddTables(const KeyspaceVersion& kv, const ReadContext& context,
+                   std::vector<std::unique_ptr<InternalIterator>>* sources);
+  std::unique_ptr<InternalIterator> Wrap(std::unique_ptr<InternalIterator> base,
+                                         Sequence largest_seq);
   bool Ready(bool backwards);
-  // From merged_'s position on, to the first visible entry; versions of saved_ are passed over where `skip` is set.
+  // From merged_'s position on, to the first visible entry; versions of saved_ are passed over
+  // where `skip` is set.
   void SettleForward(bool skip);
   void SettleBackward();
   // Whether a reader sees the version; sets value_ where it does.
@@ -81,7 +87,7 @@ class DbIteratorImpl final : public DbIterator {
   PinSink sink_;
   std::vector<RefPtr<Table>> tombstone_tables_;
   std::vector<std::shared_ptr<const RangeTombstoneSet>> memtable_sets_;
-  std::vector<const RangeTombstoneSet*> sets_;         // of commits: count up to seq_
+  std::vector<const RangeTombstoneSet*> sets_;        // of commits: count up to seq_
   std::shared_ptr<const RangeTombstoneSet> own_set_;  // of own_: counts up to own_limit_
   std::unique_ptr<InternalIterator> merged_;
   std::string saved_;

@@ -1,10 +1,13 @@
-// Removing a database: its own files and nothing else.
+// Removing a database: its own files and nothing else, under its lock. Foreign files, and then
+// the directory, stay.
+// Threads: any; nothing may have the database open.
 #include "db/db.h"
 #include "key/file_name.h"
 
 namespace kist {
 
-// CURRENT goes last but for the lock, so that a destruction that was cut short is seen as damage by an open and can be repeated.
+// CURRENT goes last but for the lock, so that a destruction that was cut short is seen as damage by
+// an open and can be repeated.
 Status DestroyDb(const std::string& path, Vfs* vfs) {
   if (vfs == nullptr) vfs = PosixVfs();
   KIST_TRY_ASSIGN(std::vector<std::string> names, vfs->List(path));

@@ -1,3 +1,6 @@
+// The feed's walk over the log's segments, and what the database does for it: which segments
+// there are, which ones log_retention keeps, and waking those who wait for a commit.
+// Threads: a feed is one thread's; the rest any.
 #include "db/feed.h"
 
 #include <algorithm>
@@ -8,18 +11,22 @@
 namespace kist {
 namespace {
 
-constexpr uint64_t kPollUs = 50000;  // between looks for what a buffered commit or another policy delays
+constexpr uint64_t kPollUs =
+    50000;  // between looks for what a buffered commit or another policy delays
 
 Status Gone(Sequence from) {
-  return Status::Error(Code::kMissing, "the log no longer holds the commits after " + std::to_string(from) +
+  return Status::Error(Code::kMissing, "the log no longer holds the commits after " +
+                                           std::to_string(from) +
                                            "; option log_retention says how far it reaches back");
 }
 
 }  // namespace
 
 Status FeedImpl::OpenSegment(uint64_t number) {
-  auto opened = SegmentReader::Open(db_->vfs(), JoinPath(db_->path(), LogFileName(number)), SegmentType::kLog);
-  if (!opened.ok()) return opened.status().Is(Code::kMissing) ? Gone(last_) : std::move(opened).status();
+  auto opened = SegmentReader::Open(db_->vfs(), JoinPath(db_->path(), LogFileName(number)),
+                                    SegmentType::kLog);
+  if (!opened.ok())
+    return opened.status().Is(Code::kMissing) ? Gone(last_) : std::move(opened).status();
   reader_ = opened.Take();
   number_ = number;
   pending_ = false;
@@ -108,7 +115,8 @@ Status FeedImpl::Next(int64_t timeout_ms, FeedCommit* commit, bool* got) {
 
 Result<std::unique_ptr<Feed>> DbImpl::NewFeed(Sequence from) {
   if (from > last_seq()) {
-    return Status::Invalid("sequence " + std::to_string(from) + " was not committed yet; the newest is " + std::to_string(last_seq()));
+    return Status::Invalid("sequence " + std::to_string(from) +
+                           " was not committed yet; the newest is " + std::to_string(last_seq()));
   }
   auto feed = std::make_unique<FeedImpl>(this, from);
   KIST_TRY(feed->Start());
@@ -164,10 +172,12 @@ std::vector<DbImpl::LogExtent> DbImpl::FindRetained(SegmentLink link) {
   while (link.previous_id != 0 && options_.log_retention > 0) {
     const std::string path = JoinPath(path_, LogFileName(link.previous_id));
     auto opened = SegmentReader::Open(vfs_, path, SegmentType::kLog);
-    if (!opened.ok() || !(*opened)->has_link() || (*opened)->info().nonce != link.previous_nonce) break;
+    if (!opened.ok() || !(*opened)->has_link() || (*opened)->info().nonce != link.previous_nonce)
+      break;
     bytes += (*opened)->size();
     if (bytes > options_.log_retention) break;
-    found.insert(found.begin(), LogExtent{link.previous_id, (*opened)->link().previous_lsn, (*opened)->size()});
+    found.insert(found.begin(),
+                 LogExtent{link.previous_id, (*opened)->link().previous_lsn, (*opened)->size()});
     link = (*opened)->link();
   }
   return found;

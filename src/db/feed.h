@@ -1,9 +1,11 @@
-// FeedImpl: the commits after a sequence number, in order, read from the log's segments as the record's own bytes.
+// FeedImpl: the commits after a sequence number, in order, read from the log's segments as the
+// record's own bytes.
 //
-// A segment leads to its successor by name: the successor's link says which segment and which LSN precede it. Only commits that readers see
-// are handed out, so a group whose sync is under way, or failed, never appears. Old segments are there as long as log_retention keeps them; where the
-// log does not reach back far enough the feed says kMissing, and never skips.
-// Threads: one at a time; beside everything else.
+// A segment leads to its successor by name: the successor's link says which segment and which LSN
+// precede it. Only commits that readers see are handed out, so a group whose sync is under way, or
+// failed, never appears. Old segments are there as long as log_retention keeps them; where the log
+// does not reach back far enough the feed says kMissing, and never skips. Threads: one at a time;
+// beside everything else.
 #pragma once
 
 #include <memory>

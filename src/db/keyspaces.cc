@@ -1,4 +1,6 @@
-// Creating, dropping and listing keyspaces; and what a commit that does so changes in memory.
+// Creating, dropping and listing keyspaces, and what a commit that does so changes in memory. The
+// commit in the log is the truth; the manifest learns of it with the flush of its memtable.
+// Threads: any.
 #include <algorithm>
 
 #include "db/db_impl.h"
@@ -12,9 +14,13 @@ constexpr char kDefaultName[] = "default";
 Status CheckName(const std::string& name) {
   if (name.empty()) return Status::Invalid("a keyspace's name must not be empty");
   if (name.size() > kNameBytesMax) {
-    return Status::Error(Code::kLimit, "a keyspace's name of " + std::to_string(name.size()) + " bytes; the limit is 255", kNameBytesMax);
+    return Status::Error(
+        Code::kLimit,
+        "a keyspace's name of " + std::to_string(name.size()) + " bytes; the limit is 255",
+        kNameBytesMax);
   }
-  if (name.find('\0') != std::string::npos) return Status::Invalid("a keyspace's name must not hold a NUL byte");
+  if (name.find('\0') != std::string::npos)
+    return Status::Invalid("a keyspace's name must not hold a NUL byte");
   return Status();
 }
 
@@ -25,17 +31,23 @@ RefPtr<Keyspace> DbImpl::DefaultKeyspace() {
   return RefPtr<Keyspace>::Adopt(ks.Release());
 }
 
-Result<RefPtr<Keyspace>> DbImpl::OpenKeyspace(const std::string& name, KeyspaceMode mode, const OptionSet* options) {
+Result<RefPtr<Keyspace>> DbImpl::OpenKeyspace(const std::string& name, KeyspaceMode mode,
+                                              const OptionSet* options) {
   KIST_TRY(CheckName(name));
   MutexLock lock(&keyspace_mutex_);
   if (auto ks = registry_.FindName(name)) {
-    if (mode == KeyspaceMode::kCreateNew) return Status::Error(Code::kExists, "keyspace '" + name + "' exists");
+    if (mode == KeyspaceMode::kCreateNew)
+      return Status::Error(Code::kExists, "keyspace '" + name + "' exists");
     return RefPtr<Keyspace>::Adopt(ks.Release());
   }
-  if (mode == KeyspaceMode::kOpen) return Status::Error(Code::kMissing, "no keyspace '" + name + "'");
-  if (options_.read_only) return Status::Error(Code::kReadOnly, "cannot create keyspace '" + name + "': the database is open read-only");
+  if (mode == KeyspaceMode::kOpen)
+    return Status::Error(Code::kMissing, "no keyspace '" + name + "'");
+  if (options_.read_only)
+    return Status::Error(Code::kReadOnly,
+                         "cannot create keyspace '" + name + "': the database is open read-only");
   const uint32_t id = next_keyspace_;
-  const KeyspaceOptions values = options != nullptr ? options->KeyspaceOver(options_.keyspace) : options_.keyspace;
+  const KeyspaceOptions values =
+      options != nullptr ? options->KeyspaceOver(options_.keyspace) : options_.keyspace;
   BatchBuilder batch(kRecordHeaderMax);
   KIST_TRY(batch.EngineOp(OpKind::kCreateKeyspace, id, name, EncodeKeyspaceOptions(values)));
   ++next_keyspace_;  // used up even where the commit fails: it may be on disk
@@ -76,7 +88,8 @@ std::vector<std::string> DbImpl::ListKeyspaces() {
   return names;
 }
 
-// The token holder, after the commit is in log and memtable; and recovery. Memory that runs out here poisons: the commit is in the log.
+// The token holder, after the commit is in log and memtable; and recovery. Memory that runs out
+// here poisons: the commit is in the log.
 void DbImpl::ApplyKeyspaceOps(Slice batch, Sequence seq) {
   BatchWalker walker(batch);
   for (Op op; walker.Next(&op);) {
@@ -85,7 +98,8 @@ void DbImpl::ApplyKeyspaceOps(Slice batch, Sequence seq) {
       registry_.Add(op.keyspace, std::string(op.key), options.ok() ? *options : KeyspaceOptions());
       next_keyspace_ = std::max(next_keyspace_, op.keyspace + 1);
       MutexLock lock(&mutex_);
-      slots_.back().created.push_back({op.keyspace, seq, std::string(op.key), std::string(op.value)});
+      slots_.back().created.push_back(
+          {op.keyspace, seq, std::string(op.key), std::string(op.value)});
     } else if (op.kind == OpKind::kDropKeyspace) {
       MutexLock lock(&mutex_);
       slots_.back().dropped.push_back(op.keyspace);

@@ -1,7 +1,7 @@
 // KeyspaceImpl and the registry of the keyspaces of one database.
-// A keyspace is created and dropped by a commit in the log (op kinds 4 and 5); the manifest learns of both with the flush of the memtable
-// that the commit stands in, so the log is the truth until then.
-// Threads: any.
+// A keyspace is created and dropped by a commit in the log (op kinds 4 and 5); the manifest learns
+// of both with the flush of the memtable that the commit stands in, so the log is the truth until
+// then. Threads: any.
 #pragma once
 
 #include <map>
@@ -15,7 +15,8 @@ namespace kist {
 
 class KeyspaceImpl final : public Keyspace {
  public:
-  KeyspaceImpl(uint32_t id, std::string name, uint32_t slot, const KeyspaceOptions& options) : slot_(slot), options_(options) {
+  KeyspaceImpl(uint32_t id, std::string name, uint32_t slot, const KeyspaceOptions& options)
+      : slot_(slot), options_(options) {
     id_ = id;
     name_ = std::move(name);
     default_ttl_ms_.store(options.default_ttl_ms, std::memory_order_relaxed);
@@ -76,7 +77,8 @@ class KeyspaceRegistry {
     if (options.default_ttl_ms != 0) with_ttl_.fetch_add(1, std::memory_order_relaxed);
     return ks;
   }
-  // The keyspace is gone for callers; its slot is freed when the version has let go of its tables (FreeSlot).
+  // The keyspace is gone for callers; its slot is freed when the version has let go of its tables
+  // (FreeSlot).
   void Remove(uint32_t id) {
     MutexLock lock(&mutex_);
     auto it = by_id_.find(id);

@@ -1,8 +1,11 @@
-// Opening: directory and lock, creation, the manifest's state into memory, recovery, and the new log and manifest that go on from there.
+// Opening: directory and lock, creation, the manifest's state into memory, recovery, and the new
+// log and manifest that go on from there.
 //
-// Order of a writable open, each step harmless to repeat after a crash: read CURRENT and manifest; check that what they list is there; replay the
-// log (recovery.cc) and write what it holds into level-0 tables; settle the old log; make a new segment; write a new manifest and point CURRENT at it; only
-// then remove what nobody needs. Until CURRENT is replaced the old manifest and the old log still say everything.
+// Order of a writable open, each step harmless to repeat after a crash: read CURRENT and manifest;
+// check that what they list is there; replay the log (recovery.cc) and write what it holds into
+// level-0 tables; settle the old log; make a new segment; write a new manifest and point CURRENT at
+// it; only then remove what nobody needs. Until CURRENT is replaced the old manifest and the old
+// log still say everything.
 #include <algorithm>
 
 #include "db/db_impl.h"
@@ -20,7 +23,8 @@ constexpr char kMemoryDir[] = "/memory";
 
 }  // namespace
 
-DbImpl::DbImpl(std::string path, const DbOptions& options, const LogSink& log, Vfs* vfs, std::unique_ptr<Vfs> owned_vfs)
+DbImpl::DbImpl(std::string path, const DbOptions& options, const LogSink& log, Vfs* vfs,
+               std::unique_ptr<Vfs> owned_vfs)
     : path_(std::move(path)),
       options_(options),
       log_sink_(log),
@@ -35,7 +39,8 @@ DbImpl::~DbImpl() {
   Release();
 }
 
-Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& set, const LogSink& log, Vfs* vfs) {
+Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& set,
+                                     const LogSink& log, Vfs* vfs) {
   if (path.empty()) return Status::Invalid("the path of a database must not be empty");
   std::unique_ptr<Vfs> owned;
   std::string dir = path;
@@ -51,10 +56,15 @@ Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& s
 
 Status DbImpl::Start() {
   write_buffer_bytes_.store(options_.WriteBufferBytes(), std::memory_order_relaxed);
-  log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval || options_.sync.kind == SyncPolicy::Kind::kHybrid;
-  next_reserve_ = kFirstReserveBytes;
-  slots_.reserve(kMaxFullMemtables + 2);
-  unsynced_.reserve(kMaxFullMemtables + 2);
+  log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval ||
+               options_.sync.kind == SyncPolicy::Kind::kHybrid;
+  {
+    MutexLock lock(&mutex_);
+    slots_.reserve(kMaxFullMemtables + 2);
+    MutexLock log_lock(&log_mutex_);
+    next_reserve_ = kFirstReserveBytes;
+    unsynced_.reserve(kMaxFullMemtables + 2);
+  }
   cache_ = std::make_unique<BlockCache>(options_.CacheBytes(), &epoch_);
   if (options_.read_only) return StartReadOnly();
   KIST_TRY(OpenDirectory());
@@ -62,7 +72,8 @@ Status DbImpl::Start() {
   Recovery recovery;
   Status recovered = Recover(state, &recovery);
   if (!recovered.ok()) {  // the tables it made are nobody's: a failed open changes nothing
-    for (const NewTable& t : recovery.outcome.edit.added) static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
+    for (const NewTable& t : recovery.outcome.edit.added)
+      static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
     return recovered;
   }
   KIST_TRY(FinishOpen(&state, &recovery));
@@ -75,7 +86,8 @@ Status DbImpl::OpenDirectory() {
   if (!info.ok()) {
     if (!info.status().Is(Code::kMissing)) return std::move(info).status();
     if (!options_.create_if_missing) {
-      return Status::Error(Code::kMissing, path_ + ": no such database, and create_if_missing is off");
+      return Status::Error(Code::kMissing,
+                           path_ + ": no such database, and create_if_missing is off");
     }
     Status made = vfs_->MakeDir(path_);
     if (!made.ok() && !made.Is(Code::kExists)) return made;
@@ -86,19 +98,23 @@ Status DbImpl::OpenDirectory() {
   KIST_TRY_ASSIGN(std::vector<std::string> names, vfs_->List(path_));
   const bool has_current = std::find(names.begin(), names.end(), kCurrentFileName) != names.end();
   if (has_current) {
-    if (options_.error_if_exists) return Status::Error(Code::kExists, path_ + ": the database exists, and error_if_exists is on");
+    if (options_.error_if_exists)
+      return Status::Error(Code::kExists,
+                           path_ + ": the database exists, and error_if_exists is on");
     return Status();
   }
   KIST_TRY(CheckNoDatabase(path_, names));
   if (!options_.create_if_missing) {
-    return Status::Error(Code::kMissing, path_ + ": no database in this directory, and create_if_missing is off");
+    return Status::Error(Code::kMissing,
+                         path_ + ": no database in this directory, and create_if_missing is off");
   }
   return CreateDatabase();
 }
 
 // The least that an open finds complete: an empty state. The open that follows gives it a log.
 Status DbImpl::CreateDatabase() {
-  Status gone = vfs_->Remove(JoinPath(path_, ManifestFileName(kFirstManifest)));  // of a creation that was cut short
+  Status gone = vfs_->Remove(
+      JoinPath(path_, ManifestFileName(kFirstManifest)));  // of a creation that was cut short
   if (!gone.ok() && !gone.Is(Code::kMissing)) return gone;
   ManifestState state;
   do {
@@ -114,15 +130,17 @@ Status DbImpl::CreateDatabase() {
   return s.Is(Code::kPermission) ? Status() : s;
 }
 
-// No CURRENT: fine where there is nothing of Kist's, or what a creation that was cut short leaves, which is the first manifest at most. Every
-// database that was ever opened has a later one.
+// No CURRENT: fine where there is nothing of Kist's, or what a creation that was cut short leaves,
+// which is the first manifest at most. Every database that was ever opened has a later one.
 Status CheckNoDatabase(const std::string& dir, const std::vector<std::string>& names) {
   if (Planted(Bug::kMissingCurrentIsNew)) return Status();
   for (const std::string& name : names) {
     const auto parsed = ParseFileName(name);
-    if (!parsed || parsed->type == FileType::kLock || parsed->type == FileType::kTemporary) continue;
+    if (!parsed || parsed->type == FileType::kLock || parsed->type == FileType::kTemporary)
+      continue;
     if (parsed->type == FileType::kManifest && parsed->number == kFirstManifest) continue;
-    return Status::Corrupt(JoinPath(dir, kCurrentFileName), 0, "missing, though the directory holds " + name + " of a database");
+    return Status::Corrupt(JoinPath(dir, kCurrentFileName), 0,
+                           "missing, though the directory holds " + name + " of a database");
   }
   return Status();
 }
@@ -134,12 +152,14 @@ Status DbImpl::CheckFiles(const ManifestState& state) {
       const std::string path = JoinPath(path_, TableFileName(at.second));
       Result<FileInfo> info = vfs_->Stat(path);
       if (!info.ok()) {
-        if (info.status().Is(Code::kMissing)) return Status::Corrupt(path, 0, "a table that the manifest lists is missing");
+        if (info.status().Is(Code::kMissing))
+          return Status::Corrupt(path, 0, "a table that the manifest lists is missing");
         return std::move(info).status();
       }
       if (info->bytes != properties.file_bytes) {
         return Status::Corrupt(path, std::min(info->bytes, properties.file_bytes),
-                               "the table is " + std::to_string(info->bytes) + " bytes long; the manifest says " +
+                               "the table is " + std::to_string(info->bytes) +
+                                   " bytes long; the manifest says " +
                                    std::to_string(properties.file_bytes));
       }
     }
@@ -165,13 +185,17 @@ Status DbImpl::LoadState(const ManifestState& state) {
   const std::string manifest = JoinPath(path_, ManifestFileName(state.manifest_number));
   for (const auto& [id, ks] : state.keyspaces) {
     Result<KeyspaceOptions> options = DecodeKeyspaceOptions(ks.options);
-    if (!options.ok()) return Status::Corrupt(manifest, 0, "options of keyspace '" + ks.name + "': " + options.status().message());
-    if (id == 0) *options = options_.keyspace;  // the default keyspace takes what the database is opened with
+    if (!options.ok())
+      return Status::Corrupt(
+          manifest, 0, "options of keyspace '" + ks.name + "': " + options.status().message());
+    if (id == 0)
+      *options = options_.keyspace;  // the default keyspace takes what the database is opened with
     auto known = registry_.Add(id, ks.name, *options);
     if (ks.tables.empty()) continue;
     std::vector<std::pair<int, RefPtr<LiveTable>>> added;
     for (const auto& [at, properties] : ks.tables) {
-      added.emplace_back(at.first, RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), at.second, id, properties)));
+      added.emplace_back(at.first, RefPtr<LiveTable>::Adopt(
+                                       new LiveTable(store_.get(), at.second, id, properties)));
     }
     auto kv = ApplyToKeyspace(nullptr, id, added, {});
     if (!kv.ok()) return Status::Corrupt(manifest, 0, kv.status().message());
@@ -196,7 +220,7 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   // Commit numbers that were passed over count as flushed: nothing of them is to be replayed.
   const Sequence flushed = std::max(chain.last_lsn, chain.next.previous_lsn);
   so.durable_lsn = flushed;
-  so.preallocate_bytes = options_.wal_preallocate ? next_reserve_ : 0;
+  so.preallocate_bytes = options_.wal_preallocate ? kFirstReserveBytes : 0;
   KIST_TRY_ASSIGN(auto log, SegmentWriter::Create(vfs_, JoinPath(path_, LogFileName(number)), so));
   KIST_TRY(log->Sync());
   KIST_TRY(vfs_->SyncDir(path_));
@@ -214,7 +238,9 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   edit.next_keyspace = next_keyspace_;
   KIST_TRY(state->Apply(edit));
   KIST_TRY_ASSIGN(auto manifest, Manifest::Create(vfs_, path_, manifest_number, state));
-  KIST_TRY_ASSIGN(Memtable * memtable, Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), options_.memtable_preallocate));
+  KIST_TRY_ASSIGN(Memtable * memtable,
+                  Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed),
+                                options_.memtable_preallocate));
   std::vector<LogExtent> retained = FindRetained(chain.next);
   std::vector<uint64_t> logs = {number};
   for (const LogExtent& e : retained) logs.push_back(e.number);
@@ -247,7 +273,8 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   return Status();
 }
 
-// What no manifest lists any more. Failing to remove something is said in the log and tried again by the next open.
+// What no manifest lists any more. Failing to remove something is said in the log and tried again
+// by the next open.
 void DbImpl::RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifest_number) {
   Result<std::vector<std::string>> names = vfs_->List(path_);
   if (!names.ok()) return;
@@ -262,12 +289,21 @@ void DbImpl::RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifes
     if (!parsed) continue;
     bool keep = true;
     switch (parsed->type) {
-      case FileType::kLog: keep = std::find(logs.begin(), logs.end(), parsed->number) != logs.end(); break;
-      case FileType::kManifest: keep = parsed->number == manifest_number; break;
-      case FileType::kTable: keep = std::binary_search(live.begin(), live.end(), parsed->number); break;
-      case FileType::kTemporary: keep = false; break;
+      case FileType::kLog:
+        keep = std::find(logs.begin(), logs.end(), parsed->number) != logs.end();
+        break;
+      case FileType::kManifest:
+        keep = parsed->number == manifest_number;
+        break;
+      case FileType::kTable:
+        keep = std::binary_search(live.begin(), live.end(), parsed->number);
+        break;
+      case FileType::kTemporary:
+        keep = false;
+        break;
       case FileType::kCurrent:
-      case FileType::kLock: break;
+      case FileType::kLock:
+        break;
     }
     if (keep) continue;
     Status s = vfs_->Remove(JoinPath(path_, name));
@@ -275,7 +311,8 @@ void DbImpl::RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifes
   }
 }
 
-// Changes nothing on disk. A writer may be at work: what it removes while we read makes us start again.
+// Changes nothing on disk. A writer may be at work: what it removes while we read makes us start
+// again.
 Status DbImpl::StartReadOnly() {
   Status s;
   for (int i = 0; i < kReadOnlyTries; ++i) {
@@ -293,7 +330,8 @@ Status DbImpl::StartReadOnly() {
     // Only a change under our feet excuses a failure.
     Result<ManifestState> after = ReadManifest(vfs_, path_);
     const bool changed = state.ok() && after.ok() &&
-                         (after->manifest_number != state->manifest_number || after->manifest_bytes != state->manifest_bytes);
+                         (after->manifest_number != state->manifest_number ||
+                          after->manifest_bytes != state->manifest_bytes);
     const bool rolled = !state.ok() && after.ok();
     if (!changed && !rolled) return s;
     Release();
@@ -305,7 +343,8 @@ Status DbImpl::StartReadOnly() {
 Status DbImpl::OpenReadOnlyState(const ManifestState& state) {
   KIST_TRY(CheckFiles(state));
   KIST_TRY(LoadState(state));
-  KIST_TRY_ASSIGN(Memtable * memtable, Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false));
+  KIST_TRY_ASSIGN(Memtable * memtable,
+                  Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false));
   MemtableSlot slot;
   slot.memtable = RefPtr<Memtable>::Adopt(memtable);
   Recovery recovery;
@@ -340,7 +379,8 @@ Status DbImpl::StartThreads() {
   KIST_TRY(start("kist-log", &DbImpl::LogThread));
   KIST_TRY(start("kist-flush", &DbImpl::FlushThread));
   if (!options_.compaction_manual) {
-    for (uint32_t i = 0; i < options_.compaction_threads; ++i) KIST_TRY(start("kist-compact", &DbImpl::CompactionThread));
+    for (uint32_t i = 0; i < options_.compaction_threads; ++i)
+      KIST_TRY(start("kist-compact", &DbImpl::CompactionThread));
   }
   return Status();
 }

@@ -1,5 +1,7 @@
-// The read path: memtables newest first, then level 0 newest first, then one table per level. No lock, no reference count: the caller is inside
-// a guard of epoch_, which keeps the view, its tables and their cached blocks alive.
+// The read path: memtables newest first, then level 0 newest first, then one table per level. No
+// lock, no reference count: the caller is inside a guard of epoch_, which keeps the view, its
+// tables and their cached blocks alive.
+// Threads: any.
 #include "db/db_impl.h"
 #include "util/check.h"
 #include "util/coding.h"
@@ -71,11 +73,15 @@ void ReleaseMemtable(void* memtable) { static_cast<Memtable*>(memtable)->Unref()
 
 }  // namespace
 
-Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadFound* found) {
-  if (__builtin_expect(ks->dropped(), 0)) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
+                   ReadFound* found) {
+  if (__builtin_expect(ks->dropped(), 0))
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   // The view before the sequence: what is missing from the view was committed after the call began.
-  View* view = view_.load(std::memory_order_seq_cst);  // pairs with PublishView; ordered after the guard's claim
-  const Sequence seq = snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
+  View* view = view_.load(
+      std::memory_order_seq_cst);  // pairs with PublishView; ordered after the guard's claim
+  const Sequence seq =
+      snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
   const auto now = [&] { return snapshot != nullptr ? snapshot->time_ms : clock_.NowMs(); };
   found->found = false;
   found->expires_ms = 0;
@@ -86,7 +92,8 @@ Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_
     l.covering = std::max(l.covering, m->MaxCovering(ks->id(), key, seq));
     Memtable::Found f;
     if (m->Get(ks->id(), key, seq, &f)) {
-      ResolveFound(f.tag, f.value, l.covering, TagKind(f.tag) == EntryKind::kPutTtl ? now() : 0, found);
+      ResolveFound(f.tag, f.value, l.covering, TagKind(f.tag) == EntryKind::kPutTtl ? now() : 0,
+                   found);
       found->memtable = m.get();
       return Status();
     }
@@ -99,7 +106,8 @@ Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_
   bool done = false;
   KIST_TRY(LookInLevels(*kv, &l, &done));
   if (!l.hit.found) return Status();
-  ResolveFound(l.hit.tag, l.hit.value, l.covering, TagKind(l.hit.tag) == EntryKind::kPutTtl ? now() : 0, found);
+  ResolveFound(l.hit.tag, l.hit.value, l.covering,
+               TagKind(l.hit.tag) == EntryKind::kPutTtl ? now() : 0, found);
   found->block = l.hit.block;
   found->owned = std::move(l.hit.owned);
   return Status();
@@ -137,7 +145,8 @@ Result<std::unique_ptr<Snapshot>> DbImpl::NewSnapshot() {
 
 Status DbImpl::ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) {
   *bytes = 0;
-  if (ks->dropped()) return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  if (ks->dropped())
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   Sequence seq = 0;
   RefPtr<View> view = AcquireView(&seq);
   const KeyspaceVersion* kv = view->version->Find(static_cast<KeyspaceImpl*>(ks)->slot(), ks->id());

@@ -1,5 +1,6 @@
-// Recovery: the log's commits back into memtables, and those into level-0 tables. What counts of the log and what is damage is record/chain.h's
-// verdict.
+// Recovery: the log's commits back into memtables, and those into level-0 tables. What counts of
+// the log and what is damage is record/chain.h's verdict; nothing on disk changes before it.
+// Threads: the opener's.
 #include "db/recovery.h"
 
 #include <algorithm>
@@ -37,7 +38,8 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
     if (!parsed || parsed->type != FileType::kLog || parsed->number < state.log_number) continue;
     segments.push_back({parsed->number, JoinPath(path_, name)});
   }
-  std::sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::sort(segments.begin(), segments.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
   if (options_.read_only) clock_.Start(vfs_, state.time_floor_ms);
   if (state.log_number == 0) {  // just created: there never was a log
     recovery->chain.clean = true;
@@ -51,13 +53,18 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
   options.first_id = state.log_number;
   options.first_path = JoinPath(path_, LogFileName(state.log_number));
   options.base_lsn = state.flushed_lsn;
-  const auto visit = [&](const ChainSegment& segment, const SegmentReader::Record& record) -> Status {
-    if (record.kind != RecordKind::kCommit) return Status::Corrupt(segment.path, record.offset, "a record that is not a commit");
+  const auto visit = [&](const ChainSegment& segment,
+                         const SegmentReader::Record& record) -> Status {
+    if (record.kind != RecordKind::kCommit)
+      return Status::Corrupt(segment.path, record.offset, "a record that is not a commit");
     Status s = ReplayBatch(record.data, record.lsn, record.has_time ? record.time_ms : 0, recovery);
-    return s.Is(Code::kInvalid) || s.Is(Code::kLimit) ? Status::Corrupt(segment.path, record.offset, s.message()) : s;
+    return s.Is(Code::kInvalid) || s.Is(Code::kLimit)
+               ? Status::Corrupt(segment.path, record.offset, s.message())
+               : s;
   };
   KIST_TRY_ASSIGN(recovery->chain, ReplayChain(vfs_, segments, options, visit));
-  // After an unclean end no commit number seen anywhere, or told of by the manifest, is given out again.
+  // After an unclean end no commit number seen anywhere, or told of by the manifest, is given out
+  // again.
   SegmentLink& next = recovery->chain.next;
   next.start_lsn = std::max(next.start_lsn, state.last_lsn);
   counters_.recovered_records.store(recovery->chain.records, std::memory_order_relaxed);
@@ -65,8 +72,9 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
   counters_.residue_bytes.store(recovery->chain.residue_bytes, std::memory_order_relaxed);
   counters_.residue_records.store(recovery->chain.residue_records, std::memory_order_relaxed);
   if (recovery->chain.residue_bytes > 0) {
-    Log(1, "dropped " + std::to_string(recovery->chain.residue_bytes) + " bytes that were never promised durable, from " +
-               recovery->chain.residue_path + " at " + std::to_string(recovery->chain.residue_offset));
+    Log(1, "dropped " + std::to_string(recovery->chain.residue_bytes) +
+               " bytes that were never promised durable, from " + recovery->chain.residue_path +
+               " at " + std::to_string(recovery->chain.residue_offset));
   }
   return Status();
 }
@@ -78,14 +86,17 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
   recovery->newest_ms = std::max(recovery->newest_ms, time_ms);
   const uint64_t bytes = ReserveBytes(summary);
   if (recovery->memtable && !options_.read_only && !recovery->memtable->empty() &&
-      recovery->memtable->used_bytes() + bytes > write_buffer_bytes_.load(std::memory_order_relaxed)) {
+      recovery->memtable->used_bytes() + bytes >
+          write_buffer_bytes_.load(std::memory_order_relaxed)) {
     KIST_TRY(FlushRecovered(recovery));
   }
   if (!recovery->memtable) {
-    KIST_TRY_ASSIGN(Memtable * fresh, Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false));
+    KIST_TRY_ASSIGN(Memtable * fresh,
+                    Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false));
     recovery->memtable = RefPtr<Memtable>::Adopt(fresh);
   }
-  KIST_TRY(recovery->memtable->Reserve(summary.count, bytes, summary.one_keyspace ? 1 : summary.count));
+  KIST_TRY(
+      recovery->memtable->Reserve(summary.count, bytes, summary.one_keyspace ? 1 : summary.count));
   if (summary.keyspace_ops == 0) {
     ApplyBatch(recovery->memtable.get(), batch, seq, time_ms);
     return Status();
@@ -95,13 +106,15 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
     Edit& edit = recovery->outcome.edit;
     if (op.kind == OpKind::kCreateKeyspace) {
       KIST_TRY_ASSIGN(KeyspaceOptions options, DecodeKeyspaceOptions(op.value));
-      if (registry_.Contains(op.keyspace)) return Status::Invalid("keyspace " + std::to_string(op.keyspace) + " is created twice");
+      if (registry_.Contains(op.keyspace))
+        return Status::Invalid("keyspace " + std::to_string(op.keyspace) + " is created twice");
       registry_.Add(op.keyspace, std::string(op.key), options);
       next_keyspace_ = std::max(next_keyspace_, op.keyspace + 1);
       edit.keyspaces.push_back({op.keyspace, seq, std::string(op.key), std::string(op.value)});
     } else if (op.kind == OpKind::kDropKeyspace) {
       if (op.keyspace == 0 || !registry_.Contains(op.keyspace)) {
-        return Status::Invalid("keyspace " + std::to_string(op.keyspace) + " is dropped but does not exist");
+        return Status::Invalid("keyspace " + std::to_string(op.keyspace) +
+                               " is dropped but does not exist");
       }
       registry_.Remove(op.keyspace);
       edit.dropped.push_back(op.keyspace);
@@ -124,7 +137,8 @@ Status DbImpl::FlushRecovered(Recovery* recovery) {
     JobResult result;
     KIST_TRY(RunFlush(MakeJob(ks->options()), *recovery->memtable, id, visibility, &result));
     for (NewTable& t : result.tables) {
-      recovery->outcome.added.push_back(RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), t.number, id, t.properties)));
+      recovery->outcome.added.push_back(
+          RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), t.number, id, t.properties)));
       recovery->outcome.edit.added.push_back(std::move(t));
     }
   }

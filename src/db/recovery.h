@@ -1,4 +1,6 @@
-// What replaying the log has gathered so far.
+// What replaying the log has gathered so far: the memtable being filled, tables already written,
+// keyspaces that came and went, and the chain's verdict.
+// Threads: the opener's.
 #pragma once
 
 #include "db/db_impl.h"

@@ -1,5 +1,6 @@
-// SkippingIterator: a table's or level's iterator that leaps over what range tombstones of newer sources hide from every reader of its view, so that a
-// scan over a dropped range costs a search, not a walk. It only ever skips entries that the database's iterator would reject one by one.
+// SkippingIterator: a table's or level's iterator that leaps over what range tombstones of newer
+// sources hide from every reader of its view, so that a scan over a dropped range costs a search,
+// not a walk. It only ever skips entries that the database's iterator would reject one by one.
 // Threads: one.
 #pragma once
 
@@ -14,8 +15,10 @@ namespace kist {
 
 class SkippingIterator final : public InternalIterator {
  public:
-  // largest_seq: of any entry below. Tombstones with a sequence in (largest_seq, seq] hide all of it.
-  SkippingIterator(std::unique_ptr<InternalIterator> base, Sequence largest_seq, Sequence seq, const std::vector<const RangeTombstoneSet*>* sets)
+  // largest_seq: of any entry below. Tombstones with a sequence in (largest_seq, seq] hide all of
+  // it.
+  SkippingIterator(std::unique_ptr<InternalIterator> base, Sequence largest_seq, Sequence seq,
+                   const std::vector<const RangeTombstoneSet*>* sets)
       : base_(std::move(base)), largest_seq_(largest_seq), seq_(seq), sets_(sets) {}
 
   void SeekToFirst() override {

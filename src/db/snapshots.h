@@ -1,6 +1,6 @@
-// SnapshotList: the live snapshots of a database, and the one lock under which a snapshot registers its sequence and a flush or compaction
-// samples them all, so that no snapshot can appear between the sample and what it allows to be dropped.
-// Threads: any.
+// SnapshotList: the live snapshots of a database, and the one lock under which a snapshot registers
+// its sequence and a flush or compaction samples them all, so that no snapshot can appear between
+// the sample and what it allows to be dropped. Threads: any.
 #pragma once
 
 #include <algorithm>
@@ -58,7 +58,8 @@ class SnapshotList {
   // The earliest time that a snapshot reads expiry at, now_ms where there is none earlier.
   int64_t OldestTime(int64_t now_ms) {
     MutexLock lock(&mutex_);
-    for (SnapshotNode* s = first_; s != nullptr; s = s->next_) now_ms = std::min(now_ms, s->time_ms);
+    for (SnapshotNode* s = first_; s != nullptr; s = s->next_)
+      now_ms = std::min(now_ms, s->time_ms);
     return now_ms;
   }
   size_t count() {
@@ -75,7 +76,8 @@ class SnapshotList {
     --count_;
   }
   Mutex mutex_;
-  SnapshotNode* first_ KIST_GUARDED_BY(mutex_) = nullptr;  // oldest sequence first: sequences only grow
+  SnapshotNode* first_ KIST_GUARDED_BY(mutex_) =
+      nullptr;  // oldest sequence first: sequences only grow
   SnapshotNode* last_ KIST_GUARDED_BY(mutex_) = nullptr;
   size_t count_ KIST_GUARDED_BY(mutex_) = 0;
 };

@@ -1,4 +1,6 @@
-// Statistics: one table of names, and three ways to print it.
+// Statistics: one table of names, counters first, then what is read off the newest view, and
+// three ways to print it. Numbers of one printing may be some operations apart.
+// Threads: any.
 #include <functional>
 
 #include "db/db_impl.h"
@@ -16,7 +18,8 @@ void AppendJson(std::string* out, const std::vector<Value>& values) {
   out->append("{");
   const char* separator = "";
   for (const Value& v : values) {
-    out->append(separator).append("\"").append(v.name).append("\":").append(std::to_string(v.value));
+    out->append(separator).append("\"").append(v.name).append("\":").append(
+        std::to_string(v.value));
     separator = ",";
   }
   out->append("}\n");
@@ -58,7 +61,8 @@ static void ForEachStat(const DbCounters& c, Each each) {
   each("wal_reserved_bytes", "disk bytes reserved for log segments", load(c.wal_reserved_bytes));
   each("stall_memtable_count", "waits of writers for a flush", load(c.stall_count[0]));
   each("stall_memtable_us", "microseconds of those waits", load(c.stall_us[0]));
-  each("slowdown_count", "times a writer was slowed down by compaction debt", load(c.stall_count[2]));
+  each("slowdown_count", "times a writer was slowed down by compaction debt",
+       load(c.stall_count[2]));
   each("slowdown_us", "microseconds of those slow-downs", load(c.stall_us[2]));
   each("flushes", "memtables written to tables", load(c.flushes));
   each("flush_bytes", "bytes those flushes wrote", load(c.flush_bytes));
@@ -66,14 +70,18 @@ static void ForEachStat(const DbCounters& c, Each each) {
   each("compaction_bytes_read", "bytes compactions read", load(c.compaction_bytes_read));
   each("compaction_bytes_written", "bytes compactions wrote", load(c.compaction_bytes_written));
   each("trivial_moves", "tables moved to a deeper level without being read", load(c.trivial_moves));
-  each("dropped_shadowed", "versions dropped because a newer one hides them", load(c.dropped_shadowed));
+  each("dropped_shadowed", "versions dropped because a newer one hides them",
+       load(c.dropped_shadowed));
   each("dropped_range_deleted", "versions dropped under range deletes", load(c.dropped_range));
-  each("dropped_tombstones", "deletes dropped because nothing is left to hide", load(c.dropped_tombstones));
+  each("dropped_tombstones", "deletes dropped because nothing is left to hide",
+       load(c.dropped_tombstones));
   each("dropped_expired", "expired values dropped", load(c.dropped_expired));
   each("recovered_records", "commits replayed from the log by open", load(c.recovered_records));
   each("recovered_bytes", "log bytes replayed by open", load(c.recovered_bytes));
-  each("residue_records", "records dropped by open that were never promised durable", load(c.residue_records));
-  each("residue_bytes", "bytes dropped by open that were never promised durable", load(c.residue_bytes));
+  each("residue_records", "records dropped by open that were never promised durable",
+       load(c.residue_records));
+  each("residue_bytes", "bytes dropped by open that were never promised durable",
+       load(c.residue_bytes));
   each("background_errors", "flushes and compactions that failed", load(c.background_errors));
 }
 
@@ -107,10 +115,12 @@ void DbImpl::ForEachGauge(Each each) {
   each("tables", "table files", tables);
   each("table_bytes", "bytes of table files", bytes);
   each("table_entries", "versions in table files", entries);
-  static const char* const kFiles[kLevels] = {"level0_files", "level1_files", "level2_files", "level3_files",
-                                              "level4_files", "level5_files", "level6_files"};
-  static const char* const kBytes[kLevels] = {"level0_bytes", "level1_bytes", "level2_bytes", "level3_bytes",
-                                              "level4_bytes", "level5_bytes", "level6_bytes"};
+  static const char* const kFiles[kLevels] = {"level0_files", "level1_files", "level2_files",
+                                              "level3_files", "level4_files", "level5_files",
+                                              "level6_files"};
+  static const char* const kBytes[kLevels] = {"level0_bytes", "level1_bytes", "level2_bytes",
+                                              "level3_bytes", "level4_bytes", "level5_bytes",
+                                              "level6_bytes"};
   for (int l = 0; l < kLevels; ++l) {
     each(kFiles[l], "table files of the level", level_files[l]);
     each(kBytes[l], "their bytes", level_bytes[l]);
@@ -122,7 +132,8 @@ void DbImpl::ForEachGauge(Each each) {
   each("cache_hits", "block reads answered by the cache", cache_->hits());
   each("cache_misses", "block reads that went to the file", cache_->misses());
   each("cache_evictions", "blocks evicted", cache_->evictions());
-  each("poisoned", "1 where writes stopped until the database is reopened", poisoned_.load(std::memory_order_relaxed) ? 1 : 0);
+  each("poisoned", "1 where writes stopped until the database is reopened",
+       poisoned_.load(std::memory_order_relaxed) ? 1 : 0);
 }
 
 std::optional<uint64_t> DbImpl::Stat(Slice name) {
@@ -142,9 +153,15 @@ std::string DbImpl::Stats(StatsFormat format) {
   ForEachStat(counters_, each);
   std::string out;
   switch (format) {
-    case StatsFormat::kText: AppendText(&out, values); break;
-    case StatsFormat::kJson: AppendJson(&out, values); break;
-    case StatsFormat::kPrometheus: AppendPrometheus(&out, values); break;
+    case StatsFormat::kText:
+      AppendText(&out, values);
+      break;
+    case StatsFormat::kJson:
+      AppendJson(&out, values);
+      break;
+    case StatsFormat::kPrometheus:
+      AppendPrometheus(&out, values);
+      break;
   }
   return out;
 }

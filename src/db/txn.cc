@@ -1,3 +1,6 @@
+// A transaction's writes, reads and commit. The batch is the truth of what is written; the
+// memtable only makes it readable, and is made anew where a rollback shortens the batch.
+// Threads: one.
 #include "db/txn.h"
 
 #include <algorithm>
@@ -11,7 +14,9 @@ namespace {
 
 constexpr size_t kTxnArenaBytes = size_t{64} << 10;
 
-Status Dropped(const Keyspace& ks) { return Status::Error(Code::kMissing, "keyspace '" + ks.name() + "' was dropped"); }
+Status Dropped(const Keyspace& ks) {
+  return Status::Error(Code::kMissing, "keyspace '" + ks.name() + "' was dropped");
+}
 
 }  // namespace
 
@@ -54,7 +59,8 @@ Status TxnImpl::Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t
   if (ended_) return Status::Bare(Code::kMisuse);
   if (ks->dropped()) return Dropped(*ks);
   auto* impl = static_cast<KeyspaceImpl*>(ks);
-  if (kind == OpKind::kPut && ttl_ms == 0 && impl->default_ttl_ms() != 0) ttl_ms = impl->default_ttl_ms();
+  if (kind == OpKind::kPut && ttl_ms == 0 && impl->default_ttl_ms() != 0)
+    ttl_ms = impl->default_ttl_ms();
   Op op;
   op.kind = kind;
   op.has_ttl = ttl_ms != 0;
@@ -76,8 +82,12 @@ Status TxnImpl::Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t
   return s;
 }
 
-Status TxnImpl::Put(Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) { return Write(OpKind::kPut, ks, key, value, ttl_ms); }
-Status TxnImpl::Delete(Keyspace* ks, Slice key) { return Write(OpKind::kDelete, ks, key, Slice(), 0); }
+Status TxnImpl::Put(Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) {
+  return Write(OpKind::kPut, ks, key, value, ttl_ms);
+}
+Status TxnImpl::Delete(Keyspace* ks, Slice key) {
+  return Write(OpKind::kDelete, ks, key, Slice(), 0);
+}
 Status TxnImpl::DeleteRange(Keyspace* ks, Slice begin, Slice end) {
   if (!end.empty() && begin == end) return Status();
   return Write(OpKind::kDeleteRange, ks, begin, end, 0);
@@ -100,7 +110,8 @@ Status TxnImpl::RollbackTo() {
     BatchWalker walker(batch_.data());
     Op op;
     Status s;
-    for (uint32_t i = 1; s.ok() && i <= mark.count && walker.Next(&op); ++i) s = ApplyToMemtable(op, i);
+    for (uint32_t i = 1; s.ok() && i <= mark.count && walker.Next(&op); ++i)
+      s = ApplyToMemtable(op, i);
     if (!s.ok()) {
       memtable_ = std::move(old);
       return s;
@@ -134,7 +145,8 @@ Status TxnImpl::Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache, R
 Result<std::unique_ptr<DbIterator>> TxnImpl::NewIterator(Keyspace* ks, const IterOptions& options) {
   if (ended_) return Status::Bare(Code::kMisuse);
   if (ks->dropped()) return Dropped(*ks);
-  auto it = std::make_unique<TxnIterator>(this, RefPtr<KeyspaceImpl>::Share(static_cast<KeyspaceImpl*>(ks)), options);
+  auto it = std::make_unique<TxnIterator>(
+      this, RefPtr<KeyspaceImpl>::Share(static_cast<KeyspaceImpl*>(ks)), options);
   KIST_TRY(it->Open());
   return std::unique_ptr<DbIterator>(std::move(it));
 }
@@ -180,7 +192,9 @@ Status TxnImpl::Commit(Durability durability, Sequence* seq) {
   return db_->Write(&request, seq);
 }
 
-size_t TxnImpl::memory_bytes() const { return batch_.memory_bytes() + (memtable_ ? memtable_->memory_bytes() : 0); }
+size_t TxnImpl::memory_bytes() const {
+  return batch_.memory_bytes() + (memtable_ ? memtable_->memory_bytes() : 0);
+}
 
 Result<std::unique_ptr<Txn>> DbImpl::NewTxn(bool serializable) {
   KIST_TRY_ASSIGN(std::unique_ptr<Snapshot> snapshot, NewSnapshot());

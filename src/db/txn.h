@@ -1,17 +1,15 @@
-// TxnImpl: a transaction: a snapshot to read from, a memtable and a packed batch of its own for its writes, and notes of what it read.
-//
-// Optimistic: nothing is locked. Commit takes the write token, asks whether anything it depends on was changed by a commit after its snapshot, and only
-// then writes its batch as one commit, so that no other commit can come between the question and the answer.
-//   It depends on: every key and range it writes; keys read FOR_UPDATE; under serializable also every key it read, present or not, and every
-//   range that its iterators passed over.
-// What was changed is answered by the database itself: a registered snapshot keeps every later version of a key, or a newer one, findable.
-//
-// Invariants
-//  1. The n-th operation of the transaction has the sequence kTxnBase + n in its memtable: above every commit's, so that its writes come first in
-//     reads and merges; a reader limited to kTxnBase + n sees exactly the first n.
-//  2. batch_ and memtable_ hold the same operations. After a rollback the memtable is made anew from what is left of the batch; iterators keep the
-//     old one.
-// Threads: one at a time. Snapshot isolation and serializability hold against every other commit, plain writes included.
+// TxnImpl: a transaction: a snapshot to read from, a memtable and a packed batch of its own for its
+// writes, and notes of what it read. Optimistic: nothing is locked. Commit takes the write token,
+// asks whether a commit after its snapshot changed anything that it depends on (what it writes,
+// keys read FOR_UPDATE, and under serializable every key and range it looked at), and only then
+// writes its batch, so that nothing can come between question and answer. What was changed is read
+// off the data: a registered snapshot keeps the newest version of every key findable. Invariants
+//  1. The n-th operation has the sequence kTxnBase + n in its memtable, above every commit's: its
+//     writes come first in reads and merges, and a limit of kTxnBase + n shows exactly n of them.
+//  2. batch_ and memtable_ hold the same operations. After a rollback the memtable is made anew
+//  from
+//     what is left of the batch; iterators keep the old one.
+// Threads: one at a time; isolation holds against every other commit, plain writes included.
 #pragma once
 
 #include <memory>
@@ -41,7 +39,7 @@ struct KeyRange {
 
 // What a commit depends on. Empty sets are free.
 struct TxnFootprint {
-  Sequence since = 0;  // changes of later commits conflict
+  Sequence since = 0;                                 // changes of later commits conflict
   std::vector<std::unordered_set<std::string>> keys;  // by position of keyspaces
   std::vector<RefPtr<KeyspaceImpl>> keyspaces;
   std::vector<KeyRange> ranges;
@@ -55,7 +53,8 @@ class TxnIterator;
 
 class TxnImpl final : public Txn {
  public:
-  TxnImpl(DbImpl* db, std::unique_ptr<Snapshot> snapshot, bool serializable) : db_(db), snapshot_(std::move(snapshot)), serializable_(serializable) {}
+  TxnImpl(DbImpl* db, std::unique_ptr<Snapshot> snapshot, bool serializable)
+      : db_(db), snapshot_(std::move(snapshot)), serializable_(serializable) {}
   ~TxnImpl() override;
 
   Status Put(Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) override;
@@ -64,7 +63,8 @@ class TxnImpl final : public Txn {
   Status Savepoint() override;
   Status RollbackTo() override;
   Status Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache, ReadFound* found) override;
-  Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks, const IterOptions& options) override;
+  Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks,
+                                                  const IterOptions& options) override;
   Status Commit(Durability durability, Sequence* seq) override;
   size_t memory_bytes() const override;
   int64_t time_ms() const override { return snapshot_->time_ms; }
@@ -87,7 +87,7 @@ class TxnImpl final : public Txn {
   RefPtr<Memtable> memtable_;
   std::vector<Mark> savepoints_;
   TxnFootprint reads_;
-  TxnFootprint writes_;               // its keyspaces only; the batch knows the keys
+  TxnFootprint writes_;                  // its keyspaces only; the batch knows the keys
   std::vector<TxnIterator*> iterators_;  // live ones, which know what they passed over
   bool ended_ = false;
 

@@ -1,3 +1,6 @@
+// Following an iterator's position to know which range was looked at. Every key passed over
+// counts as read, present or not, and so does the gap up to a bound that was reached.
+// Threads: the transaction's.
 #include "db/txn_iterator.h"
 
 #include "db/db_impl.h"
@@ -5,7 +8,12 @@
 namespace kist {
 
 TxnIterator::TxnIterator(TxnImpl* txn, RefPtr<KeyspaceImpl> keyspace, const IterOptions& o)
-    : txn_(txn), keyspace_(std::move(keyspace)), options_(o), lower_(o.lower), upper_(o.upper), prefix_(o.prefix) {
+    : txn_(txn),
+      keyspace_(std::move(keyspace)),
+      options_(o),
+      lower_(o.lower),
+      upper_(o.upper),
+      prefix_(o.prefix) {
   options_.lower = lower_;
   options_.upper = upper_;
   options_.prefix = prefix_;

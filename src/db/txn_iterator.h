@@ -1,9 +1,9 @@
-// TxnIterator: an iterator of a transaction: the database's, over snapshot and own writes, that also remembers which ranges it passed over, for
-// serializable transactions.
+// TxnIterator: an iterator of a transaction: the database's, over snapshot and own writes, that
+// also remembers which ranges it passed over, for serializable transactions.
 //
-// Invariant: [low_, high_] is what was looked at since the last seek: from where the seek asked to where the position is, in either direction. The
-// transaction takes it over at each seek, at the iterator's end, and at commit.
-// Threads: the transaction's.
+// Invariant: [low_, high_] is what was looked at since the last seek: from where the seek asked to
+// where the position is, in either direction. The transaction takes it over at each seek, at the
+// iterator's end, and at commit. Threads: the transaction's.
 #pragma once
 
 #include <memory>

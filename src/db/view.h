@@ -1,6 +1,6 @@
-// View: what readers of one moment use: the memtables and the version. Immutable; the database publishes the newest through one atomic pointer
-// and retires the one before through its Epoch. Iterators and jobs hold references.
-// Threads: any.
+// View: what readers of one moment use: the memtables and the version. Immutable; the database
+// publishes the newest through one atomic pointer and retires the one before through its Epoch.
+// Iterators and jobs hold references. Threads: any.
 #pragma once
 
 #include <atomic>

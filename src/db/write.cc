@@ -311,8 +311,7 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     buffered = false;
 
   const int64_t now = ttl_or_time ? clock_.NowMs() : 0;
-  PreparedRecord* const records =
-      records_;  // a member: constructing them anew would cost more than the rest
+  PreparedRecord* const records = records_;  // constructing them anew would cost more than the rest
   for (size_t i = 0; i < count; ++i) {
     records[i] = group[i]->record;
     records[i].lsn = last_lsn_ + 1 + i;
@@ -352,15 +351,20 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     MutexLock lock(&feed_mutex_);
     feed_cond_.SignalAll();
   }
-  auto add = [](std::atomic<uint64_t>& c, uint64_t n) {
+  CountGroup(count, entries, bytes, log_->size() - log_before);
+  return Status();
+}
+
+// The token holder is the only one to change these, so they need no atomic addition.
+void DbImpl::CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes) {
+  const auto add = [](std::atomic<uint64_t>& c, uint64_t n) {
     c.store(c.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   };
-  add(counters_.commits, count);
+  add(counters_.commits, commits);
   add(counters_.groups, 1);
   add(counters_.entries_written, entries);
   add(counters_.bytes_written, bytes);
-  add(counters_.wal_bytes, log_->size() - log_before);
-  return Status();
+  add(counters_.wal_bytes, log_bytes);
 }
 
 // One loop; each branch is a situation in which the newest memtable cannot take the group yet.

@@ -1,15 +1,12 @@
+// Waiting for the token and handing it on. A waiter spins about as long as an unsynced group
+// takes, then sleeps on its own word; whoever hands over wakes exactly that one.
+// Threads: any.
 #include "db/write_queue.h"
 
 namespace kist {
 namespace {
 
 constexpr int kSpins = 200;  // about the time of one unsynced group
-
-inline void Relax() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#endif
-}
 
 }  // namespace
 
@@ -18,15 +15,17 @@ bool WriteQueue::JoinSlow(Waiter* w) {
   Waiter* head = waiting_.load(std::memory_order_relaxed);
   do {
     w->next = head;
-  } while (!waiting_.compare_exchange_weak(head, w, std::memory_order_seq_cst, std::memory_order_relaxed));
-  // The token may have been freed between the first look and the push: whoever takes it now leads on behalf of the oldest waiter, which may
-  // be another one. (Pairs with the order free, then look, in Leave.)
+  } while (!waiting_.compare_exchange_weak(head, w, std::memory_order_seq_cst,
+                                           std::memory_order_relaxed));
+  // The token may have been freed between the first look and the push: whoever takes it now leads
+  // on behalf of the oldest waiter, which may be another one. (Pairs with the order free, then
+  // look, in Leave.)
   uint32_t free = 0;
   if (held_.compare_exchange_strong(free, 1, std::memory_order_seq_cst)) Leave();
   for (int i = 0; i < kSpins; ++i) {
     const uint32_t s = w->state.load(std::memory_order_acquire);  // pairs with Signal
     if (s >= kDone) return s == kLeader;
-    Relax();
+    CpuRelax();
   }
   uint32_t waiting = kWaiting;
   w->state.compare_exchange_strong(waiting, kSleeping, std::memory_order_acq_rel);
@@ -53,7 +52,8 @@ void WriteQueue::Collect() {
 }
 
 void WriteQueue::Signal(Waiter* w, uint32_t state) {
-  // After the exchange a waiter that was not asleep may be gone: only the address is used, for a wake-up that is then spurious at worst.
+  // After the exchange a waiter that was not asleep may be gone: only the address is used, for a
+  // wake-up that is then spurious at worst.
   std::atomic<uint32_t>* word = &w->state;
   if (word->exchange(state, std::memory_order_acq_rel) == kSleeping) FutexWake(word, 1);
 }

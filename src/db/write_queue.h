@@ -1,22 +1,17 @@
-// WriteQueue: makes concurrent writers one at a time, in groups.
-//
-// The problem: one writer at a time may own log and memtable, an uncontended writer must pay next
-// to nothing, and under contention (above all while a sync runs) everybody who waits should share
-// the next append and the next sync.
-//
-// A word, held_, is the token. A writer that finds it free and nobody waiting takes it by one
-// exchange and is the leader of a group of one. Otherwise it pushes itself on a stack and waits;
-// whoever holds the token when it leaves hands it to the oldest waiter, which becomes the leader of
-// everybody who waited by then. Followers get their leader's outcome.
-//
+// WriteQueue: makes concurrent writers one at a time, in groups. A word, held_, is the token. A
+// writer that finds it free and nobody waiting takes it by one exchange and leads a group of one.
+// Otherwise it pushes itself on a stack and waits; whoever holds the token when it leaves hands it
+// to the oldest waiter, which leads all who waited by then. Followers get their leader's outcome.
 // Invariants
 //  1. Whoever holds the token is alone; pending_ belongs to the holder.
-//  2. A waiter is completed, or made leader, exactly once, and never touched again after (it stands
-//  on its writer's stack frame).
-//  3. Nobody waits while the token is free: Leave re-checks waiting_ after freeing it, Join
-//  re-tries the token after pushing.
-// Rejected: a mutex with a deque and a condition variable per writer (two system calls per
-// contended write, a broadcast per group). Threads: any.
+//  2. A waiter is completed, or made leader, exactly once, and not touched again after: it stands
+//  on
+//     its writer's stack.
+//  3. Nobody waits while the token is free: Leave looks at waiting_ after freeing it, Join tries
+//  the
+//     token again after pushing.
+// Rejected: a mutex, a deque and a condition variable per writer (two system calls per contended
+// write, a broadcast per group). Threads: any.
 #pragma once
 
 #include <atomic>

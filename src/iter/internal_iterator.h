@@ -11,6 +11,7 @@
 // Threads: one at a time.
 #pragma once
 
+#include <new>
 #include <vector>
 
 #include "key/internal_key.h"
@@ -26,10 +27,21 @@ class PinSink {
   ~PinSink() { Release(); }
   PinSink(const PinSink&) = delete;
   PinSink& operator=(const PinSink&) = delete;
-  void Hold(void* object, void (*release)(void*)) { held_.push_back({object, release}); }
+  // Where no memory is left to note it, the object goes at once and failed() says so until the next
+  // Release: nothing that was handed out since then may be used.
+  void Hold(void* object, void (*release)(void*)) noexcept {
+    try {
+      held_.push_back({object, release});
+    } catch (const std::bad_alloc&) {
+      failed_ = true;
+      release(object);
+    }
+  }
+  bool failed() const { return failed_; }
   void Release() {
     for (const auto& h : held_) h.release(h.object);
     held_.clear();
+    failed_ = false;
   }
   bool active = false;  // iterators hand over what they leave only while this is set
 
@@ -39,6 +51,7 @@ class PinSink {
     void (*release)(void*);
   };
   std::vector<Held> held_;
+  bool failed_ = false;
 };
 
 // How an iterator (or a point read) treats the cache.

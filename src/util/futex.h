@@ -19,6 +19,15 @@
 
 namespace kist {
 
+// Inside a spinning loop: lets the other hardware thread run and saves power.
+inline void CpuRelax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 static_assert(sizeof(std::atomic<uint32_t>) == 4 && std::atomic<uint32_t>::is_always_lock_free,
               "the kernel reads the word itself");
 

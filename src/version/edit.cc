@@ -1,3 +1,7 @@
+// Encoding and decoding of edits, field by field; the format stands in edit.h. A field's length
+// is checked against what it holds, so that a wrong byte is found even where the record's
+// checksum was made to match.
+// Threads: any; no state.
 #include "version/edit.h"
 
 #include "util/coding.h"
@@ -43,10 +47,10 @@ std::string TablePayload(const NewTable& t) {
   AppendBytes(&s, p.largest_key);
   AppendBytes(&s, p.tombstone_end);
   Append8(&s, p.tombstone_unbounded ? 1 : 0);
-  for (uint64_t v : {p.smallest_seq, p.largest_seq, p.entries, p.deletes, p.range_tombstones,
-                     p.ttl_entries, static_cast<uint64_t>(p.earliest_expiry_ms),
-                     static_cast<uint64_t>(p.latest_expiry_ms), p.raw_key_bytes, p.raw_value_bytes,
-                     p.data_blocks}) {
+  for (uint64_t v :
+       {p.smallest_seq, p.largest_seq, p.entries, p.deletes, p.range_tombstones, p.ttl_entries,
+        static_cast<uint64_t>(p.earliest_expiry_ms), static_cast<uint64_t>(p.latest_expiry_ms),
+        p.raw_key_bytes, p.raw_value_bytes, p.data_blocks}) {
     Append64(&s, v);
   }
   return s;
@@ -79,12 +83,24 @@ NewTable TakeTable(Decoder* d) {
 
 Status DecodeField(uint8_t tag, Decoder* d, Edit* e) {
   switch (tag) {
-    case kLogNumber: e->log_number = d->Take64(); break;
-    case kNextFile: e->next_file = d->Take64(); break;
-    case kFlushedLsn: e->flushed_lsn = d->Take64(); break;
-    case kLastLsn: e->last_lsn = d->Take64(); break;
-    case kTimeFloor: e->time_floor_ms = static_cast<int64_t>(d->Take64()); break;
-    case kNextKeyspace: e->next_keyspace = d->Take32(); break;
+    case kLogNumber:
+      e->log_number = d->Take64();
+      break;
+    case kNextFile:
+      e->next_file = d->Take64();
+      break;
+    case kFlushedLsn:
+      e->flushed_lsn = d->Take64();
+      break;
+    case kLastLsn:
+      e->last_lsn = d->Take64();
+      break;
+    case kTimeFloor:
+      e->time_floor_ms = static_cast<int64_t>(d->Take64());
+      break;
+    case kNextKeyspace:
+      e->next_keyspace = d->Take32();
+      break;
     case kAddTable: {
       e->added.push_back(TakeTable(d));
       if (e->added.back().level >= kMaxLevel) {
@@ -109,7 +125,9 @@ Status DecodeField(uint8_t tag, Decoder* d, Edit* e) {
       e->keyspaces.push_back(std::move(k));
       break;
     }
-    case kDropKeyspace: e->dropped.push_back(d->Take32()); break;
+    case kDropKeyspace:
+      e->dropped.push_back(d->Take32());
+      break;
     case kKeyspaceOptions: {
       const uint32_t id = d->Take32();
       e->keyspace_options.emplace_back(id, std::string(d->TakeBytes()));
@@ -178,7 +196,8 @@ Result<Edit> DecodeEdit(Slice bytes) {
     if (!d.ok()) break;
     KIST_TRY(DecodeField(tag, &field, &e));
     if (!field.done()) {
-      return Status::Error(Code::kCorrupt, "an edit's field " + std::to_string(tag) + " has a wrong length");
+      return Status::Error(Code::kCorrupt,
+                           "an edit's field " + std::to_string(tag) + " has a wrong length");
     }
   }
   if (!d.ok()) return Status::Error(Code::kCorrupt, "an edit ends inside a field");

@@ -1,8 +1,9 @@
 // Edit: one change of the live state, one record of the manifest. See src/FORMAT.md.
-//   edit := field*      field := u8 tag | u32 bytes | payload       (unknown tags below 128 are refused, 128 and up skipped)
-//   1 log_number u64 | 2 next_file u64 | 3 flushed_lsn u64 | 4 last_lsn u64 | 5 time_floor_ms i64 | 6 next_keyspace u32
-//   7 add table: u32 keyspace, u8 level, u64 number, properties | 8 remove table: u32 keyspace, u8 level, u64 number
-//   9 add keyspace: u32 id, u64 lsn, name, options | 10 drop keyspace: u32 id | 11 keyspace options: u32 id, options
+//   edit := field*      field := u8 tag | u32 bytes | payload       (unknown tags below 128 are
+//   refused, 128 and up skipped) 1 log_number u64 | 2 next_file u64 | 3 flushed_lsn u64 | 4
+//   last_lsn u64 | 5 time_floor_ms i64 | 6 next_keyspace u32 7 add table: u32 keyspace, u8 level,
+//   u64 number, properties | 8 remove table: u32 keyspace, u8 level, u64 number 9 add keyspace: u32
+//   id, u64 lsn, name, options | 10 drop keyspace: u32 id | 11 keyspace options: u32 id, options
 // Applied wholly or not at all.
 #pragma once
 

@@ -1,5 +1,6 @@
-// The iterator over one sorted level: the files' iterators end to end. Each file is opened when the iterator reaches it, so that a
-// scan that stops early opens little.
+// The iterator over one sorted level: the files' iterators end to end. Each file is opened when
+// the iterator reaches it, so that a scan that stops early opens little.
+// Threads: one.
 #include "version/version.h"
 
 namespace kist {
@@ -123,7 +124,8 @@ class LevelIterator final : public InternalIterator {
 
 }  // namespace
 
-std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<RefPtr<LiveTable>> files, const ReadContext& context) {
+std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<RefPtr<LiveTable>> files,
+                                                   const ReadContext& context) {
   return std::make_unique<LevelIterator>(std::move(files), context);
 }
 

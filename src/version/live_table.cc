@@ -1,3 +1,7 @@
+// Opening, sharing, closing and removing table files. Readers find an open table by one load;
+// opening and closing happen under the store's lock, and a closed reader is retired through the
+// epoch.
+// Threads: any.
 #include "version/live_table.h"
 
 #include <algorithm>
@@ -55,7 +59,8 @@ std::string TableStore::Path(uint64_t number) const {
   return JoinPath(options_.dir, TableFileName(number));
 }
 
-// Readers are retired outside the lock: retiring may free what was retired before, other tables that call Died among it.
+// Readers are retired outside the lock: retiring may free what was retired before, other tables
+// that call Died among it.
 Status TableStore::Open(LiveTable* file, RefPtr<Table>* reader) {
   struct Closed {
     Epoch* const epoch;

@@ -1,10 +1,14 @@
-// LiveTable: one live table file, shared by every version that lists it. TableStore: opens their readers when they are first
-// needed, bounds how many are open, and removes the files of dead tables.
+// LiveTable: one live table file, shared by every version that lists it. TableStore: opens their
+// readers when they are first needed, bounds how many are open, and removes the files of dead
+// tables.
 //
 // Invariants
-//  1. A LiveTable whose last reference goes is handed to its store's dead list where it was marked obsolete, and only
-//     TableStore::RemoveDead, called by the database's background thread, unlinks files: never a reader, never after poison.
-//  2. A reader inside an Epoch::Guard may use the Table* that LiveTable::Open returned without a reference.
+//  1. A LiveTable whose last reference goes is handed to its store's dead list where it was marked
+//  obsolete, and only
+//     TableStore::RemoveDead, called by the database's background thread, unlinks files: never a
+//     reader, never after poison.
+//  2. A reader inside an Epoch::Guard may use the Table* that LiveTable::Open returned without a
+//  reference.
 // Threads: any.
 #pragma once
 
@@ -50,7 +54,8 @@ class LiveTable {
 
   // Whether key lies within what the file's entries and range tombstones span.
   bool MayHold(Slice key) const;
-  // Whether the file spans anything in [begin, end]; `end_inclusive` false: [begin, end). end unbounded where `to_last`.
+  // Whether the file spans anything in [begin, end]; `end_inclusive` false: [begin, end). end
+  // unbounded where `to_last`.
   bool Overlaps(Slice begin, Slice end, bool end_inclusive, bool to_last) const;
 
   void MarkObsolete() { obsolete_.store(true, std::memory_order_release); }
@@ -66,8 +71,8 @@ class LiveTable {
   TableStore* const store_;
   std::atomic<uint32_t> refs_{1};
   std::atomic<bool> obsolete_{false};
-  std::atomic<bool> used_{false};        // since the last sweep
-  std::atomic<Table*> table_{nullptr};   // holds a reference; changed under store_->mutex_
+  std::atomic<bool> used_{false};       // since the last sweep
+  std::atomic<Table*> table_{nullptr};  // holds a reference; changed under store_->mutex_
 };
 
 class TableStore {
@@ -97,7 +102,8 @@ class TableStore {
   friend class LiveTable;
   Status Open(LiveTable* file, RefPtr<Table>* reader) KIST_EXCLUDES(mutex_);
   void Died(LiveTable* file);
-  Status OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<Table*>* closed) KIST_EXCLUDES(mutex_);
+  Status OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<Table*>* closed)
+      KIST_EXCLUDES(mutex_);
   void CloseSome(std::vector<Table*>* closed) KIST_REQUIRES(mutex_);
 
   const Options options_;

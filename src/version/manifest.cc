@@ -1,3 +1,6 @@
+// Reading and writing CURRENT and the manifest. Reading judges the tail: an edit that was being
+// appended at a crash is not there, a damaged one below a later edit is corruption.
+// Threads: one at a time.
 #include "version/manifest.h"
 
 #include <cstring>
@@ -31,7 +34,8 @@ std::string EncodeCurrent(const CurrentFile& c) {
 
 Result<CurrentFile> DecodeCurrent(Slice b, const std::string& path) {
   if (b.size() != kCurrentBytes) {
-    return Status::Corrupt(path, b.size(), "CURRENT must be " + std::to_string(kCurrentBytes) + " bytes long");
+    return Status::Corrupt(path, b.size(),
+                           "CURRENT must be " + std::to_string(kCurrentBytes) + " bytes long");
   }
   if (std::memcmp(b.data(), kCurrentMagic, sizeof kCurrentMagic) != 0) {
     return Status::Corrupt(path, 0, "wrong magic; not a Kist CURRENT file");
@@ -41,8 +45,8 @@ Result<CurrentFile> DecodeCurrent(Slice b, const std::string& path) {
   }
   const uint16_t version = Load16(b.data() + 8);
   if (version != kCurrentVersion) {
-    return Status::Error(Code::kTooNew, path + ": format version " + std::to_string(version) + "; this Kist knows " +
-                                            std::to_string(kCurrentVersion));
+    return Status::Error(Code::kTooNew, path + ": format version " + std::to_string(version) +
+                                            "; this Kist knows " + std::to_string(kCurrentVersion));
   }
   CurrentFile c;
   c.database_id = Load64(b.data() + 16);
@@ -77,18 +81,22 @@ Status ManifestState::Apply(const Edit& e) {
   for (const RemovedTable& r : e.removed) {
     auto it = keyspaces.find(r.keyspace);
     if (it == keyspaces.end() || it->second.tables.erase({r.level, r.number}) == 0) {
-      return Status::Error(Code::kCorrupt, "table " + std::to_string(r.number) + " is removed but was not there");
+      return Status::Error(Code::kCorrupt,
+                           "table " + std::to_string(r.number) + " is removed but was not there");
     }
   }
   for (const NewTable& t : e.added) {
     auto it = keyspaces.find(t.keyspace);
-    if (it == keyspaces.end() || !it->second.tables.emplace(std::make_pair(t.level, t.number), t.properties).second) {
-      return Status::Error(Code::kCorrupt, "table " + std::to_string(t.number) + " cannot be added");
+    if (it == keyspaces.end() ||
+        !it->second.tables.emplace(std::make_pair(t.level, t.number), t.properties).second) {
+      return Status::Error(Code::kCorrupt,
+                           "table " + std::to_string(t.number) + " cannot be added");
     }
   }
   for (uint32_t id : e.dropped) {
     if (keyspaces.erase(id) == 0) {
-      return Status::Error(Code::kCorrupt, "keyspace " + std::to_string(id) + " is dropped but was not there");
+      return Status::Error(Code::kCorrupt,
+                           "keyspace " + std::to_string(id) + " is dropped but was not there");
     }
   }
   if (e.log_number) log_number = *e.log_number;
@@ -109,7 +117,8 @@ Edit ManifestState::Snapshot() const {
   e.time_floor_ms = time_floor_ms;
   for (const auto& [id, k] : keyspaces) {
     e.keyspaces.push_back({id, k.lsn, k.name, k.options});
-    for (const auto& [at, properties] : k.tables) e.added.push_back({id, at.first, at.second, properties});
+    for (const auto& [at, properties] : k.tables)
+      e.added.push_back({id, at.first, at.second, properties});
   }
   e.next_keyspace = next_keyspace;
   return e;
@@ -140,7 +149,8 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir) {
     SegmentReader::Record record;
     KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, reader.Next(&record));
     if (outcome != SegmentReader::Outcome::kRecord) break;
-    if (record.kind != RecordKind::kEdit) return Status::Corrupt(path, record.offset, "a record that is not an edit");
+    if (record.kind != RecordKind::kEdit)
+      return Status::Corrupt(path, record.offset, "a record that is not an edit");
     Result<Edit> edit = DecodeEdit(record.data);
     Status s = edit.ok() ? state.Apply(*edit) : edit.status();
     if (!s.ok()) {
@@ -152,14 +162,15 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir) {
   KIST_TRY_ASSIGN(SegmentReader::Residue residue, reader.ScanResidue());
   if (last == 0 || residue.max_durable_lsn > last) {
     return Status::Corrupt(path, reader.break_offset(),
-                           last == 0 ? "the manifest holds no complete edit" : "a damaged edit: " + reader.break_reason());
+                           last == 0 ? "the manifest holds no complete edit"
+                                     : "a damaged edit: " + reader.break_reason());
   }
   state.manifest_bytes = reader.offset();
   return state;
 }
 
-Result<std::unique_ptr<Manifest>> Manifest::Create(Vfs* vfs, const std::string& dir, uint64_t number,
-                                                   ManifestState* state) {
+Result<std::unique_ptr<Manifest>> Manifest::Create(Vfs* vfs, const std::string& dir,
+                                                   uint64_t number, ManifestState* state) {
   std::unique_ptr<Manifest> m(new Manifest);
   m->number_ = number;
   SegmentWriter::Options options;
@@ -174,7 +185,8 @@ Result<std::unique_ptr<Manifest>> Manifest::Create(Vfs* vfs, const std::string& 
   KIST_TRY(m->AppendRecord(EncodeEdit(state->Snapshot())));
   m->first_bytes_ = m->writer_->size();
   if (!Planted(Bug::kNoDirSyncOfManifest)) KIST_TRY(vfs->SyncDir(dir));
-  KIST_TRY(ReplaceFile(vfs, JoinPath(dir, kCurrentFileName), EncodeCurrent({state->database_id, number})));
+  KIST_TRY(ReplaceFile(vfs, JoinPath(dir, kCurrentFileName),
+                       EncodeCurrent({state->database_id, number})));
   state->manifest_number = number;
   return m;
 }
@@ -182,7 +194,8 @@ Result<std::unique_ptr<Manifest>> Manifest::Create(Vfs* vfs, const std::string& 
 Status Manifest::Append(const Edit& edit) {
   if (broken_) return Status::Bare(Code::kPoisoned);
   Status s = AppendRecord(EncodeEdit(edit));
-  // A refused record was cut back durably (no space, say) and the manifest can go on; anything else leaves it in doubt.
+  // A refused record was cut back durably (no space, say) and the manifest can go on; anything else
+  // leaves it in doubt.
   if (!s.ok() && writer_->broken()) broken_ = true;
   return s;
 }

@@ -1,12 +1,17 @@
-// The manifest: the durable list of what is alive. A segment file (record/) of type manifest whose records are edits; its first edit is the
-// whole state at its creation. CURRENT names the one that counts.
-//   CURRENT := magic "KISTCUR\0" | u16 version 1 | u16 0 | u32 0 | u64 database id | u64 manifest number | u32 0 | u32 CRC32C of 0..36
+// The manifest: the durable list of what is alive. A segment file (record/) of type manifest whose
+// records are edits; its first edit is the whole state at its creation. CURRENT names the one that
+// counts.
+//   CURRENT := magic "KISTCUR\0" | u16 version 1 | u16 0 | u32 0 | u64 database id | u64 manifest
+//   number | u32 0 | u32 CRC32C of 0..36
 //
 // Invariants
-//  1. Each edit is synced before Append returns, and before anything that relies on it happens; record N therefore carries durable LSN N-1.
-//  2. A new manifest: file written and synced, directory synced, CURRENT.tmp written and synced, renamed, directory synced; only then
+//  1. Each edit is synced before Append returns, and before anything that relies on it happens;
+//  record N therefore carries durable LSN N-1.
+//  2. A new manifest: file written and synced, directory synced, CURRENT.tmp written and synced,
+//  renamed, directory synced; only then
 //     is the old one removed (by the caller).
-//  3. After a failed Append or Create nothing may be deleted until the database was reopened: broken() stays true.
+//  3. After a failed Append or Create nothing may be deleted until the database was reopened:
+//  broken() stays true.
 // Threads: one at a time.
 #pragma once
 
@@ -59,8 +64,10 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir);
 
 class Manifest {
  public:
-  // Writes a new manifest whose first edit is `state`'s snapshot, and points CURRENT at it; state gets the new number.
-  static Result<std::unique_ptr<Manifest>> Create(Vfs* vfs, const std::string& dir, uint64_t number, ManifestState* state);
+  // Writes a new manifest whose first edit is `state`'s snapshot, and points CURRENT at it; state
+  // gets the new number.
+  static Result<std::unique_ptr<Manifest>> Create(Vfs* vfs, const std::string& dir, uint64_t number,
+                                                  ManifestState* state);
   Status Append(const Edit& edit);
   uint64_t number() const { return number_; }
   uint64_t bytes() const { return writer_->size(); }

@@ -1,3 +1,6 @@
+// Building versions and searching their levels. A level is searched by eight-byte prefixes of its
+// files' ends; full keys decide only among equal prefixes.
+// Threads: any; versions never change.
 #include "version/version.h"
 
 #include <algorithm>
@@ -44,7 +47,8 @@ size_t Level::FindFile(Slice key) const {
   const uint64_t prefix = Prefix64(key);
   size_t i = std::lower_bound(end_prefix_.begin(), end_prefix_.end(), prefix) - end_prefix_.begin();
   // Equal prefixes decide nothing; a binary search by full keys over the run of them.
-  size_t run = std::upper_bound(end_prefix_.begin() + i, end_prefix_.end(), prefix) - end_prefix_.begin();
+  size_t run =
+      std::upper_bound(end_prefix_.begin() + i, end_prefix_.end(), prefix) - end_prefix_.begin();
   while (i < run) {
     const size_t mid = i + (run - i) / 2;
     if (EndsBefore(*files_[mid], key)) {
@@ -94,18 +98,21 @@ Result<RefPtr<KeyspaceVersion>> ApplyToKeyspace(
     for (int l = 0; l < kLevels; ++l) files[l] = base->levels[l].files();
   }
   for (const auto& [level, number] : removed) {
-    if (level < 0 || level >= kLevels) return Status::Error(Code::kCorrupt, "an edit names an impossible level");
+    if (level < 0 || level >= kLevels)
+      return Status::Error(Code::kCorrupt, "an edit names an impossible level");
     auto& v = files[level];
     const uint64_t n = number;
     auto it = std::find_if(v.begin(), v.end(), [n](const auto& f) { return f->number() == n; });
     if (it == v.end()) {
-      return Status::Error(Code::kCorrupt, "an edit removes table " + std::to_string(number) + " from level " +
-                                               std::to_string(level) + ", which does not hold it");
+      return Status::Error(Code::kCorrupt, "an edit removes table " + std::to_string(number) +
+                                               " from level " + std::to_string(level) +
+                                               ", which does not hold it");
     }
     v.erase(it);
   }
   for (const auto& [level, file] : added) {
-    if (level < 0 || level >= kLevels) return Status::Error(Code::kCorrupt, "an edit names an impossible level");
+    if (level < 0 || level >= kLevels)
+      return Status::Error(Code::kCorrupt, "an edit names an impossible level");
     files[level].push_back(file);
   }
   auto kv = RefPtr<KeyspaceVersion>::Adopt(new KeyspaceVersion(id));
@@ -115,9 +122,9 @@ Result<RefPtr<KeyspaceVersion>> ApplyToKeyspace(
     for (size_t i = 0; i < sorted.size(); ++i) {
       if (sorted[i]->properties().range_tombstones > 0) kv->has_range_tombstones = true;
       if (l > 0 && i > 0 && !EndsBefore(*sorted[i - 1], sorted[i]->smallest())) {
-        return Status::Error(Code::kCorrupt, "tables " + std::to_string(sorted[i - 1]->number()) + " and " +
-                                                 std::to_string(sorted[i]->number()) + " of level " +
-                                                 std::to_string(l) + " overlap");
+        return Status::Error(Code::kCorrupt, "tables " + std::to_string(sorted[i - 1]->number()) +
+                                                 " and " + std::to_string(sorted[i]->number()) +
+                                                 " of level " + std::to_string(l) + " overlap");
       }
     }
   }

@@ -1,10 +1,14 @@
-// Version: the immutable set of live tables of all keyspaces. KeyspaceVersion: the levels of one keyspace.
+// Version: the immutable set of live tables of all keyspaces. KeyspaceVersion: the levels of one
+// keyspace.
 //
 // Invariants
-//  1. Level 0: any overlap, newest first (the highest largest_seq first; flushes and compactions keep sequence ranges of L0 files
+//  1. Level 0: any overlap, newest first (the highest largest_seq first; flushes and compactions
+//  keep sequence ranges of L0 files
 //     of one keyspace disjoint). Levels 1 and up: disjoint in what they span, ascending.
-//  2. For any key, every version in a lower-numbered level is newer than every version in a higher one, and newer L0 files
-//     hold newer versions than older ones. All versions of a key in levels >= 1 stand in one file of the level.
+//  2. For any key, every version in a lower-numbered level is newer than every version in a higher
+//  one, and newer L0 files
+//     hold newer versions than older ones. All versions of a key in levels >= 1 stand in one file
+//     of the level.
 //  3. Nothing changes after construction; readers share versions by reference through the View.
 // Threads: any.
 #pragma once
@@ -33,12 +37,14 @@ class Level {
   bool empty() const { return files_.empty(); }
   size_t size() const { return files_.size(); }
   uint64_t bytes() const { return bytes_; }
-  // Sorted levels: the index of the only file that may hold key, or size(). The first file whose span ends at or after key.
+  // Sorted levels: the index of the only file that may hold key, or size(). The first file whose
+  // span ends at or after key.
   size_t FindFile(Slice key) const;
 
  private:
   Files files_;
-  std::vector<uint64_t> end_prefix_;  // Prefix64 of each file's last key or tombstone end; all ones where unbounded
+  std::vector<uint64_t>
+      end_prefix_;  // Prefix64 of each file's last key or tombstone end; all ones where unbounded
   uint64_t bytes_ = 0;
 };
 
@@ -52,8 +58,8 @@ class KeyspaceVersion {
   uint64_t bytes() const;
   size_t files() const;
   int last_level() const;  // the deepest that has files; 0 where none
-  // Whether any file of a level deeper than `level` spans anything of the key. `cursor` (kLevels positions, zeroed at first) makes
-  // ascending calls cheap.
+  // Whether any file of a level deeper than `level` spans anything of the key. `cursor` (kLevels
+  // positions, zeroed at first) makes ascending calls cheap.
   bool MayExistBelow(int level, Slice key, size_t* cursor) const;
 
   const uint32_t id;
@@ -70,7 +76,8 @@ class Version {
   void Unref() {
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
-  // Of a keyspace; nullptr where the version does not know it (it has no tables yet, or was dropped).
+  // Of a keyspace; nullptr where the version does not know it (it has no tables yet, or was
+  // dropped).
   const KeyspaceVersion* Find(uint32_t slot, uint32_t id) const {
     if (slot >= keyspaces.size()) return nullptr;
     const KeyspaceVersion* kv = keyspaces[slot].get();
@@ -83,12 +90,16 @@ class Version {
   std::atomic<uint32_t> refs_{1};
 };
 
-// What an edit does to one keyspace's levels: a new KeyspaceVersion. Files in `removed` must be there.
-Result<RefPtr<KeyspaceVersion>> ApplyToKeyspace(const KeyspaceVersion* base, uint32_t id,
-                                                const std::vector<std::pair<int, RefPtr<LiveTable>>>& added,
-                                                const std::vector<std::pair<int, uint64_t>>& removed);
+// What an edit does to one keyspace's levels: a new KeyspaceVersion. Files in `removed` must be
+// there.
+Result<RefPtr<KeyspaceVersion>> ApplyToKeyspace(
+    const KeyspaceVersion* base, uint32_t id,
+    const std::vector<std::pair<int, RefPtr<LiveTable>>>& added,
+    const std::vector<std::pair<int, uint64_t>>& removed);
 
-// Over the files of one sorted level, opened one by one as the iterator reaches them. Holds references.
-std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<RefPtr<LiveTable>> files, const ReadContext& context);
+// Over the files of one sorted level, opened one by one as the iterator reaches them. Holds
+// references.
+std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<RefPtr<LiveTable>> files,
+                                                   const ReadContext& context);
 
 }  // namespace kist

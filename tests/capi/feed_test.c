@@ -53,7 +53,7 @@ static void feed__every_commit_once_in_order(void** state) {
   kist_keyspace* ks = kist_default(db);
   kist_feed* feed = feed_from(db, 0);
   uint64_t last = 0;
-  char key[16];
+  char key[32];
   (void)state;
   nothing_left(feed);
   for (int i = 0; i < 300; ++i) {
@@ -77,7 +77,7 @@ static void feed__every_commit_once_in_order(void** state) {
 
 static void feed__resumes_after_reopening(void** state) {
   uint64_t last = 0;
-  char key[16];
+  char key[32];
   int next = 0;
   (void)state;
   for (int round = 0; round < 4; ++round) {

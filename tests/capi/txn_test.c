@@ -372,7 +372,7 @@ static kist_rc transfer(uint32_t isolation, unsigned* seed) {
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
   kist_txn* txn = NULL;
   int balance[2];
-  char key[2][8];
+  char key[2][32];
   size_t len;
   kist_rc rc = kist_txn_begin(db, isolation, &txn, NULL);
   if (rc != KIST_OK) return rc;
@@ -427,7 +427,7 @@ static void txn__bank_and_counter(void** state) {
   const int start = 1000;
   int sum = 0, n = 0;
   size_t len;
-  char key[8];
+  char key[32];
   (void)state;
   OK(kist_put(ks, NULL, "counter", 7, &n, sizeof n, &err));
   for (int i = 0; i < 8; ++i) {

@@ -1,5 +1,6 @@
-// Crash-state enumeration over the whole engine: each workload runs on a recording file system, and every state of the disk that a crash could leave is
-// opened and judged (support/crash_harness.h). KIST_CRASH_STATES sets how many states of each workload are judged, KIST_CRASH_DEEPER how many of
+// Crash-state enumeration over the whole engine: each workload runs on a recording file system, and
+// every state of the disk that a crash could leave is opened and judged (support/crash_harness.h).
+// KIST_CRASH_STATES sets how many states of each workload are judged, KIST_CRASH_DEEPER how many of
 // them are crashed again while they recover, KIST_CRASH_DEPTH how often.
 #include <cstdio>
 #include <cstdlib>
@@ -29,8 +30,10 @@ void Judge(CrashHarness* h, const char* name) {
   limits.depth = static_cast<int>(Environment("KIST_CRASH_DEPTH", 2));
   limits.seed = Environment("KIST_SEED", 1);
   const CrashHarness::Report r = h->Judge(limits);
-  std::printf("%s: %llu states, %llu of crashed recoveries, %llu violations\n", name, static_cast<unsigned long long>(r.states),
-              static_cast<unsigned long long>(r.deeper_states), static_cast<unsigned long long>(r.violations));
+  std::printf("%s: %llu states, %llu of crashed recoveries, %llu violations\n", name,
+              static_cast<unsigned long long>(r.states),
+              static_cast<unsigned long long>(r.deeper_states),
+              static_cast<unsigned long long>(r.violations));
   if (r.violations != 0) fail_msg("%s", r.first.c_str());
   assert_true(r.states > 0);
 }
@@ -47,7 +50,8 @@ void crash__synced_puts(void**) {
 
 void crash__mixed_durability(void**) {
   CrashHarness h("mixed durability", "sync=never");
-  for (uint64_t i = 0; i < 60; ++i) h.Put("default", K(i % 20), V(i), i % 7 == 0 ? kSync : i % 3 == 0 ? kBuffered : kOs);
+  for (uint64_t i = 0; i < 60; ++i)
+    h.Put("default", K(i % 20), V(i), i % 7 == 0 ? kSync : i % 3 == 0 ? kBuffered : kOs);
   h.Sync();
   for (uint64_t i = 0; i < 10; ++i) h.Delete("default", K(i), i % 2 == 0 ? kBuffered : kOs);
   Judge(&h, "mixed durability");
@@ -58,7 +62,8 @@ void crash__eight_threads(void**) {
   std::vector<std::thread> threads;
   for (uint64_t t = 0; t < 8; ++t) {
     threads.emplace_back([&h, t] {
-      for (uint64_t i = 0; i < 8; ++i) h.Put("default", K(t * 100 + i % 4), V(t * 1000 + i), i % 3 == 0 ? kOs : kSync);
+      for (uint64_t i = 0; i < 8; ++i)
+        h.Put("default", K(t * 100 + i % 4), V(t * 1000 + i), i % 3 == 0 ? kOs : kSync);
     });
   }
   for (auto& t : threads) t.join();
@@ -84,7 +89,8 @@ void crash__range_deletes_compaction(void**) {
     for (uint64_t i = 0; i < 14; ++i) h.Put("default", K(i), V(round * 100 + i), kOs);
     h.DeleteRange("default", K(round * 2), K(round * 2 + 4), kSync);
     assert_true(h.db()->Flush().ok());
-    if (round % 2 == 1) assert_true(h.db()->Compact(h.Ks("default").get(), Slice(), Slice(), JobControl()).ok());
+    if (round % 2 == 1)
+      assert_true(h.db()->Compact(h.Ks("default").get(), Slice(), Slice(), JobControl()).ok());
   }
   Judge(&h, "range deletes, compaction");
 }
@@ -106,7 +112,9 @@ void crash__several_keyspaces(void**) {
   h.CreateKeyspace("two");
   for (uint64_t i = 0; i < 24; ++i) {
     const Durability d = i % 3 == 0 ? kSync : kOs;
-    h.Batch({{Change::kPut, "default", K(i % 7), V(i)}, {Change::kPut, "one", K(i % 5), V(i + 1)}, {Change::kDelete, "two", K(i % 3), ""},
+    h.Batch({{Change::kPut, "default", K(i % 7), V(i)},
+             {Change::kPut, "one", K(i % 5), V(i + 1)},
+             {Change::kDelete, "two", K(i % 3), ""},
              {Change::kPut, "two", K(i % 3 + 1), V(i + 2)}},
             d);
     if (i == 10) assert_true(h.db()->Flush().ok());
@@ -123,7 +131,8 @@ void crash__batches(void**) {
   CrashHarness h("batches", "sync=every_n:4");
   for (uint64_t i = 0; i < 20; ++i) {
     std::vector<Change> changes;
-    for (uint64_t j = 0; j < 10; ++j) changes.push_back({Change::kPut, "default", K(i * 3 + j), V(i * 10 + j)});
+    for (uint64_t j = 0; j < 10; ++j)
+      changes.push_back({Change::kPut, "default", K(i * 3 + j), V(i * 10 + j)});
     changes.push_back({Change::kDeleteRange, "default", K(i), K(i + 3)});
     changes.push_back({Change::kPut, "default", K(i + 1), V(i)});
     h.Batch(changes, i % 4 == 1 ? kSync : Durability::kDefault);
@@ -135,7 +144,8 @@ void crash__snapshots_over_compaction(void**) {
   CrashHarness h("snapshots over compaction", "compaction=manual");
   std::vector<std::unique_ptr<Snapshot>> snapshots;
   for (uint64_t round = 0; round < 4; ++round) {
-    for (uint64_t i = 0; i < 10; ++i) h.Put("default", K(i), V(round * 100 + i), i == 9 ? kSync : kOs);
+    for (uint64_t i = 0; i < 10; ++i)
+      h.Put("default", K(i), V(round * 100 + i), i == 9 ? kSync : kOs);
     snapshots.push_back(h.db()->NewSnapshot().Take());
     assert_true(h.db()->Compact(h.Ks("default").get(), Slice(), Slice(), JobControl()).ok());
     if (round == 2) snapshots.erase(snapshots.begin());
@@ -167,7 +177,8 @@ void crash__batches_larger_than_a_memtable(void**) {
   CrashHarness h("batches larger than a memtable", "write_buffer_size=64KiB");
   for (uint64_t i = 0; i < 4; ++i) {
     std::vector<Change> changes;
-    for (uint64_t j = 0; j < 20; ++j) changes.push_back({Change::kPut, "default", K(i * 10 + j), V(i * 100 + j, 5000)});
+    for (uint64_t j = 0; j < 20; ++j)
+      changes.push_back({Change::kPut, "default", K(i * 10 + j), V(i * 100 + j, 5000)});
     h.Batch(changes, i % 2 == 0 ? kSync : kOs);
   }
   Judge(&h, "batches larger than a memtable");
@@ -183,8 +194,11 @@ void crash__values_larger_than_a_segment(void**) {
 }
 
 void crash__write_back(void**) {
-  CrashHarness h("write-back", "write_back=true; write_back_size=4KiB; write_back_interval=1h; wal_compression=snappy");
-  for (uint64_t i = 0; i < 60; ++i) h.Put("default", K(i % 21), V(i, 300), i % 20 == 19 ? kSync : Durability::kDefault);
+  CrashHarness h(
+      "write-back",
+      "write_back=true; write_back_size=4KiB; write_back_interval=1h; wal_compression=snappy");
+  for (uint64_t i = 0; i < 60; ++i)
+    h.Put("default", K(i % 21), V(i, 300), i % 20 == 19 ? kSync : Durability::kDefault);
   h.Close();
   h.Open();
   h.Put("default", K(1), V(99), Durability::kDefault);

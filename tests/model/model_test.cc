@@ -1,5 +1,6 @@
-// A seeded random walk over the database beside a std::map of versions: every read path must agree with it after every kind of event: flush,
-// compaction, reopening, snapshots held over all of it. Runs under many option sets. KIST_SEED repeats a run; KIST_STEPS sets its length.
+// A seeded random walk over the database beside a std::map of versions: every read path must agree
+// with it after every kind of event: flush, compaction, reopening, snapshots held over all of it.
+// Runs under many option sets. KIST_SEED repeats a run; KIST_STEPS sets its length.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -36,7 +37,8 @@ void Must(const Status& s, const char* what) {
 
 class Walk {
  public:
-  Walk(uint64_t seed, const char* options, std::string path, Vfs* vfs) : random_{seed * 2654435761u + 1}, path_(std::move(path)), vfs_(vfs) {
+  Walk(uint64_t seed, const char* options, std::string path, Vfs* vfs)
+      : random_{seed * 2654435761u + 1}, path_(std::move(path)), vfs_(vfs) {
     MUST(set_.Parse(options));
     Reopen();
   }
@@ -66,7 +68,8 @@ class Walk {
     if (kind == 0) return std::string();
     if (kind == 1) return std::string(random_.Below(300), static_cast<char>(random_.Below(256)));
     char buf[32];
-    std::snprintf(buf, sizeof buf, "key%06llu", static_cast<unsigned long long>(random_.Below(500)));
+    std::snprintf(buf, sizeof buf, "key%06llu",
+                  static_cast<unsigned long long>(random_.Below(500)));
     return buf;
   }
   std::string Value() {
@@ -103,7 +106,8 @@ class Walk {
     MUST(ks.status());
     keyspaces_[2] = ks.Take();
     states_[2].clear();
-    for (Held& h : snapshots_) h.states[2].clear();  // a new keyspace was empty at every earlier time
+    for (Held& h : snapshots_)
+      h.states[2].clear();  // a new keyspace was empty at every earlier time
   }
 
   void EraseRange(State* s, const std::string& begin, const std::string& end) {
@@ -170,7 +174,8 @@ class Walk {
       auto s = db_->NewSnapshot();
       MUST(s.status());
       snapshots_.push_back({s.Take(), states_});
-      if (snapshots_.size() > 4) snapshots_.erase(snapshots_.begin() + static_cast<long>(random_.Below(4)));
+      if (snapshots_.size() > 4)
+        snapshots_.erase(snapshots_.begin() + static_cast<long>(random_.Below(4)));
     } else if (op < 940) {
       IterOptions io;
       auto it = db_->NewIterator(keyspaces_[k].get(), io);
@@ -198,8 +203,11 @@ class Walk {
   }
 
   void CheckGet(size_t k, const std::string& key) {
-    const Held* h = snapshots_.empty() || random_.Below(2) == 0 ? nullptr : &snapshots_[random_.Below(snapshots_.size())];
-    CheckOne(k, key, h != nullptr ? h->states[k] : states_[k], h != nullptr ? h->snapshot.get() : nullptr);
+    const Held* h = snapshots_.empty() || random_.Below(2) == 0
+                        ? nullptr
+                        : &snapshots_[random_.Below(snapshots_.size())];
+    CheckOne(k, key, h != nullptr ? h->states[k] : states_[k],
+             h != nullptr ? h->snapshot.get() : nullptr);
   }
   void CheckOne(size_t k, const std::string& key, const State& state, const Snapshot* snapshot) {
     Epoch::Guard guard(db_->epoch());
@@ -251,7 +259,9 @@ class Walk {
   }
 
   void CheckIterator(size_t k) {
-    const Held* h = snapshots_.empty() || random_.Below(2) == 0 ? nullptr : &snapshots_[random_.Below(snapshots_.size())];
+    const Held* h = snapshots_.empty() || random_.Below(2) == 0
+                        ? nullptr
+                        : &snapshots_[random_.Below(snapshots_.size())];
     State state = h != nullptr ? h->states[k] : states_[k];
     IterOptions io;
     if (h != nullptr) io.snapshot = h->snapshot.get();
@@ -277,12 +287,38 @@ class Walk {
     for (int i = 0; i < 40; ++i) {
       const std::string key = Key();
       switch (random_.Below(10)) {
-        case 0: it->SeekToFirst(); at = state.begin(); on = at != state.end(); break;
-        case 1: it->SeekToLast(); on = !state.empty(); at = on ? std::prev(state.end()) : state.end(); break;
-        case 2: it->SeekGe(key); at = state.lower_bound(key); on = at != state.end(); break;
-        case 3: it->SeekGt(key); at = state.upper_bound(key); on = at != state.end(); break;
-        case 4: it->SeekLe(key); at = state.upper_bound(key); on = at != state.begin(); if (on) --at; break;
-        case 5: it->SeekLt(key); at = state.lower_bound(key); on = at != state.begin(); if (on) --at; break;
+        case 0:
+          it->SeekToFirst();
+          at = state.begin();
+          on = at != state.end();
+          break;
+        case 1:
+          it->SeekToLast();
+          on = !state.empty();
+          at = on ? std::prev(state.end()) : state.end();
+          break;
+        case 2:
+          it->SeekGe(key);
+          at = state.lower_bound(key);
+          on = at != state.end();
+          break;
+        case 3:
+          it->SeekGt(key);
+          at = state.upper_bound(key);
+          on = at != state.end();
+          break;
+        case 4:
+          it->SeekLe(key);
+          at = state.upper_bound(key);
+          on = at != state.begin();
+          if (on) --at;
+          break;
+        case 5:
+          it->SeekLt(key);
+          at = state.lower_bound(key);
+          on = at != state.begin();
+          if (on) --at;
+          break;
         case 6:
         case 7:
           if (!on) continue;
@@ -298,7 +334,8 @@ class Walk {
       }
       MUST(it->status());
       if (it->on() != on) Fail("iterator: position", k, key);
-      if (on && (it->key() != at->first || it->value() != at->second)) Fail("iterator: entry", k, at->first);
+      if (on && (it->key() != at->first || it->value() != at->second))
+        Fail("iterator: entry", k, at->first);
     }
   }
 
@@ -315,12 +352,17 @@ class Walk {
 
 const char* const kOptionSets[] = {
     "sync=never; write_buffer_size=64KiB; target_file_size=64KiB",
-    "sync=every_write; write_buffer_size=128KiB; cache_size=64KiB; block_size=1KiB; target_file_size=64KiB",
-    "sync=every_n:10; compression=none; filter_bits=0; write_buffer_size=64KiB; wal_preallocate=false",
-    "sync=interval:1ms; compression=snappy; wal_compression=snappy; write_buffer_size=256KiB; wal_timestamps=false",
-    "sync=hybrid:5:1ms; write_back=true; write_back_size=4KiB; write_back_interval=1ms; memtable_preallocate=true; write_buffer_size=64KiB",
+    "sync=every_write; write_buffer_size=128KiB; cache_size=64KiB; block_size=1KiB; "
+    "target_file_size=64KiB",
+    "sync=every_n:10; compression=none; filter_bits=0; write_buffer_size=64KiB; "
+    "wal_preallocate=false",
+    "sync=interval:1ms; compression=snappy; wal_compression=snappy; write_buffer_size=256KiB; "
+    "wal_timestamps=false",
+    "sync=hybrid:5:1ms; write_back=true; write_back_size=4KiB; write_back_interval=1ms; "
+    "memtable_preallocate=true; write_buffer_size=64KiB",
     "sync=never; compaction=manual; write_buffer_size=1MiB; filter_bits=16",
-    "sync=never; mmap_reads=true; compression=none; write_buffer_size=64KiB; max_open_files=16; target_file_size=64KiB",
+    "sync=never; mmap_reads=true; compression=none; write_buffer_size=64KiB; max_open_files=16; "
+    "target_file_size=64KiB",
 };
 
 uint64_t Environment(const char* name, uint64_t otherwise) {
@@ -334,7 +376,8 @@ void model__agrees_with_a_map(void** state) {
   const uint64_t seed = Environment("KIST_SEED", 1);
   const int steps = static_cast<int>(Environment("KIST_STEPS", 4000));
   for (uint64_t i = 0; i < 3; ++i) {
-    std::fprintf(stderr, "options %d, seed %llu\n", kSet, static_cast<unsigned long long>(seed + i));
+    std::fprintf(stderr, "options %d, seed %llu\n", kSet,
+                 static_cast<unsigned long long>(seed + i));
     auto vfs = NewMemoryVfs();
     Walk(seed + i, kOptionSets[kSet], "/db", vfs.get()).Run(steps);
   }

@@ -1,3 +1,7 @@
+// Running a history, turning it into expected states, and
+// judging what each crash state recovers to. Every check ends
+// in a message that names the state, so that it can be made
+// again.
 #include "support/crash_harness.h"
 
 #include <algorithm>
@@ -18,11 +22,20 @@ void Must(const Status& s, const char* what) {
 void Apply(const Change& c, Contents* contents) {
   auto& map = (*contents)[c.keyspace];
   switch (c.kind) {
-    case Change::kPut: map[c.key] = c.value; break;
-    case Change::kDelete: map.erase(c.key); break;
-    case Change::kDeleteRange: map.erase(map.lower_bound(c.key), c.value.empty() ? map.end() : map.lower_bound(c.value)); break;
-    case Change::kCreate: break;
-    case Change::kDrop: contents->erase(c.keyspace); break;
+    case Change::kPut:
+      map[c.key] = c.value;
+      break;
+    case Change::kDelete:
+      map.erase(c.key);
+      break;
+    case Change::kDeleteRange:
+      map.erase(map.lower_bound(c.key), c.value.empty() ? map.end() : map.lower_bound(c.value));
+      break;
+    case Change::kCreate:
+      break;
+    case Change::kDrop:
+      contents->erase(c.keyspace);
+      break;
   }
 }
 
@@ -32,7 +45,8 @@ std::string Serialise(const Contents& contents) {
   std::string s;
   for (const auto& [name, map] : contents) {
     s += "[" + name + "]";
-    for (const auto& [k, v] : map) s += std::to_string(k.size()) + ":" + k + "=" + std::to_string(v.size()) + ":" + v + ";";
+    for (const auto& [k, v] : map)
+      s += std::to_string(k.size()) + ":" + k + "=" + std::to_string(v.size()) + ":" + v + ";";
   }
   return s;
 }
@@ -46,18 +60,22 @@ Contents ReadAll(Db* db, std::string* error) {
     auto it = db->NewIterator(ks->get(), IterOptions());
     if (!it.ok()) return *error = "iterator: " + it.status().ToString(), out;
     size_t forwards = 0, backwards = 0;
-    for ((*it)->SeekToFirst(); (*it)->on(); (*it)->Next(), ++forwards) map[std::string((*it)->key())] = std::string((*it)->value());
+    for ((*it)->SeekToFirst(); (*it)->on(); (*it)->Next(), ++forwards)
+      map[std::string((*it)->key())] = std::string((*it)->value());
     if (!(*it)->status().ok()) return *error = "scan: " + (*it)->status().ToString(), out;
     for ((*it)->SeekToLast(); (*it)->on(); (*it)->Prev(), ++backwards) {
       auto f = map.find(std::string((*it)->key()));
-      if (f == map.end() || f->second != (*it)->value()) return *error = "the scan backwards differs", out;
+      if (f == map.end() || f->second != (*it)->value())
+        return *error = "the scan backwards differs", out;
     }
-    if (forwards != map.size() || backwards != forwards) return *error = "a scan misses or repeats keys", out;
+    if (forwards != map.size() || backwards != forwards)
+      return *error = "a scan misses or repeats keys", out;
     for (const auto& [k, v] : map) {
       Epoch::Guard guard(db->epoch());
       ReadFound found;
       Status s = db->Get(ks->get(), nullptr, k, true, &found);
-      if (!s.ok() || !found.found || found.value != v) return *error = "get differs from the scan: " + s.ToString(), out;
+      if (!s.ok() || !found.found || found.value != v)
+        return *error = "get differs from the scan: " + s.ToString(), out;
     }
   }
   return out;
@@ -88,7 +106,8 @@ void CrashHarness::Close() {
   Must(db_->Close(), "close");
   db_.reset();
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!history_.empty() && history_.rbegin()->first > marked_) vfs_.Mark(marked_ = history_.rbegin()->first);
+  if (!history_.empty() && history_.rbegin()->first > marked_)
+    vfs_.Mark(marked_ = history_.rbegin()->first);
 }
 
 RefPtr<Keyspace> CrashHarness::Ks(const std::string& name) {
@@ -108,7 +127,8 @@ void CrashHarness::Note(Sequence seq, const std::vector<Change>& changes, Durabi
   if (d == Durability::kSync && seq > marked_) vfs_.Mark(marked_ = seq);
 }
 
-void CrashHarness::Put(const std::string& ks, const std::string& key, const std::string& value, Durability d, int64_t ttl_ms) {
+void CrashHarness::Put(const std::string& ks, const std::string& key, const std::string& value,
+                       Durability d, int64_t ttl_ms) {
   Sequence seq = 0;
   Must(db_->Put(Ks(ks).get(), d, key, value, ttl_ms, &seq), "put");
   Note(seq, {{Change::kPut, ks, key, value}}, d);
@@ -120,7 +140,8 @@ void CrashHarness::Delete(const std::string& ks, const std::string& key, Durabil
   Note(seq, {{Change::kDelete, ks, key, ""}}, d);
 }
 
-void CrashHarness::DeleteRange(const std::string& ks, const std::string& begin, const std::string& end, Durability d) {
+void CrashHarness::DeleteRange(const std::string& ks, const std::string& begin,
+                               const std::string& end, Durability d) {
   Sequence seq = 0;
   Must(db_->DeleteRange(Ks(ks).get(), d, begin, end, &seq), "delete_range");
   Note(seq, {{Change::kDeleteRange, ks, begin, end}}, d);
@@ -171,7 +192,8 @@ void CrashHarness::BuildStates() {
   }
 }
 
-std::string CrashHarness::JudgeImage(RecordingVfs* image, uint64_t mark, bool thorough, Sequence* recovered) {
+std::string CrashHarness::JudgeImage(RecordingVfs* image, uint64_t mark, bool thorough,
+                                     Sequence* recovered) {
   auto opened = Db::Open(kDir, set_, LogSink(), image);
   if (!opened.ok()) return "open: " + opened.status().ToString();
   std::string error;
@@ -181,12 +203,15 @@ std::string CrashHarness::JudgeImage(RecordingVfs* image, uint64_t mark, bool th
   if (it == states_.end()) return "the state is not one that any commit left";
   *recovered = it->second.back();
   if (*recovered < mark) {
-    return "the state is that after commit " + std::to_string(*recovered) + ", but commit " + std::to_string(mark) + " was promised";
+    return "the state is that after commit " + std::to_string(*recovered) + ", but commit " +
+           std::to_string(mark) + " was promised";
   }
   if (!thorough) return "";
   Status s = (*opened)->Verify(JobControl());
   if (!s.ok()) return "verify: " + s.ToString();
-  if (!(s = (*opened)->Put((*opened)->DefaultKeyspace().get(), Durability::kSync, "~after", "crash", 0, nullptr)).ok()) {
+  if (!(s = (*opened)->Put((*opened)->DefaultKeyspace().get(), Durability::kSync, "~after", "crash",
+                           0, nullptr))
+           .ok()) {
     return "a write after recovery: " + s.ToString();
   }
   if (!(s = (*opened)->Close()).ok()) return "close: " + s.ToString();
@@ -200,8 +225,10 @@ std::string CrashHarness::JudgeImage(RecordingVfs* image, uint64_t mark, bool th
   return "";
 }
 
-// Recovers the state on a recording file system, crashes that recovery at every call, and judges what is left; then the same of some of those.
-void CrashHarness::Deeper(const CrashState& state, uint64_t mark, const std::string& outer, const Limits& limits, int depth, Report* report) {
+// Recovers the state on a recording file system, crashes that recovery at every call, and judges
+// what is left; then the same of some of those.
+void CrashHarness::Deeper(const CrashState& state, uint64_t mark, const std::string& outer,
+                          const Limits& limits, int depth, Report* report) {
   auto recording = state.MakeRecording();
   Sequence recovered = 0;
   static_cast<void>(JudgeImage(recording.get(), mark, false, &recovered));
@@ -217,7 +244,8 @@ void CrashHarness::Deeper(const CrashState& state, uint64_t mark, const std::str
     const std::string where = outer + "; then " + inner.ToString();
     const std::string wrong = JudgeImage(image.get(), mark, n % 16 == 0, &recovered);
     ++report->deeper_states;
-    if (!wrong.empty() && report->violations++ == 0) report->first = name_ + ": " + where + ": " + wrong;
+    if (!wrong.empty() && report->violations++ == 0)
+      report->first = name_ + ": " + where + ": " + wrong;
     if (depth > 1 && n % 40 == 0) Deeper(inner, mark, where, limits, depth - 1, report);
     ++n;
     return report->violations == 0;
@@ -230,16 +258,22 @@ CrashHarness::Report CrashHarness::Judge(const Limits& limits) {
   CrashOptions co;
   co.seed = limits.seed;
   const uint64_t total = CrashStates(trace, co).ForEach([](const CrashState&) { return true; });
-  co.shards = static_cast<uint32_t>(std::max<uint64_t>(1, total / std::max<uint64_t>(limits.states, 1)));
+  co.shards =
+      static_cast<uint32_t>(std::max<uint64_t>(1, total / std::max<uint64_t>(limits.states, 1)));
   co.shard = static_cast<uint32_t>(limits.seed % co.shards);
   Report report;
-  const uint64_t deeper_every = limits.deeper == 0 ? 0 : std::max<uint64_t>(1, std::min(total, limits.states) / limits.deeper);
+  const uint64_t deeper_every =
+      limits.deeper == 0 ? 0
+                         : std::max<uint64_t>(1, std::min(total, limits.states) / limits.deeper);
   CrashStates(trace, co).ForEach([&](const CrashState& state) {
     auto image = state.MakeRecording();
     Sequence recovered = 0;
-    const std::string wrong = JudgeImage(image.get(), state.mark(), report.states % 4 == 0, &recovered);
-    if (!wrong.empty() && report.violations++ == 0) report.first = name_ + ": " + state.ToString() + ": " + wrong;
-    if (deeper_every != 0 && report.states % deeper_every == 0) Deeper(state, state.mark(), state.ToString(), limits, limits.depth, &report);
+    const std::string wrong =
+        JudgeImage(image.get(), state.mark(), report.states % 4 == 0, &recovered);
+    if (!wrong.empty() && report.violations++ == 0)
+      report.first = name_ + ": " + state.ToString() + ": " + wrong;
+    if (deeper_every != 0 && report.states % deeper_every == 0)
+      Deeper(state, state.mark(), state.ToString(), limits, limits.depth, &report);
     ++report.states;
     return report.violations == 0;
   });

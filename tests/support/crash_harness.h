@@ -1,10 +1,12 @@
-// CrashHarness: a database on a RecordingVfs, a history of its commits, and the judge of what a crash left.
+// CrashHarness: a database on a RecordingVfs, a history of its commits, and the judge of what a
+// crash left.
 //
-// Each commit is noted with its sequence number and what it changes. Acknowledgements that promise durability set mark 0 to their sequence. A crash
-// state is judged by opening it: what it holds must be the state after exactly one commit M, and M must not be before the mark. Then it must
-// verify, take a write, and hold both after another open. States are opened on a recording file system again, so that crashes during the recovery
-// of a crash are judged the same way, to any depth.
-// Threads: Note and the writing helpers from any thread.
+// Each commit is noted with its sequence number and what it changes. Acknowledgements that promise
+// durability set mark 0 to their sequence. A crash state is judged by opening it: what it holds
+// must be the state after exactly one commit M, and M must not be before the mark. Then it must
+// verify, take a write, and hold both after another open. States are opened on a recording file
+// system again, so that crashes during the recovery of a crash are judged the same way, to any
+// depth. Threads: Note and the writing helpers from any thread.
 #pragma once
 
 #include <map>
@@ -41,17 +43,20 @@ class CrashHarness {
     Open();
   }
   RefPtr<Keyspace> Ks(const std::string& name);
-  void Put(const std::string& ks, const std::string& key, const std::string& value, Durability d, int64_t ttl_ms = 0);
+  void Put(const std::string& ks, const std::string& key, const std::string& value, Durability d,
+           int64_t ttl_ms = 0);
   void Delete(const std::string& ks, const std::string& key, Durability d);
-  void DeleteRange(const std::string& ks, const std::string& begin, const std::string& end, Durability d);
+  void DeleteRange(const std::string& ks, const std::string& begin, const std::string& end,
+                   Durability d);
   void Batch(const std::vector<Change>& changes, Durability d);
   void CreateKeyspace(const std::string& name);
   void DropKeyspace(const std::string& name);
   void Sync();
 
   struct Limits {
-    uint64_t states = 2000;       // of the whole trace, spread evenly
-    uint64_t deeper = 0;          // of states whose recovery is crashed again, and of those again, to `depth`
+    uint64_t states = 2000;  // of the whole trace, spread evenly
+    uint64_t deeper =
+        0;  // of states whose recovery is crashed again, and of those again, to `depth`
     int depth = 1;
     uint64_t seed = 1;
   };
@@ -69,7 +74,8 @@ class CrashHarness {
   void BuildStates();
   // Judges one image; returns "" or what is wrong. *recovered: the commit that it holds.
   std::string JudgeImage(RecordingVfs* image, uint64_t mark, bool thorough, Sequence* recovered);
-  void Deeper(const CrashState& state, uint64_t mark, const std::string& outer, const Limits& limits, int depth, Report* report);
+  void Deeper(const CrashState& state, uint64_t mark, const std::string& outer,
+              const Limits& limits, int depth, Report* report);
 
   const std::string name_;
   OptionSet set_;
@@ -79,11 +85,13 @@ class CrashHarness {
   std::mutex mutex_;
   std::map<Sequence, std::vector<Change>> history_;
   Sequence marked_ = 0;
-  std::map<std::string, std::vector<Sequence>> states_;  // serialised contents -> commits after which they held
+  std::map<std::string, std::vector<Sequence>>
+      states_;  // serialised contents -> commits after which they held
 };
 
 std::string Serialise(const Contents& contents);
-// What the database holds, by scans in both directions and by gets; aborts the test where they disagree.
+// What the database holds, by scans in both directions and by gets; aborts the test where they
+// disagree.
 Contents ReadAll(Db* db, std::string* error);
 
 }  // namespace kist::test
