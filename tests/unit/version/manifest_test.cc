@@ -44,7 +44,7 @@ std::string Hex(const std::string& bytes) {
   return out;
 }
 
-void edit__round_trip(void**) {
+void manifest__edit_round_trip(void**) {
   const std::string bytes = EncodeEdit(Full());
   auto back = DecodeEdit(bytes);
   ASSERT_OK(back);
@@ -53,7 +53,7 @@ void edit__round_trip(void**) {
   assert_int_equal(back->added[0].properties.smallest_key.size(), 3);
 }
 
-void edit__golden_bytes(void**) {
+void manifest__edit_golden_bytes(void**) {
   Edit e;
   e.log_number = 7;
   e.dropped.push_back(5);
@@ -69,13 +69,13 @@ void edit__golden_bytes(void**) {
                "05000000");
 }
 
-void edit__unknown_tags(void**) {
+void manifest__edit_unknown_tags(void**) {
   const std::string must("\x0c\0\0\0\0", 5), may("\x80\x01\0\0\0x", 6);
   ASSERT_CODE(DecodeEdit(must), Code::kTooNew);
   ASSERT_OK(DecodeEdit(may));
 }
 
-void edit__every_cut_is_refused_or_shorter(void**) {
+void manifest__edit_every_cut_is_refused_or_shorter(void**) {
   const std::string bytes = EncodeEdit(Full());
   for (size_t n = 0; n < bytes.size(); ++n) {
     auto cut = DecodeEdit(Slice(bytes).substr(0, n));
@@ -83,7 +83,7 @@ void edit__every_cut_is_refused_or_shorter(void**) {
   }
 }
 
-void current__golden_bytes(void**) {
+void manifest__current_golden_bytes(void**) {
   const std::string bytes = EncodeCurrent({0x1122334455667788, 15});
   assert_int_equal(bytes.size(), kCurrentBytes);
   ASSERT_SLICE(Hex(bytes).substr(0, 72),
@@ -191,11 +191,11 @@ void manifest__missing_files_are_named(void**) {
 int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
-      cmocka_unit_test(edit__round_trip),
-      cmocka_unit_test(edit__golden_bytes),
-      cmocka_unit_test(edit__unknown_tags),
-      cmocka_unit_test(edit__every_cut_is_refused_or_shorter),
-      cmocka_unit_test(current__golden_bytes),
+      cmocka_unit_test(manifest__edit_round_trip),
+      cmocka_unit_test(manifest__edit_golden_bytes),
+      cmocka_unit_test(manifest__edit_unknown_tags),
+      cmocka_unit_test(manifest__edit_every_cut_is_refused_or_shorter),
+      cmocka_unit_test(manifest__current_golden_bytes),
       cmocka_unit_test(manifest__round_trip),
       cmocka_unit_test(manifest__contradictions_are_refused),
       cmocka_unit_test(manifest__every_byte_flipped),
