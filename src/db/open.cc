@@ -238,9 +238,10 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   edit.next_keyspace = next_keyspace_;
   KIST_TRY(state->Apply(edit));
   KIST_TRY_ASSIGN(auto manifest, Manifest::Create(vfs_, path_, manifest_number, state));
-  KIST_TRY_ASSIGN(Memtable * memtable,
+  KIST_TRY_ASSIGN(Memtable * fresh,
                   Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed),
                                 options_.memtable_preallocate));
+  auto memtable = RefPtr<Memtable>::Adopt(fresh);
   std::vector<LogExtent> retained = FindRetained(chain.next);
   std::vector<uint64_t> logs = {number};
   for (const LogExtent& e : retained) logs.push_back(e.number);
@@ -255,12 +256,12 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
     MutexLock lock(&mutex_);
     KIST_TRY_ASSIGN(version_, ApplyOutcome(*version_, recovery->outcome));
     slots_.emplace_back();
-    slots_.back().memtable = RefPtr<Memtable>::Adopt(memtable);
+    slots_.back().memtable = memtable;
     slots_.back().log_number = number;
     slots_.back().previous_lsn = flushed;
     slots_.back().segment = shared_log;
     retained_ = std::move(retained);
-    memtable_ = memtable;
+    memtable_ = memtable.get();
     PublishView(BuildView());
     UpdatePressure();
   }
@@ -371,6 +372,7 @@ Status DbImpl::OpenReadOnlyState(const ManifestState& state) {
 }
 
 Status DbImpl::StartThreads() {
+  threads_.reserve(2 + options_.compaction_threads);  // what has started can be stopped
   const auto start = [&](const char* name, void (DbImpl::*body)()) -> Status {
     KIST_TRY_ASSIGN(auto thread, vfs_->Start(name, [this, body] { (this->*body)(); }));
     threads_.push_back(std::move(thread));
