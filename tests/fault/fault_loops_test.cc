@@ -113,7 +113,8 @@ bool SyncRun(const std::string& options, uint64_t n, bool for_ever, bool lost, u
 void fault_loops__every_sync(void**) {
   const uint32_t calls = kFaultSync | kFaultSyncDir;
   uint64_t runs = 0;
-  for (const char* options : {"", "compaction=manual; wal_preallocate=false"}) {
+  for (const char* options :
+       {"", "compaction=manual; wal_preallocate=false", "log_retention=1MiB"}) {
     for (const int mode : {0, 1, 2, 3}) {
       if (Quick() && mode != 2) continue;
       runs += FailEach(
