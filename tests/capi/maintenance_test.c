@@ -122,6 +122,10 @@ static void maintenance__progress_and_cancelling(void** state) {
   kist_job job = KIST_JOB_INIT;
   int i;
   (void)state;
+  /* A background compaction that comes first leaves nothing to cancel. */
+  close_strict(db);
+  db = open_with(path, "sync=never; compaction=manual");
+  ks = kist_default(db);
   fill(0, 5000, 200);
   OK(kist_flush(db, &err));
   job.progress = note;
