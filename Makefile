@@ -34,7 +34,7 @@ fuzz: ## FUZZ_SECONDS of each fuzz target; findings stay in build/fuzz/found
 	@set -e; for target in build/fuzz/fuzz/*_fuzz; do \
 	  name=$$(basename $$target _fuzz); found=build/fuzz/found/$$name; mkdir -p $$found; \
 	  echo "fuzzing $$name for $(FUZZ_SECONDS) s"; \
-	  $$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 \
+	  $$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
 	    -artifact_prefix=$$found/ $$found fuzz/corpus/$$name; \
 	done
 
