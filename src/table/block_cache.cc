@@ -193,7 +193,8 @@ void BlockCache::SetCapacity(size_t bytes) {
 void BlockCache::Remove(Slot* slots, size_t count) noexcept {
   Block* chain = nullptr;
   for (size_t i = 0; i < count; ++i) {
-    if (slots[i].load(std::memory_order_relaxed) == nullptr) continue;
+    // Acquire: an eviction that emptied the slot is over with it before the caller frees it.
+    if (slots[i].load(std::memory_order_acquire) == nullptr) continue;
     Shard& shard = shards_[ShardOf(&slots[i])];
     MutexLock lock(&shard.mutex);
     // It may have been evicted meanwhile.
