@@ -55,6 +55,8 @@ class Call {
     Enter(ks->link.db, err);
     if (rc_ == KIST_OK && Unlikely(ks->keyspace->dropped())) rc_ = FailDropped(err);
   }
+  // Of a child whose handle and process were checked: it works on after its database was released.
+  Call(const Link& child, kist_err* err) { Enter(child.db, err); }
   ~Call() {
     if (slot_ != nullptr) Gate::Leave(slot_);
   }

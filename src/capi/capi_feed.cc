@@ -31,7 +31,7 @@ kist_rc FeedTurn(kist_feed* feed, int64_t turn_ms, uint64_t* seq_out, int64_t* t
                  kist_slice* packed_out, kist_err* err) {
   Use use(&feed->state, err);
   KIST_CHECKED(use.rc());
-  Call call(feed->link.db, err);
+  Call call(feed->link, err);
   KIST_CHECKED(call.rc());
   if (!feed->failed.ok()) return FailWith(err, feed->failed);
   FeedCommit commit;

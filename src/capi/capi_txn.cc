@@ -23,7 +23,7 @@ class TxnCall {
     }
     use_.emplace(&txn->state, err);
     rc_ = use_->rc();
-    if (rc_ == KIST_OK) call_.emplace(txn->link.db, err);
+    if (rc_ == KIST_OK) call_.emplace(txn->link, err);
     if (rc_ == KIST_OK) rc_ = call_->rc();
     if (rc_ == KIST_OK && txn->ended) {
       rc_ = Fail(err, KIST_E_MISUSE, {KIST_D_STATE},

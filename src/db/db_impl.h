@@ -104,6 +104,7 @@ class DbImpl final : public Db {
   // For iterators: the newest view with a reference, and the newest visible sequence of it.
   RefPtr<View> AcquireView(Sequence* seq);
   DbClock& clock() { return clock_; }
+  SnapshotList* snapshots() { return &snapshots_; }
   // For feeds (feed.cc): the segments there are, oldest first.
   struct LogExtent {
     uint64_t number = 0;

@@ -37,6 +37,7 @@ DbIteratorImpl::DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const 
       own_limit_(o.own != nullptr ? o.own_limit : 0),
       lower_(std::max(o.lower, o.prefix)) {
   if (o.snapshot != nullptr) {
+    db_->snapshots()->RegisterBeside(&kept_.emplace(db_->snapshots()), *o.snapshot);
     seq_ = o.snapshot->seq;
     time_ms_ = o.snapshot->time_ms;
   }

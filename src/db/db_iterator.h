@@ -15,11 +15,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "db/db.h"
 #include "db/keyspaces.h"
+#include "db/snapshots.h"
 #include "db/txn.h"
 #include "db/view.h"
 #include "iter/merging_iterator.h"
@@ -76,6 +78,8 @@ class DbIteratorImpl final : public DbIterator {
   const bool fill_cache_;
   const RefPtr<Memtable> own_;  // a transaction's writes; null: none
   const Sequence own_limit_;    // the newest of them that is seen; 0: none
+  // What an explicit snapshot sees stays for Refresh when that is freed.
+  std::optional<SnapshotNode> kept_;
   Sequence seq_ = 0;
   int64_t time_ms_ = 0;
   std::string lower_;

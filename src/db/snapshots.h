@@ -38,6 +38,18 @@ class SnapshotList {
     last_ = s;
     ++count_;
   }
+  // s sees what `other`, a live snapshot of this list, sees, and stays when that is freed.
+  void RegisterBeside(SnapshotNode* s, const Snapshot& other) {
+    auto* const beside = const_cast<SnapshotNode*>(static_cast<const SnapshotNode*>(&other));
+    MutexLock lock(&mutex_);
+    s->seq = other.seq;
+    s->time_ms = other.time_ms;
+    s->prev_ = beside;
+    s->next_ = beside->next_;
+    (s->next_ != nullptr ? s->next_->prev_ : last_) = s;
+    beside->next_ = s;
+    ++count_;
+  }
   Visibility Sample(const std::atomic<Sequence>& visible, int64_t now_ms) {
     MutexLock lock(&mutex_);
     Visibility v;
