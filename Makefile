@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 release := build/release
 build := cmake --build
 
-.PHONY: all demo test bench fuzz crash soak install uninstall format clean help
+.PHONY: all demo test bench fuzz crash soak abi install uninstall format clean help
 
 all: ## build libkist.so, libkist.a and the kist tool in build/release
 	@tests/setup build
@@ -51,6 +51,10 @@ soak: ## longer than make test: KIST_STEPS random steps beside a map, from a new
 	@$(build) $(release) -j $(JOBS) --target model.model
 	@KIST_SEED=$${KIST_SEED:-$$(date +%s)}; export KIST_SEED; echo "KIST_SEED=$$KIST_SEED"; \
 	  CMOCKA_TEST_ABORT=1 KIST_STEPS=$(KIST_STEPS) $(release)/tests/model.model
+
+abi: all ## take additions to kist.h into the stored promise, tests/consumer/abi; refuses any change
+	@tests/setup test
+	@python3 tests/consumer/abi.py $(release) --accept
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	@DESTDIR=$(DESTDIR) cmake --install $(release)

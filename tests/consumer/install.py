@@ -76,11 +76,6 @@ class Installed:
         for program in ("use_c", "use_cc"):
             run(build / program, self.work / "db", env=self.env)
 
-    def by_dlopen(self, mode):
-        program = self.work / "load"
-        run("cc", "-Wall", HERE / "load.c", "-o", program, *self.flags("--cflags"), "-ldl")
-        run(program, self.lib / "libkist.so.0", self.work / "db", mode, env=self.env)
-
 
 def main():
     cases = Cases()
@@ -95,8 +90,6 @@ def main():
                 )
         for target in ("kist", "kist_static"):
             cases.run(f"install__cmake_{target}", lambda: tree.by_cmake(f"kist::{target}"))
-        for mode in ("local", "global", "deepbind"):
-            cases.run(f"install__dlopen_{mode}", lambda: tree.by_dlopen(mode))
     cases.finish()
 
 
