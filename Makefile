@@ -3,7 +3,8 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 KIST_KILLS ?= 300
-KIST_CRASH_STATES ?= 50000
+KIST_CRASH_STATES ?= 72000
+KIST_CRASH_SCALE ?= 6
 KIST_STEPS ?= 100000
 MAKEFLAGS += --no-print-directory
 release := build/release
@@ -38,12 +39,13 @@ fuzz: ## FUZZ_SECONDS of each fuzz target; findings stay in build/fuzz/found
 	    -artifact_prefix=$$found/ $$found fuzz/corpus/$$name; \
 	done
 
-crash: ## longer than make test: KIST_KILLS of a writer, KIST_CRASH_STATES of each workload
+crash: ## longer than make test: KIST_KILLS of a writer, KIST_CRASH_STATES distinct states of each workload
 	@tests/setup test
 	@cmake --preset release -DKIST_BUILD_TESTS=ON >/dev/null
 	@$(build) $(release) -j $(JOBS) --target fault.kill fault.crash
 	@CMOCKA_TEST_ABORT=1 KIST_KILLS=$(KIST_KILLS) $(release)/tests/fault.kill
-	@CMOCKA_TEST_ABORT=1 KIST_CRASH_STATES=$(KIST_CRASH_STATES) $(release)/tests/fault.crash
+	@KIST_CRASH_STATES=$(KIST_CRASH_STATES) KIST_CRASH_SCALE=$(KIST_CRASH_SCALE) \
+	  tests/fault/crash.py $(release)/tests/fault.crash
 
 soak: ## longer than make test: KIST_STEPS random steps beside a map, from a new seed
 	@tests/setup test

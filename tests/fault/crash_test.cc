@@ -1,7 +1,11 @@
 // Crash-state enumeration over the whole engine: each workload runs on a recording file system, and
-// every state of the disk that a crash could leave is opened and judged (support/crash_harness.h).
-// KIST_CRASH_STATES sets how many states of each workload are judged, KIST_CRASH_DEEPER how many of
-// them are crashed again while they recover, KIST_CRASH_DEPTH how often.
+// states of the disk that a crash could leave are opened and judged (support/crash_harness.h), the
+// crashes of recoveries among them. An argument is the one workload to run (crash.py runs them side
+// by side). KIST_CRASH_STATES: distinct states of each workload; KIST_CRASH_DEPTH: how often a
+// recovery is crashed; KIST_CRASH_SCALE: so many times longer workloads, and more subsets of what
+// was on its way to the disk.
+#include <malloc.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -23,19 +27,24 @@ std::string V(uint64_t i, size_t n = 40) {
   return v;
 }
 
+uint64_t Scale() {
+  static const uint64_t scale = Environment("KIST_CRASH_SCALE", 1);
+  return scale;
+}
+
 void Judge(CrashHarness* h, const char* name) {
   CrashHarness::Limits limits;
-  limits.states = Environment("KIST_CRASH_STATES", 1200);
-  limits.deeper = Environment("KIST_CRASH_DEEPER", 2);
-  limits.depth = static_cast<int>(Environment("KIST_CRASH_DEPTH", 2));
+  limits.states = Environment("KIST_CRASH_STATES", 1400);
+  limits.depth = static_cast<int>(Environment("KIST_CRASH_DEPTH", 3));
+  limits.random_subsets = Scale() > 1 ? 24 : 4;
+  limits.garbage = Scale() > 1;
   limits.seed = Environment("KIST_SEED", 1);
   const CrashHarness::Report r = h->Judge(limits);
-  std::printf("%s: %llu states, %llu of crashed recoveries, %llu violations\n", name,
-              static_cast<unsigned long long>(r.states),
-              static_cast<unsigned long long>(r.deeper_states),
-              static_cast<unsigned long long>(r.violations));
+  std::printf("%s: %llu states (by crashes:", name, static_cast<unsigned long long>(r.all));
+  for (const uint64_t n : r.states) std::printf(" %llu", static_cast<unsigned long long>(n));
+  std::printf("), %llu violations\n", static_cast<unsigned long long>(r.violations));
   if (r.violations != 0) fail_msg("%s", r.first.c_str());
-  assert_true(r.states > 0);
+  assert_true(r.all > 0);
 }
 
 constexpr Durability kSync = Durability::kSync;
@@ -44,13 +53,13 @@ constexpr Durability kBuffered = Durability::kBuffered;
 
 void crash__synced_puts(void**) {
   CrashHarness h("synced puts", "");
-  for (uint64_t i = 0; i < 40; ++i) h.Put("default", K(i % 15), V(i), kSync);
+  for (uint64_t i = 0; i < 40 * Scale(); ++i) h.Put("default", K(i % 15), V(i), kSync);
   Judge(&h, "synced puts");
 }
 
 void crash__mixed_durability(void**) {
   CrashHarness h("mixed durability", "sync=never");
-  for (uint64_t i = 0; i < 60; ++i)
+  for (uint64_t i = 0; i < 60 * Scale(); ++i)
     h.Put("default", K(i % 20), V(i), i % 7 == 0 ? kSync : i % 3 == 0 ? kBuffered : kOs);
   h.Sync();
   for (uint64_t i = 0; i < 10; ++i) h.Delete("default", K(i), i % 2 == 0 ? kBuffered : kOs);
@@ -62,7 +71,7 @@ void crash__eight_threads(void**) {
   std::vector<std::thread> threads;
   for (uint64_t t = 0; t < 8; ++t) {
     threads.emplace_back([&h, t] {
-      for (uint64_t i = 0; i < 8; ++i)
+      for (uint64_t i = 0; i < 8 * Scale(); ++i)
         h.Put("default", K(t * 100 + i % 4), V(t * 1000 + i), i % 3 == 0 ? kOs : kSync);
     });
   }
@@ -72,7 +81,7 @@ void crash__eight_threads(void**) {
 
 void crash__overwrite_delete_flush(void**) {
   CrashHarness h("overwrite, delete, flush", "");
-  for (uint64_t i = 0; i < 60; ++i) {
+  for (uint64_t i = 0; i < 60 * Scale(); ++i) {
     if (i % 5 == 4) {
       h.Delete("default", K(i % 12), i % 2 == 0 ? kSync : kOs);
     } else {
@@ -85,9 +94,9 @@ void crash__overwrite_delete_flush(void**) {
 
 void crash__range_deletes_compaction(void**) {
   CrashHarness h("range deletes, compaction", "compaction=manual");
-  for (uint64_t round = 0; round < 4; ++round) {
+  for (uint64_t round = 0; round < 4 * Scale(); ++round) {
     for (uint64_t i = 0; i < 14; ++i) h.Put("default", K(i), V(round * 100 + i), kOs);
-    h.DeleteRange("default", K(round * 2), K(round * 2 + 4), kSync);
+    h.DeleteRange("default", K(round * 2 % 14), K(round * 2 % 14 + 4), kSync);
     assert_true(h.db()->Flush().ok());
     if (round % 2 == 1)
       assert_true(h.db()->Compact(h.Ks("default").get(), Slice(), Slice(), JobControl()).ok());
@@ -97,7 +106,7 @@ void crash__range_deletes_compaction(void**) {
 
 void crash__background_compaction(void**) {
   CrashHarness h("background compaction", "sync=never; target_file_size=64KiB");
-  for (uint64_t i = 0; i < 48; ++i) {
+  for (uint64_t i = 0; i < 48 * Scale(); ++i) {
     h.Put("default", K(i % 17), V(i, 200), kOs);
     if (i % 6 == 5) assert_true(h.db()->Flush().ok());
   }
@@ -110,15 +119,15 @@ void crash__several_keyspaces(void**) {
   CrashHarness h("several keyspaces", "");
   h.CreateKeyspace("one");
   h.CreateKeyspace("two");
-  for (uint64_t i = 0; i < 24; ++i) {
+  for (uint64_t i = 0; i < 24 * Scale(); ++i) {
     const Durability d = i % 3 == 0 ? kSync : kOs;
     h.Batch({{Change::kPut, "default", K(i % 7), V(i)},
              {Change::kPut, "one", K(i % 5), V(i + 1)},
              {Change::kDelete, "two", K(i % 3), ""},
              {Change::kPut, "two", K(i % 3 + 1), V(i + 2)}},
             d);
-    if (i == 10) assert_true(h.db()->Flush().ok());
-    if (i == 14) {
+    if (i % 24 == 10) assert_true(h.db()->Flush().ok());
+    if (i % 24 == 14) {
       h.DropKeyspace("one");
       h.CreateKeyspace("one");
     }
@@ -129,12 +138,12 @@ void crash__several_keyspaces(void**) {
 
 void crash__batches(void**) {
   CrashHarness h("batches", "sync=every_n:4");
-  for (uint64_t i = 0; i < 20; ++i) {
+  for (uint64_t i = 0; i < 20 * Scale(); ++i) {
     std::vector<Change> changes;
     for (uint64_t j = 0; j < 10; ++j)
-      changes.push_back({Change::kPut, "default", K(i * 3 + j), V(i * 10 + j)});
-    changes.push_back({Change::kDeleteRange, "default", K(i), K(i + 3)});
-    changes.push_back({Change::kPut, "default", K(i + 1), V(i)});
+      changes.push_back({Change::kPut, "default", K(i * 3 % 60 + j), V(i * 10 + j)});
+    changes.push_back({Change::kDeleteRange, "default", K(i % 20), K(i % 20 + 3)});
+    changes.push_back({Change::kPut, "default", K(i % 20 + 1), V(i)});
     h.Batch(changes, i % 4 == 1 ? kSync : Durability::kDefault);
   }
   Judge(&h, "batches");
@@ -143,29 +152,51 @@ void crash__batches(void**) {
 void crash__snapshots_over_compaction(void**) {
   CrashHarness h("snapshots over compaction", "compaction=manual");
   std::vector<std::unique_ptr<Snapshot>> snapshots;
-  for (uint64_t round = 0; round < 4; ++round) {
+  for (uint64_t round = 0; round < 4 * Scale(); ++round) {
     for (uint64_t i = 0; i < 10; ++i)
       h.Put("default", K(i), V(round * 100 + i), i == 9 ? kSync : kOs);
     snapshots.push_back(h.db()->NewSnapshot().Take());
     assert_true(h.db()->Compact(h.Ks("default").get(), Slice(), Slice(), JobControl()).ok());
-    if (round == 2) snapshots.erase(snapshots.begin());
+    if (round % 3 == 2) snapshots.erase(snapshots.begin());
   }
   snapshots.clear();
   Judge(&h, "snapshots over compaction");
 }
 
+void crash__transactions(void**) {
+  CrashHarness h("transactions", "");
+  h.CreateKeyspace("one");
+  for (uint64_t i = 0; i < 24 * Scale(); ++i) {
+    std::vector<Change> changes = {{Change::kPut, "default", K(i % 9), V(i)},
+                                   {Change::kPut, "one", K(i % 7), V(i + 1)},
+                                   {Change::kDelete, "default", K((i + 4) % 9), ""}};
+    if (i % 5 == 2) changes.push_back({Change::kDeleteRange, "one", K(i % 7 + 1), K(i % 7 + 3)});
+    h.Transaction(changes, i % 3 == 0 ? kSync : i % 3 == 1 ? kOs : kBuffered);
+    if (i % 4 == 3) h.Put("default", K(i % 11), V(i), kOs);
+    if (i % 12 == 11) assert_true(h.db()->Flush().ok());
+  }
+  Judge(&h, "transactions");
+}
+
+// Every third lives for an hour, every fifth for a second, which has passed when it is compacted.
 void crash__ttl(void**) {
-  CrashHarness h("ttl", "");
-  for (uint64_t i = 0; i < 24; ++i) {
-    h.Put("default", K(i % 9), V(i), i % 2 == 0 ? kSync : kOs, i % 3 == 0 ? 3600 * 1000 : 0);
-    if (i % 8 == 7) assert_true(h.db()->Flush().ok());
+  CrashHarness h("ttl", "compaction=manual");
+  for (uint64_t i = 0; i < 24 * Scale(); ++i) {
+    const int64_t ttl_ms = i % 3 == 0 ? 3600 * 1000 : i % 5 == 0 ? 1000 : 0;
+    h.Put("default", K(i % 9), V(i), i % 2 == 0 ? kSync : kOs, ttl_ms);
+    if (i % 8 == 7) {
+      assert_true(h.db()->Flush().ok());
+      if (i < 400) h.AdvanceMs(1001);
+    }
+    if (i % 16 == 15)
+      assert_true(h.db()->Compact(h.Ks("default").get(), Slice(), Slice(), JobControl()).ok());
   }
   Judge(&h, "ttl");
 }
 
 void crash__reopening(void**) {
   CrashHarness h("reopening", "");
-  for (uint64_t i = 0; i < 60; ++i) {
+  for (uint64_t i = 0; i < 60 * Scale(); ++i) {
     h.Put("default", K(i % 13), V(i), i % 3 == 0 ? kSync : kOs);
     if (i % 20 == 19) h.Reopen();
   }
@@ -175,21 +206,24 @@ void crash__reopening(void**) {
 
 void crash__batches_larger_than_a_memtable(void**) {
   CrashHarness h("batches larger than a memtable", "write_buffer_size=64KiB");
-  for (uint64_t i = 0; i < 4; ++i) {
+  for (uint64_t i = 0; i < 4 * Scale(); ++i) {
     std::vector<Change> changes;
     for (uint64_t j = 0; j < 20; ++j)
-      changes.push_back({Change::kPut, "default", K(i * 10 + j), V(i * 100 + j, 5000)});
+      changes.push_back({Change::kPut, "default", K(i % 4 * 10 + j), V(i * 100 + j, 5000)});
     h.Batch(changes, i % 2 == 0 ? kSync : kOs);
   }
   Judge(&h, "batches larger than a memtable");
 }
 
 void crash__values_larger_than_a_segment(void**) {
-  CrashHarness h("values larger than a segment", "write_buffer_size=64KiB; wal_preallocate=true");
-  h.Put("default", K(1), V(1, 1500000), kSync);
-  h.Put("default", K(2), V(2, 100), kOs);
-  h.Put("default", K(1), V(3, 1300000), kOs);
-  h.Put("default", K(3), V(4, 100), kSync);
+  CrashHarness h("values larger than a segment",
+                 "write_buffer_size=64KiB; wal_preallocate=true; compression=none");
+  for (uint64_t i = 0; i < Scale(); ++i) {
+    h.Put("default", K(1), V(i + 1, 1500000), kSync);
+    h.Put("default", K(2), V(i + 2, 100), kOs);
+    h.Put("default", K(1), V(i + 3, 1300000), kOs);
+    h.Put("default", K(3), V(i + 4, 100), kSync);
+  }
   Judge(&h, "values larger than a segment");
 }
 
@@ -197,7 +231,7 @@ void crash__write_back(void**) {
   CrashHarness h(
       "write-back",
       "write_back=true; write_back_size=4KiB; write_back_interval=1h; wal_compression=snappy");
-  for (uint64_t i = 0; i < 60; ++i)
+  for (uint64_t i = 0; i < 60 * Scale(); ++i)
     h.Put("default", K(i % 21), V(i, 300), i % 20 == 19 ? kSync : Durability::kDefault);
   h.Close();
   h.Open();
@@ -208,8 +242,12 @@ void crash__write_back(void**) {
 }  // namespace
 }  // namespace kist::test
 
-int main() {
+int main(int argc, char** argv) {
   using namespace kist::test;
+  // Each state's memory comes and goes: keep it.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  if (argc > 1) cmocka_set_test_filter(argv[1]);
   const CMUnitTest tests[] = {
       cmocka_unit_test(crash__synced_puts),
       cmocka_unit_test(crash__mixed_durability),
@@ -220,6 +258,7 @@ int main() {
       cmocka_unit_test(crash__several_keyspaces),
       cmocka_unit_test(crash__batches),
       cmocka_unit_test(crash__snapshots_over_compaction),
+      cmocka_unit_test(crash__transactions),
       cmocka_unit_test(crash__ttl),
       cmocka_unit_test(crash__reopening),
       cmocka_unit_test(crash__batches_larger_than_a_memtable),

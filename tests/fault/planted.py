@@ -21,7 +21,7 @@ SMALL = {
     "CMOCKA_TEST_ABORT": "1",
     "KIST_TEST_QUICK": "1",
     "KIST_CRASH_STATES": "150",
-    "KIST_CRASH_DEEPER": "0",
+    "KIST_CRASH_DEPTH": "0",
     "KIST_SEED": "1",
 }
 

@@ -7,11 +7,31 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <random>
+
+#include "util/hash.h"
 
 namespace kist::test {
 namespace {
 
 constexpr char kDir[] = "/db";
+constexpr int64_t kStartMs = 1700000000000;
+constexpr int64_t kJudgeMs = kStartMs + 600 * 1000;
+constexpr uint64_t kDeeperEvery = 150;  // of the states of a crashed recovery, crashed again
+
+// What judged recoveries run on: the same clock and, for the same image, the same random numbers.
+class JudgeVfs : public ClockVfs {
+ public:
+  JudgeVfs(Vfs* base, uint64_t seed) : ClockVfs(base, kJudgeMs), random_(seed) {}
+  void Random(void* buf, size_t n) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (size_t i = 0; i < n; ++i) static_cast<char*>(buf)[i] = static_cast<char>(random_());
+  }
+
+ private:
+  std::mutex mutex_;
+  std::mt19937_64 random_;
+};
 
 void Must(const Status& s, const char* what) {
   if (s.ok()) return;
@@ -91,7 +111,7 @@ CrashHarness::~CrashHarness() {
 }
 
 void CrashHarness::Open() {
-  auto db = Db::Open(kDir, set_, LogSink(), &vfs_);
+  auto db = Db::Open(kDir, set_, LogSink(), &clock_);
   Must(db.status(), "open");
   db_ = db.Take();
   std::lock_guard<std::mutex> lock(mutex_);
@@ -131,7 +151,9 @@ void CrashHarness::Put(const std::string& ks, const std::string& key, const std:
                        Durability d, int64_t ttl_ms) {
   Sequence seq = 0;
   Must(db_->Put(Ks(ks).get(), d, key, value, ttl_ms, &seq), "put");
-  Note(seq, {{Change::kPut, ks, key, value}}, d);
+  // What has expired when it is judged hides older versions exactly like a delete.
+  const bool expires = ttl_ms > 0 && clock_.WallMs() + ttl_ms <= kJudgeMs;
+  Note(seq, {{expires ? Change::kDelete : Change::kPut, ks, key, value}}, d);
 }
 
 void CrashHarness::Delete(const std::string& ks, const std::string& key, Durability d) {
@@ -166,6 +188,28 @@ void CrashHarness::Batch(const std::vector<Change>& changes, Durability d) {
   Note(seq, changes, d);
 }
 
+void CrashHarness::Transaction(const std::vector<Change>& changes, Durability d) {
+  std::unique_ptr<Txn> txn = db_->NewTxn(true).Take();
+  {
+    Epoch::Guard guard(db_->epoch());
+    ReadFound found;
+    Must(txn->Get(Ks(changes[0].keyspace).get(), changes[0].key, true, true, &found), "txn get");
+  }
+  for (const Change& c : changes) {
+    const RefPtr<Keyspace> ks = Ks(c.keyspace);
+    if (c.kind == Change::kPut) Must(txn->Put(ks.get(), c.key, c.value, 0), "txn put");
+    if (c.kind == Change::kDelete) Must(txn->Delete(ks.get(), c.key), "txn delete");
+    if (c.kind == Change::kDeleteRange)
+      Must(txn->DeleteRange(ks.get(), c.key, c.value), "txn delete_range");
+    Must(txn->Savepoint(), "savepoint");  // what comes after it is taken back
+    Must(txn->Put(ks.get(), "never", "committed", 0), "txn put");
+    Must(txn->RollbackTo(), "rollback");
+  }
+  Sequence seq = 0;
+  Must(txn->Commit(d, &seq), "commit");
+  Note(seq, changes, d);
+}
+
 void CrashHarness::CreateKeyspace(const std::string& name) {
   Must(db_->OpenKeyspace(name, KeyspaceMode::kCreateNew, nullptr).status(), "create keyspace");
   Note(db_->last_seq(), {{Change::kCreate, name, "", ""}}, Durability::kSync);
@@ -192,32 +236,33 @@ void CrashHarness::BuildStates() {
   }
 }
 
-std::string CrashHarness::JudgeImage(RecordingVfs* image, uint64_t mark, bool thorough,
-                                     Sequence* recovered) {
-  auto opened = Db::Open(kDir, set_, LogSink(), image);
+std::string CrashHarness::JudgeImage(Vfs* image, uint64_t hash, uint64_t mark, bool bare) {
+  JudgeVfs vfs(image, hash);
+  auto opened = Db::Open(kDir, set_, LogSink(), &vfs);
   if (!opened.ok()) return "open: " + opened.status().ToString();
   std::string error;
-  std::string held = Serialise(ReadAll(opened->get(), &error));
+  const std::string held = Serialise(ReadAll(opened->get(), &error));
   if (!error.empty()) return error;
   const auto it = states_.find(held);
   if (it == states_.end()) return "the state is not one that any commit left";
-  *recovered = it->second.back();
-  if (*recovered < mark) {
-    return "the state is that after commit " + std::to_string(*recovered) + ", but commit " +
+  const Sequence recovered = it->second.back();
+  if (recovered < mark) {
+    return "the state is that after commit " + std::to_string(recovered) + ", but commit " +
            std::to_string(mark) + " was promised";
   }
-  if (!thorough) return "";
-  Status s = (*opened)->Verify(JobControl());
+  return bare ? "" : JudgeAgain(opened.Take(), &vfs, held);
+}
+
+std::string CrashHarness::JudgeAgain(std::unique_ptr<Db> db, Vfs* vfs, const std::string& held) {
+  Status s = db->Verify(JobControl());
   if (!s.ok()) return "verify: " + s.ToString();
-  if (!(s = (*opened)->Put((*opened)->DefaultKeyspace().get(), Durability::kSync, "~after", "crash",
-                           0, nullptr))
-           .ok()) {
-    return "a write after recovery: " + s.ToString();
-  }
-  if (!(s = (*opened)->Close()).ok()) return "close: " + s.ToString();
-  opened->reset();
-  auto again = Db::Open(kDir, set_, LogSink(), image);
+  s = db->Put(db->DefaultKeyspace().get(), Durability::kSync, "~after", "crash", 0, nullptr);
+  if (!s.ok()) return "a write after recovery: " + s.ToString();
+  if (!(s = db->Close()).ok()) return "close: " + s.ToString();
+  db.reset();
+  auto again = Db::Open(kDir, set_, LogSink(), vfs);
   if (!again.ok()) return "second open: " + again.status().ToString();
+  std::string error;
   Contents contents = ReadAll(again->get(), &error);
   if (!error.empty()) return "second open: " + error;
   if (contents["default"].erase("~after") != 1) return "a write after recovery was lost";
@@ -225,59 +270,69 @@ std::string CrashHarness::JudgeImage(RecordingVfs* image, uint64_t mark, bool th
   return "";
 }
 
+bool CrashHarness::JudgeState(const CrashState& state, uint64_t mark, const std::string& outer,
+                              size_t depth) {
+  auto vfs = state.MakeVfs();
+  const uint64_t hash = ContentHash(*vfs->Image());
+  if (!seen_.insert(Hash64(reinterpret_cast<const char*>(&mark), sizeof mark, hash)).second)
+    return true;
+  ++report_.states[depth];
+  ++report_.all;
+  const std::string wrong = JudgeImage(vfs.get(), hash, mark, false);
+  if (wrong.empty()) return true;
+  if (report_.violations++ == 0)
+    report_.first = name_ + ": " + outer + state.ToString() + ": " + wrong;
+  return false;
+}
+
 // Recovers the state on a recording file system, crashes that recovery at every call, and judges
 // what is left; then the same of some of those.
 void CrashHarness::Deeper(const CrashState& state, uint64_t mark, const std::string& outer,
-                          const Limits& limits, int depth, Report* report) {
+                          size_t depth) {
   auto recording = state.MakeRecording();
-  Sequence recovered = 0;
-  static_cast<void>(JudgeImage(recording.get(), mark, false, &recovered));
+  const std::string wrong =
+      JudgeImage(recording.get(), ContentHash(*recording->memory()->Image()), mark, true);
+  if (!wrong.empty()) return;  // has been said
   CrashOptions co;
-  co.seed = limits.seed + state.index();
-  co.random_subsets = 1;
-  co.units_max = 6;
-  co.torn_max = 2;
-  CrashStates states(recording->GetTrace(), co);
+  co.seed = limits_.seed + state.index();
+  co.random_subsets = 2;
+  co.units_max = 8;
+  co.torn_max = 4;
   uint64_t n = 0;
-  states.ForEach([&](const CrashState& inner) {
-    auto image = inner.MakeRecording();
-    const std::string where = outer + "; then " + inner.ToString();
-    const std::string wrong = JudgeImage(image.get(), mark, n % 16 == 0, &recovered);
-    ++report->deeper_states;
-    if (!wrong.empty() && report->violations++ == 0)
-      report->first = name_ + ": " + where + ": " + wrong;
-    if (depth > 1 && n % 40 == 0) Deeper(inner, mark, where, limits, depth - 1, report);
-    ++n;
-    return report->violations == 0;
+  const std::string where = outer + state.ToString() + "; then ";
+  CrashStates(recording->GetTrace(), co).ForEach([&](const CrashState& inner) {
+    if (!JudgeState(inner, mark, where, depth)) return false;
+    if (depth < static_cast<size_t>(limits_.depth) && n++ % kDeeperEvery == state.index() % 50)
+      Deeper(inner, mark, where, depth + 1);
+    return report_.violations == 0 && report_.all < limits_.states;
   });
 }
 
 CrashHarness::Report CrashHarness::Judge(const Limits& limits) {
   BuildStates();
+  limits_ = limits;
+  report_ = Report();
+  report_.states.resize(static_cast<size_t>(limits.depth) + 1);
   const Trace trace = vfs_.GetTrace();
   CrashOptions co;
   co.seed = limits.seed;
+  co.random_subsets = limits.random_subsets;
+  co.garbage = limits.garbage;
   const uint64_t total = CrashStates(trace, co).ForEach([](const CrashState&) { return true; });
-  co.shards =
-      static_cast<uint32_t>(std::max<uint64_t>(1, total / std::max<uint64_t>(limits.states, 1)));
+  const uint64_t wanted = limits.depth == 0 ? limits.states : limits.states / 3;
+  co.shards = static_cast<uint32_t>(std::max<uint64_t>(1, total / std::max<uint64_t>(wanted, 1)));
   co.shard = static_cast<uint32_t>(limits.seed % co.shards);
-  Report report;
-  const uint64_t deeper_every =
-      limits.deeper == 0 ? 0
-                         : std::max<uint64_t>(1, std::min(total, limits.states) / limits.deeper);
+  const uint64_t outer = std::max<uint64_t>(1, total / co.shards);
+  uint64_t n = 0;
   CrashStates(trace, co).ForEach([&](const CrashState& state) {
-    auto image = state.MakeRecording();
-    Sequence recovered = 0;
-    const std::string wrong =
-        JudgeImage(image.get(), state.mark(), report.states % 4 == 0, &recovered);
-    if (!wrong.empty() && report.violations++ == 0)
-      report.first = name_ + ": " + state.ToString() + ": " + wrong;
-    if (deeper_every != 0 && report.states % deeper_every == 0)
-      Deeper(state, state.mark(), state.ToString(), limits, limits.depth, &report);
-    ++report.states;
-    return report.violations == 0;
+    ++n;
+    if (!JudgeState(state, state.mark(), "", 0)) return false;
+    // The crashed recoveries keep step, so that they are spread over the trace.
+    if (limits.depth > 0 && report_.all < limits.states * n / outer)
+      Deeper(state, state.mark(), "", 1);
+    return report_.violations == 0;
   });
-  return report;
+  return report_;
 }
 
 }  // namespace kist::test

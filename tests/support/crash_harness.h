@@ -6,16 +6,20 @@
 // must be the state after exactly one commit M, and M must not be before the mark. Then it must
 // verify, take a write, and hold both after another open. States are opened on a recording file
 // system again, so that crashes during the recovery of a crash are judged the same way, to any
-// depth. Threads: Note and the writing helpers from any thread.
+// depth. A state counts once: by the bytes of its files and its mark. The clock of a judged
+// recovery stands still and its random numbers follow from those bytes, so that equal disks recover
+// equally. Threads: Note and the writing helpers from any thread.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "db/db.h"
+#include "support/clock_vfs.h"
 #include "support/crash_states.h"
 #include "support/unit_test.h"
 
@@ -53,16 +57,21 @@ class CrashHarness {
   void DropKeyspace(const std::string& name);
   void Sync();
 
+  // Time passes for the database. States are judged ten minutes after the beginning.
+  void AdvanceMs(uint64_t ms) { clock_.AdvanceMs(ms); }
+  // A transaction of these changes, which reads the first key before.
+  void Transaction(const std::vector<Change>& changes, Durability d);
+
   struct Limits {
-    uint64_t states = 2000;  // of the whole trace, spread evenly
-    uint64_t deeper =
-        0;  // of states whose recovery is crashed again, and of those again, to `depth`
-    int depth = 1;
+    uint64_t states = 2000;  // in all; a third of them, if there are as many, of the trace itself
+    int depth = 1;           // crashes of a recovery, of that recovery's recovery, and so on
+    int random_subsets = 4;  // of pending units, at each boundary of the trace
+    bool garbage = false;    // new regions with garbage in them too
     uint64_t seed = 1;
   };
   struct Report {
-    uint64_t states = 0;
-    uint64_t deeper_states = 0;
+    std::vector<uint64_t> states;  // distinct ones, by depth: of the trace, of its recoveries, ...
+    uint64_t all = 0;
     uint64_t violations = 0;
     std::string first;  // the first violation
   };
@@ -72,14 +81,18 @@ class CrashHarness {
  private:
   void Note(Sequence seq, const std::vector<Change>& changes, Durability d);
   void BuildStates();
-  // Judges one image; returns "" or what is wrong. *recovered: the commit that it holds.
-  std::string JudgeImage(RecordingVfs* image, uint64_t mark, bool thorough, Sequence* recovered);
-  void Deeper(const CrashState& state, uint64_t mark, const std::string& outer,
-              const Limits& limits, int depth, Report* report);
+  // Opens the image, which must hold what commit *recovered left, at or after the mark. Then it
+  // must verify, take a write and be opened again, unless `bare`. "" or what is wrong.
+  std::string JudgeImage(Vfs* image, uint64_t hash, uint64_t mark, bool bare);
+  std::string JudgeAgain(std::unique_ptr<Db> db, Vfs* vfs, const std::string& held);
+  // Counts and judges a state that is new. False after a violation.
+  bool JudgeState(const CrashState& state, uint64_t mark, const std::string& outer, size_t depth);
+  void Deeper(const CrashState& state, uint64_t mark, const std::string& outer, size_t depth);
 
   const std::string name_;
   OptionSet set_;
   RecordingVfs vfs_;
+  ClockVfs clock_{&vfs_};
   std::unique_ptr<Db> db_;
   std::map<std::string, RefPtr<Keyspace>> keyspaces_;
   std::mutex mutex_;
@@ -87,6 +100,9 @@ class CrashHarness {
   Sequence marked_ = 0;
   std::map<std::string, std::vector<Sequence>>
       states_;  // serialised contents -> commits after which they held
+  Limits limits_;
+  Report report_;
+  std::unordered_set<uint64_t> seen_;
 };
 
 std::string Serialise(const Contents& contents);

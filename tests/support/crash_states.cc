@@ -31,6 +31,20 @@ std::string CrashState::ToString() const {
   return text;
 }
 
+uint64_t ContentHash(const MemoryNode& node) {
+  uint64_t hash = node.content.size();
+  std::string bytes(MemoryContent::kChunkBytes, '\0');
+  const std::string zeros = bytes;
+  for (uint64_t at = node.content.NextData(0); at < node.content.size();
+       at = node.content.NextData(at + bytes.size())) {
+    const Slice part(bytes.data(), node.content.Read(at, bytes.data(), bytes.size()));
+    if (part != Slice(zeros).substr(0, part.size())) hash = Hash64(part, hash + at);
+  }
+  for (const auto& [name, child] : node.children)
+    hash = Hash64(name, hash ^ ContentHash(*child) * 0x9e3779b97f4a7c15);
+  return hash;
+}
+
 std::shared_ptr<MemoryNode> CrashState::Image() const { return model_->Image(*selection_); }
 
 class CrashStates::Walk {

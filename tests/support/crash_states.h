@@ -75,4 +75,7 @@ class CrashStates {
   const CrashOptions options_;
 };
 
+// Of names and bytes; equal for equal trees, whatever their inode numbers and holes.
+uint64_t ContentHash(const MemoryNode& node);
+
 }  // namespace kist::test
