@@ -9,13 +9,14 @@ KIST_STEPS ?= 100000
 MAKEFLAGS += --no-print-directory
 release := build/release
 build := cmake --build
+INSTALLED ?= $(release)/installed.txt
 
 .PHONY: all demo test bench fuzz crash soak abi install uninstall format clean help
 
 all: ## build libkist.so, libkist.a and the kist tool in build/release
 	@tests/setup build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
-	@$(build) $(release) -j $(JOBS) --target kist kist_static kist_tool
+	@$(build) $(release) -j $(JOBS) --target kist kist_static kist_tool manual
 
 demo: all ## show the main job on this machine's package list
 	@tests/demo/demo $(release)
@@ -59,12 +60,15 @@ abi: all ## take additions to kist.h into the stored promise, tests/consumer/abi
 	@python3 tests/consumer/abi.py $(release) --accept
 
 install: all ## into $(DESTDIR)$(PREFIX)
-	@DESTDIR=$(DESTDIR) cmake --install $(release)
+	@DESTDIR=$(DESTDIR) cmake --install $(release) --prefix $(PREFIX)
+	@cp $(release)/install_manifest.txt $(INSTALLED)
 
 uninstall: ## what the last install put there
-	@sed 's|^|$(DESTDIR)|' $(release)/install_manifest.txt | xargs -d '\n' rm -fv
-	@sed 's|^|$(DESTDIR)|; s|/[^/]*$$||' $(release)/install_manifest.txt | grep '/kist$$' | sort -u | \
+	@[ -e $(INSTALLED) ] || { echo "nothing was installed from here: no $(INSTALLED)"; exit 1; }
+	@sed 's|^|$(DESTDIR)|' $(INSTALLED) | xargs -d '\n' rm -fv
+	@sed 's|^|$(DESTDIR)|; s|/[^/]*$$||' $(INSTALLED) | grep '/kist$$' | sort -u | \
 	  xargs -r -d '\n' rmdir 2>/dev/null || true
+	@rm -f $(INSTALLED)
 
 format: ## lay out every C and C++ file as .clang-format says
 	@git ls-files '*.c' '*.cc' '*.h' | xargs clang-format -i

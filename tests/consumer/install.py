@@ -15,10 +15,12 @@ sys.path.insert(0, str(HERE.parent / "support"))
 
 from cases import Cases  # noqa: E402
 
+ROOT = HERE.parent.parent
 NAMES = (
     "kist kist.h kist.pc kist-config.cmake kist-config-version.cmake kist-targets.cmake"
-    " libkist.a libkist.so libkist.so.0"
+    " libkist.a libkist.so libkist.so.0 LICENSE NOTICES.md CHANGELOG.md README.md"
 ).split()
+PAGES = ("kist.1", "kist.3", "kist_open.3")  # where python3 made them
 
 
 def run(*command, env=None):
@@ -31,7 +33,7 @@ def run(*command, env=None):
 
 class Installed:
     def __init__(self, build, work):
-        self.work = Path(work)
+        self.work, self.build = Path(work), build
         first, self.prefix = self.work / "first", self.work / "moved"
         run("cmake", "--install", build, "--prefix", first)
         first.rename(self.prefix)
@@ -51,12 +53,55 @@ class Installed:
 
     def holds_all(self):
         names = {path.name for path in self.prefix.glob("**/*")}
-        for name in NAMES:
+        for name in (*NAMES, *PAGES):
             if name not in names:
                 yield f"{name} was not installed"
         for path in [*self.prefix.glob("**/*.pc"), *self.prefix.glob("**/*.cmake")]:
             if str(self.work) in path.read_text():
                 yield f"{path.name} holds the prefix that it was installed with"
+
+    def make_installs_and_uninstalls(self):
+        root, prefix = self.work / "root", "/opt/kist"
+        words = ["-C", ROOT, "-o", "all", f"release={self.build}", f"DESTDIR={root}"]
+        words += [f"PREFIX={prefix}", f"INSTALLED={self.work}/installed.txt"]
+        run("make", *words, "install")
+        installed = {path.relative_to(root) for path in root.glob("**/*") if not path.is_dir()}
+        moved = {path.relative_to(self.prefix) for path in self.prefix.glob("**/*")}
+        for path in sorted(installed):
+            if Path("/", path).relative_to(prefix) not in moved:
+                yield f"{path} is in no other installation"
+        foreign = root / "opt/kist/lib/libother.so"
+        foreign.touch()
+        run("make", *words, "uninstall")
+        left = [path for path in root.glob("**/*") if not path.is_dir() or path.name == "kist"]
+        for path in left:
+            if path not in (foreign, root / "opt/kist"):
+                yield f"{path} is left"
+        if len(installed) < len(NAMES):
+            yield f"only {sorted(installed)} were installed"
+
+    def version_is_matched(self):
+        """find_package and pkg-config accept what is compatible, and nothing else."""
+        version = run("pkg-config", "--modversion", "kist", env=self.env).strip()
+        major, minor, patch = map(int, version.split("."))
+        wanted = {
+            f"{major}.{minor}": True,
+            f"{major}.{minor}.{patch}": True,
+            f"{major}.{minor}.{patch + 1}": False,
+            f"{major}.{minor + 1}": False,
+            f"{major + 1}.0": False,
+        }
+        place = self.work / "version"
+        place.mkdir()
+        for version, fits in wanted.items():
+            script = "cmake_minimum_required(VERSION 3.16)\nproject(version C)\n"
+            script += f"find_package(kist {version} QUIET)\n"
+            script += "message(STATUS found=${kist_FOUND})\n"
+            (place / "CMakeLists.txt").write_text(script)
+            options = [f"-DCMAKE_PREFIX_PATH={self.prefix}", "-DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=0"]
+            found = "found=1" in run("cmake", "-S", place, "-B", place / version, *options)
+            if found != fits:
+                yield f"find_package(kist {version}): found {found}"
 
     def by_pkg_config(self, compiler, language, *words):
         program = self.work / "program"
@@ -82,6 +127,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="kist-") as work:
         tree = Installed(sys.argv[1], work)
         cases.run("install__holds_all", tree.holds_all)
+        cases.run("install__make_installs_and_uninstalls", tree.make_installs_and_uninstalls)
+        cases.run("install__version_is_matched", tree.version_is_matched)
         for name, compiler, language in (("c", "cc", "c"), ("cpp", "c++", "c++")):
             for kind, words in (("shared", []), ("static", ["--static"])):
                 cases.run(
