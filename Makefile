@@ -60,15 +60,16 @@ abi: all ## take additions to kist.h into the stored promise, tests/consumer/abi
 	@python3 tests/consumer/abi.py $(release) --accept
 
 install: all ## into $(DESTDIR)$(PREFIX)
-	@DESTDIR=$(DESTDIR) cmake --install $(release) --prefix $(PREFIX)
-	@cp $(release)/install_manifest.txt $(INSTALLED)
+	@DESTDIR=$(DESTDIR) cmake --install $(release) --prefix $(PREFIX) >$(INSTALLED).log || \
+	  { cat $(INSTALLED).log; exit 1; }
+	@cat $(INSTALLED).log
+	@sed -n 's/^-- \(Installing\|Up-to-date\): //p' $(INSTALLED).log >$(INSTALLED)
 
 uninstall: ## what the last install put there
 	@[ -e $(INSTALLED) ] || { echo "nothing was installed from here: no $(INSTALLED)"; exit 1; }
-	@sed 's|^|$(DESTDIR)|' $(INSTALLED) | xargs -d '\n' rm -fv
-	@sed 's|^|$(DESTDIR)|; s|/[^/]*$$||' $(INSTALLED) | grep '/kist$$' | sort -u | \
-	  xargs -r -d '\n' rmdir 2>/dev/null || true
-	@rm -f $(INSTALLED)
+	@while read -r path; do [ -d "$$path" ] || rm -fv "$$path"; done <$(INSTALLED)
+	@sed 's|/[^/]*$$||' $(INSTALLED) | grep '/kist$$' | sort -u | xargs -r -d '\n' rmdir 2>/dev/null || true
+	@rm -f $(INSTALLED) $(INSTALLED).log
 
 format: ## lay out every C and C++ file as .clang-format says
 	@git ls-files '*.c' '*.cc' '*.h' | xargs clang-format -i
