@@ -22,11 +22,6 @@ kist_rc OnText(const char* text, const char* what, kist_err* err, const char* fu
   return Unsupported(err, function);
 }
 
-kist_rc Checkpoint(kist_db* db, const char* path, kist_err* err) {
-  KIST_CHECKED(CheckDb(db, err));
-  return OnText(path, "path", err, "kist_checkpoint");
-}
-
 kist_rc Backup(kist_db* db, const char* target, const kist_job* job, uint64_t* seq_out,
                kist_err* err) {
   SetOut<uint64_t>(seq_out, 0);
@@ -87,10 +82,6 @@ kist_rc Repair(const char* path, const kist_job* job, char* report, size_t cap, 
 using namespace kist::capi;  // NOLINT: this file is the C side
 
 extern "C" {
-
-kist_rc kist_checkpoint(kist_db* db, const char* path, kist_err* err) {
-  return Guard(err, [&] { return Checkpoint(db, path, err); });
-}
 
 kist_rc kist_backup(kist_db* db, const char* target, const kist_job* job, uint64_t* seq_out,
                     kist_err* err) {

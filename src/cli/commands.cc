@@ -13,11 +13,11 @@ namespace kist::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kPutCommand,     &kGetCommand,       &kExistsCommand,  &kTtlCommand,   &kDeleteCommand,
-    &kScanCommand,    &kLoadCommand,      &kDumpCommand,    &kShellCommand, &kStatsCommand,
-    &kSizeCommand,    &kVerifyCommand,    &kCompactCommand, &kFlushCommand, &kSyncCommand,
-    &kDestroyCommand, &kKeyspacesCommand, &kOptionsCommand, &kBenchCommand, &kHelpCommand,
-    &kVersionCommand,
+    &kPutCommand,        &kGetCommand,     &kExistsCommand,    &kTtlCommand,     &kDeleteCommand,
+    &kScanCommand,       &kLoadCommand,    &kDumpCommand,      &kShellCommand,   &kStatsCommand,
+    &kSizeCommand,       &kVerifyCommand,  &kCompactCommand,   &kFlushCommand,   &kSyncCommand,
+    &kCheckpointCommand, &kDestroyCommand, &kKeyspacesCommand, &kOptionsCommand, &kBenchCommand,
+    &kHelpCommand,       &kVersionCommand,
 };
 
 // What people type who come from other tools.
@@ -26,13 +26,13 @@ struct OtherName {
   const char* command;
 };
 constexpr OtherName kOtherNames[] = {
-    {"set", "put"},         {"insert", "put"},   {"rm", "delete"},
-    {"remove", "delete"},   {"unset", "delete"}, {"ls", "scan"},
-    {"list", "scan"},       {"range", "scan"},   {"count", "scan --count"},
-    {"import", "load"},     {"export", "dump"},  {"check", "verify"},
-    {"fsck", "verify"},     {"info", "stats"},   {"status", "stats"},
-    {"benchmark", "bench"}, {"drop", "destroy"}, {"has", "exists"},
-    {"repl", "shell"},
+    {"set", "put"},         {"insert", "put"},      {"rm", "delete"},
+    {"remove", "delete"},   {"unset", "delete"},    {"ls", "scan"},
+    {"list", "scan"},       {"range", "scan"},      {"count", "scan --count"},
+    {"import", "load"},     {"export", "dump"},     {"check", "verify"},
+    {"fsck", "verify"},     {"info", "stats"},      {"status", "stats"},
+    {"benchmark", "bench"}, {"drop", "destroy"},    {"has", "exists"},
+    {"repl", "shell"},      {"copy", "checkpoint"}, {"snapshot", "checkpoint"},
 };
 
 }  // namespace

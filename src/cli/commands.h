@@ -28,6 +28,7 @@ extern const Command kVerifyCommand;
 extern const Command kCompactCommand;
 extern const Command kFlushCommand;
 extern const Command kSyncCommand;
+extern const Command kCheckpointCommand;
 extern const Command kDestroyCommand;
 extern const Command kKeyspacesCommand;
 extern const Command kOptionsCommand;

@@ -143,18 +143,7 @@ Status DbImpl::FlushOldest() {
   for (uint32_t slot : freed_slots) registry_.FreeSlot(slot);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   RaiseDurable(last_seq);
-  uint64_t retention = 0;
-  {
-    MutexLock lock(&mutex_);
-    retention = options_.log_retention;
-  }
-  // A segment that is kept gives back what it reserved.
-  if (retention > 0) {
-    Status sealed = segment->Seal();
-    if (!sealed.ok() && segment->broken())
-      return Poison(sealed, "sealing a log segment that is kept");
-    if (!sealed.ok()) Log(2, "cannot seal a log segment that is kept: " + sealed.ToString());
-  }
+  KIST_TRY(KeepSegment(segment));
   TrimRetained();
   RemoveOldLogs();
   return Status();

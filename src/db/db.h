@@ -158,6 +158,9 @@ class Feed {
 };
 
 struct TxnFootprint;  // db/txn.h
+struct LogExtent;     // db/retain.h
+struct PinnedState;
+class LogHold;
 
 struct WriteRequest {
   const TxnFootprint* footprint =
@@ -239,6 +242,13 @@ class Db {
   virtual std::optional<uint64_t> Stat(Slice name) = 0;
   enum class StatsFormat { kText = 0, kJson = 1, kPrometheus = 2 };
   virtual std::string Stats(StatsFormat format) = 0;
+
+  // ---- copies: see db/retain.h
+  virtual Result<std::unique_ptr<LogHold>> HoldLog() = 0;
+  virtual Result<std::unique_ptr<PinnedState>> PinState() = 0;
+  virtual std::vector<LogExtent> LogExtents() = 0;  // the segments there are, oldest first
+  virtual const std::string& path() const = 0;
+  virtual int64_t NowMs() = 0;  // the database's time
 };
 
 Status DestroyDb(const std::string& path, Vfs* vfs);

@@ -22,6 +22,7 @@
 #include "db/clock.h"
 #include "db/db.h"
 #include "db/keyspaces.h"
+#include "db/retain.h"
 #include "db/snapshots.h"
 #include "db/view.h"
 #include "db/write_queue.h"
@@ -101,18 +102,16 @@ class DbImpl final : public Db {
   std::optional<uint64_t> Stat(Slice name) override;
   std::string Stats(StatsFormat format) override;
 
+  Result<std::unique_ptr<LogHold>> HoldLog() override;
+  Result<std::unique_ptr<PinnedState>> PinState() override;
+  int64_t NowMs() override { return clock_.NowMs(); }
+
   // For iterators: the newest view with a reference, and the newest visible sequence of it.
   RefPtr<View> AcquireView(Sequence* seq);
   DbClock& clock() { return clock_; }
   SnapshotList* snapshots() { return &snapshots_; }
-  // For feeds (feed.cc): the segments there are, oldest first.
-  struct LogExtent {
-    uint64_t number = 0;
-    Sequence previous_lsn = 0;  // the last commit before its first
-    uint64_t bytes = 0;
-  };
-  std::vector<LogExtent> LogExtents();
-  const std::string& path() const { return path_; }
+  std::vector<LogExtent> LogExtents() override;
+  const std::string& path() const override { return path_; }
   Status DrainForFeed();
   Status WaitForCommit(Sequence seq, uint64_t us);
   // For transactions: kConflict where a commit after footprint.since changed what it names.
@@ -120,6 +119,7 @@ class DbImpl final : public Db {
   Status CheckFootprint(const TxnFootprint& footprint);
 
  private:
+  class HoldImpl;      // retain.cc
   struct GroupWriter;  // write.cc
   struct Recovery;     // recovery.h
   // A memtable that waits for its flush, or the one being written.
@@ -191,6 +191,11 @@ class DbImpl final : public Db {
   void RaiseDurable(Sequence seq);
   Status Poison(const Status& cause, const char* doing);
   Status PoisonStatus();
+
+  // ---- retain.cc
+  void ReleaseHold(HoldImpl* hold);
+  uint64_t OldestHeld() const KIST_REQUIRES(mutex_);  // UINT64_MAX where nothing is held
+  Status KeepSegment(const std::shared_ptr<SegmentWriter>& segment);
 
   // ---- background.cc, install.cc
   void FlushThread();
@@ -301,7 +306,8 @@ class DbImpl final : public Db {
       KIST_GUARDED_BY(mutex_);  // damage found by a compaction: none are made until reopened
   std::vector<uint32_t> compacting_ KIST_GUARDED_BY(mutex_);  // keyspaces with a compaction running
   std::vector<LogExtent> retained_ KIST_GUARDED_BY(mutex_);   // kept for feeds, oldest first
-  std::vector<uint64_t> old_logs_ KIST_GUARDED_BY(mutex_);    // to be removed
+  std::vector<HoldImpl*> holds_ KIST_GUARDED_BY(mutex_);
+  std::vector<uint64_t> old_logs_ KIST_GUARDED_BY(mutex_);  // to be removed
   uint64_t flush_waiters_ KIST_GUARDED_BY(mutex_) =
       0;  // a flush was asked for although memory is not full
   bool flush_running_ KIST_GUARDED_BY(mutex_) = false;

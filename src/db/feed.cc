@@ -36,8 +36,8 @@ Status FeedImpl::OpenSegment(uint64_t number) {
 // The newest segment that begins at or before the place asked for.
 Status FeedImpl::Start() {
   for (int tries = 0;; ++tries) {
-    const std::vector<DbImpl::LogExtent> extents = db_->LogExtents();
-    const DbImpl::LogExtent* best = nullptr;
+    const std::vector<LogExtent> extents = db_->LogExtents();
+    const LogExtent* best = nullptr;
     for (const auto& e : extents) {
       if (e.previous_lsn <= last_) best = &e;
     }
@@ -51,7 +51,7 @@ Status FeedImpl::Start() {
 // At this segment's end: to the one whose link names it.
 Status FeedImpl::MoveOn(bool* moved) {
   *moved = false;
-  const std::vector<DbImpl::LogExtent> extents = db_->LogExtents();
+  const std::vector<LogExtent> extents = db_->LogExtents();
   for (size_t i = 0; i < extents.size(); ++i) {
     if (extents[i].number <= number_) continue;
     // All that was appended before the switch is in the file now.
@@ -123,7 +123,7 @@ Result<std::unique_ptr<Feed>> DbImpl::NewFeed(Sequence from) {
   return std::unique_ptr<Feed>(std::move(feed));
 }
 
-std::vector<DbImpl::LogExtent> DbImpl::LogExtents() {
+std::vector<LogExtent> DbImpl::LogExtents() {
   MutexLock lock(&mutex_);
   std::vector<LogExtent> all = retained_;
   for (const MemtableSlot& slot : slots_) {
@@ -153,12 +153,15 @@ Status DbImpl::WaitForCommit(Sequence seq, uint64_t us) {
   return s;
 }
 
-// Segments that no memtable needs are kept while log_retention allows; the oldest go first.
+// Segments that no memtable needs are kept while log_retention allows or a hold asks; the oldest go
+// first.
 void DbImpl::TrimRetained() {
   MutexLock lock(&mutex_);
   uint64_t bytes = 0;
   for (const LogExtent& e : retained_) bytes += e.bytes;
-  while (!retained_.empty() && (bytes > options_.log_retention || options_.log_retention == 0)) {
+  const uint64_t held = OldestHeld();
+  while (!retained_.empty() && retained_.front().number < held &&
+         (bytes > options_.log_retention || options_.log_retention == 0)) {
     bytes -= retained_.front().bytes;
     old_logs_.push_back(retained_.front().number);
     retained_.erase(retained_.begin());
@@ -166,7 +169,7 @@ void DbImpl::TrimRetained() {
 }
 
 // At open: which segments before `link` are an unbroken run that retention still covers.
-std::vector<DbImpl::LogExtent> DbImpl::FindRetained(SegmentLink link) {
+std::vector<LogExtent> DbImpl::FindRetained(SegmentLink link) {
   std::vector<LogExtent> found;
   uint64_t bytes = 0;
   while (link.previous_id != 0 && options_.log_retention > 0) {

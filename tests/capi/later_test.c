@@ -16,10 +16,6 @@ static void later__copies(void** state) {
   kist_job job = KIST_JOB_INIT;
   uint64_t seq = 9;
   (void)state;
-  UNSUPPORTED("kist_checkpoint", kist_checkpoint(db, "/nowhere", &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_checkpoint(db, NULL, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_checkpoint(db, "", &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_checkpoint(NULL, "/nowhere", &err));
   UNSUPPORTED("kist_backup", kist_backup(db, "/nowhere", &job, &seq, &err));
   assert_int_equal(seq, 0);
   job.flags = 1;
@@ -78,7 +74,8 @@ static void later__repair(void** state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(later__copies),       cmocka_unit_test(later__streams),
+      cmocka_unit_test(later__copies),
+      cmocka_unit_test(later__streams),
       cmocka_unit_test(later__repair),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 
 import bench_cases  # noqa: E402
 import command_cases  # noqa: E402
+import copy_cases  # noqa: E402
 import format_cases  # noqa: E402
 import load_cases  # noqa: E402
 import shell_cases  # noqa: E402
@@ -27,6 +28,7 @@ from tool import Tool  # noqa: E402
 MODULES = [
     word_cases,
     command_cases,
+    copy_cases,
     format_cases,
     load_cases,
     shell_cases,

@@ -1,0 +1,98 @@
+// Holding segments and pinning tables for copies; see retain.h. A held segment stands among the
+// retained ones, so feeds read it too, and TrimRetained stops in front of it.
+// Threads: any.
+#include "db/retain.h"
+
+#include <algorithm>
+
+#include "db/db_impl.h"
+
+namespace kist {
+
+class DbImpl::HoldImpl final : public LogHold {
+ public:
+  explicit HoldImpl(DbImpl* db) : db_(db) {}
+  ~HoldImpl() override { db_->ReleaseHold(this); }
+  void Advance(uint64_t number) override {
+    {
+      MutexLock lock(&db_->mutex_);
+      if (number <= number_) return;
+      number_ = number;
+    }
+    db_->TrimRetained();
+    db_->RemoveOldLogs();
+  }
+  uint64_t number_ = 0;  // under db_->mutex_
+
+ private:
+  DbImpl* const db_;
+};
+
+Result<std::unique_ptr<LogHold>> DbImpl::HoldLog() {
+  if (options_.read_only) return Status::Bare(Code::kReadOnly);
+  auto hold = std::make_unique<HoldImpl>(this);
+  MutexLock lock(&mutex_);
+  holds_.push_back(hold.get());
+  return std::unique_ptr<LogHold>(std::move(hold));
+}
+
+void DbImpl::ReleaseHold(HoldImpl* hold) {
+  {
+    MutexLock lock(&mutex_);
+    holds_.erase(std::remove(holds_.begin(), holds_.end(), hold), holds_.end());
+  }
+  TrimRetained();
+  RemoveOldLogs();
+}
+
+uint64_t DbImpl::OldestHeld() const {
+  uint64_t oldest = UINT64_MAX;
+  for (const HoldImpl* hold : holds_) oldest = std::min(oldest, hold->number_);
+  return oldest;
+}
+
+// The manifest first, so that the version is the one it lists.
+Result<std::unique_ptr<PinnedState>> DbImpl::PinState() {
+  if (options_.read_only) return Status::Bare(Code::kReadOnly);
+  auto pin = std::make_unique<PinnedState>();
+  RefPtr<Version> version;
+  MutexLock manifest_lock(&manifest_mutex_);
+  if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+  pin->state = manifest_state_;
+  {
+    MutexLock lock(&mutex_);
+    version = version_;
+  }
+  for (const auto& kv : version->keyspaces) {
+    if (!kv) continue;
+    for (const Level& level : kv->levels)
+      pin->tables.insert(pin->tables.end(), level.files().begin(), level.files().end());
+  }
+  size_t listed = 0;
+  for (const auto& [id, ks] : pin->state.keyspaces) listed += ks.tables.size();
+  if (listed != pin->tables.size())
+    return Status::Error(Code::kInternal, "the manifest and the version list different tables");
+  return pin;
+}
+
+// A segment that stays although no memtable needs it: its end is made durable and its reserved tail
+// given back.
+Status DbImpl::KeepSegment(const std::shared_ptr<SegmentWriter>& segment) {
+  {
+    MutexLock lock(&mutex_);
+    if (options_.log_retention == 0 && segment->info().id < OldestHeld()) return Status();
+  }
+  Status sealed = segment->Seal();
+  if (!sealed.ok() && segment->broken())
+    return Poison(sealed, "sealing a log segment that is kept");
+  if (!sealed.ok()) {
+    Log(2, "cannot seal a log segment that is kept: " + sealed.ToString());
+    return Status();
+  }
+  MutexLock sync(&sync_mutex_);
+  MutexLock lock(&log_mutex_);
+  unsynced_.erase(std::remove(unsynced_.begin(), unsynced_.end(), segment), unsynced_.end());
+  return Status();
+}
+
+}  // namespace kist
