@@ -72,10 +72,8 @@ Status Compaction::OpenInputs() {
       expected_entries_ += f->properties().entries;
       bytes_read_ += f->bytes();
       if (const RangeTombstoneSet* set = table->range_tombstones()) {
-        for (const auto& fr : set->fragments()) {
-          for (uint32_t i = 0; i < fr.seq_count; ++i)
-            raw_tombstones_.push_back({fr.begin, fr.end, set->seqs(fr)[i]});
-        }
+        raw_tombstones_.insert(raw_tombstones_.end(), set->tombstones().begin(),
+                               set->tombstones().end());
       }
       tables_.push_back(std::move(table));
     }
@@ -100,9 +98,10 @@ bool Compaction::Bottom(Slice key) {
 bool Compaction::BottomRange(const RangeTombstone& t) const {
   if (plan_.output_level == 0) return false;
   for (int l = plan_.output_level + 1; l < kLevels; ++l) {
-    for (const auto& f : version_.levels[l].files()) {
-      if (f->Overlaps(t.begin, t.end, false, t.end.empty())) return false;
-    }
+    const Level& level = version_.levels[l];
+    const size_t at = level.FindFile(t.begin);  // the first that does not end before it
+    if (at < level.size() && level.files()[at]->Overlaps(t.begin, t.end, false, t.end.empty()))
+      return false;
   }
   return true;
 }
@@ -149,7 +148,8 @@ Status Compaction::Run(JobResult* result) {
   std::vector<RangeTombstone> kept;
   if (!raw_tombstones_.empty()) set = RangeTombstoneSet::Build(raw_tombstones_);
   DropRule rule(visibility_, set.get());
-  for (const RangeTombstone& t : raw_tombstones_) {
+  const NeededTombstones needed(visibility_, std::move(raw_tombstones_));
+  for (const RangeTombstone& t : needed.all()) {
     if (!rule.TombstoneIsDead(t, BottomRange(t))) kept.push_back(t);
   }
   TableOutputs outputs(context_, version_.id, plan_.output_level, std::move(kept));

@@ -24,19 +24,31 @@ Sequence DropRule::OldestReader() const {
              : std::min(visibility_.snapshots.front(), visibility_.newest);
 }
 
-Sequence DropRule::OldestCoveringAbove(Slice key, Sequence seq, bool* covered) const {
-  Sequence newest = 0;
-  const RangeTombstoneSet::Fragment* f = tombstones_->Find(key, kMaxSequence, &newest);
-  *covered = f != nullptr;
-  if (f == nullptr || newest <= seq) return 0;
-  const Sequence* seqs = tombstones_->seqs(*f);
-  uint32_t i = f->seq_count;  // newest first: the last one above seq is the oldest above it
-  while (i > 0 && seqs[i - 1] <= seq) --i;
-  return i > 0 ? seqs[i - 1] : 0;
+Sequence DropRule::FirstReader(Sequence seq) const {
+  const auto& s = visibility_.snapshots;
+  const auto it = std::lower_bound(s.begin(), s.end(), seq);
+  return it == s.end() || Planted(Bug::kSnapshotsIgnored) ? visibility_.newest : *it;
 }
 
 bool DropRule::TombstoneIsDead(const RangeTombstone& t, bool bottom) const {
   return (bottom || Planted(Bug::kRangeTombstoneDropped)) && t.seq <= OldestReader();
+}
+
+NeededTombstones::NeededTombstones(const Visibility& v, std::vector<RangeTombstone> tombstones) {
+  std::sort(tombstones.begin(), tombstones.end(),
+            [](const auto& a, const auto& b) { return a.seq < b.seq; });
+  auto snapshot = v.snapshots.begin();
+  for (size_t i = 0; i < tombstones.size();) {
+    while (snapshot != v.snapshots.end() && *snapshot < tombstones[i].seq) ++snapshot;
+    Sequence last = tombstones[i].seq <= v.newest ? v.newest : kMaxSequence;
+    if (snapshot != v.snapshots.end()) last = *snapshot;
+    std::vector<RangeTombstone> between;
+    for (; i < tombstones.size() && tombstones[i].seq <= last; ++i)
+      between.push_back(tombstones[i]);
+    sets_.push_back(RangeTombstoneSet::Build(std::move(between)));
+    const std::vector<RangeTombstone> newest = sets_.back()->Newest();
+    all_.insert(all_.end(), newest.begin(), newest.end());
+  }
 }
 
 Verdict DropRule::Decide(Slice key, uint64_t tag, Slice value, bool bottom, uint64_t* tag_out) {
@@ -53,8 +65,8 @@ Verdict DropRule::Decide(Slice key, uint64_t tag, Slice value, bool bottom, uint
   newer_ = seq;
   bool under_tombstone = false;
   if (tombstones_ != nullptr) {
-    const Sequence hides = OldestCoveringAbove(key, seq, &under_tombstone);
-    if (hides != 0 && !SeenBetween(seq, hides)) {
+    under_tombstone = cursor_.At(key).seq != 0;
+    if (under_tombstone && tombstones_->MaxCovering(key, FirstReader(seq)) > seq) {
       ++counts_.range_deleted;
       return Verdict::kDrop;
     }

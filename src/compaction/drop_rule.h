@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,7 @@ class DropRule {
  public:
   // tombstones: of all inputs, may be null.
   DropRule(const Visibility& visibility, const RangeTombstoneSet* tombstones)
-      : visibility_(visibility), tombstones_(tombstones) {}
+      : visibility_(visibility), tombstones_(tombstones), parts_{{tombstones, kMaxSequence}} {}
 
   // `bottom`: no older version of this key, and no part of it, exists below the output or outside
   // the inputs. value: as stored. kKeep: emit with *tag_out; kKeepAsDelete: emit a delete with
@@ -61,16 +62,32 @@ class DropRule {
   // Whether some reader sees a version of sequence `seq` although one of sequence `newer` exists.
   bool SeenBetween(Sequence seq, Sequence newer) const;
   Sequence OldestReader() const;
-  // The oldest range tombstone over key that is newer than seq; 0: none. That one hides the version
-  // from the most readers.
-  Sequence OldestCoveringAbove(Slice key, Sequence seq, bool* covered) const;
+  // The oldest state in which a version of sequence `seq` is seen, by a snapshot or from now on.
+  Sequence FirstReader(Sequence seq) const;
 
   const Visibility& visibility_;
   const RangeTombstoneSet* const tombstones_;
+  const std::vector<RangeCoverCursor::Part> parts_;
+  RangeCoverCursor cursor_{&parts_};
   std::string key_;
   bool has_key_ = false;
   Sequence newer_ = 0;  // sequence of the next newer version of key_
   DropCounts counts_;
+};
+
+// The range tombstones that an output must hold so that every reader sees what all of them say:
+// between two snapshots the newest at each key hides what the others hide. So an output has fewer
+// than twice as many as there are, whatever their nesting.
+class NeededTombstones {
+ public:
+  NeededTombstones(const Visibility& visibility, std::vector<RangeTombstone> tombstones);
+  const std::vector<RangeTombstone>& all() const {
+    return all_;
+  }  // the slices live as long as this
+
+ private:
+  std::vector<std::shared_ptr<const RangeTombstoneSet>> sets_;
+  std::vector<RangeTombstone> all_;
 };
 
 }  // namespace kist

@@ -10,23 +10,15 @@ namespace {
 
 constexpr uint64_t kPollEntries = 1024;
 
-std::vector<RangeTombstone> AllTombstones(const RangeTombstoneSet* set) {
-  std::vector<RangeTombstone> out;
-  if (set == nullptr) return out;
-  for (const auto& f : set->fragments()) {
-    const Sequence* seqs = set->seqs(f);
-    for (uint32_t i = 0; i < f.seq_count; ++i) out.push_back({f.begin, f.end, seqs[i]});
-  }
-  return out;
-}
-
 }  // namespace
 
 Status RunFlush(const JobContext& context, const Memtable& memtable, uint32_t keyspace,
                 const Visibility& visibility, JobResult* result) {
   const auto tombstones = memtable.RangeTombstones(keyspace);
   DropRule rule(visibility, tombstones.get());
-  TableOutputs outputs(context, keyspace, 0, AllTombstones(tombstones.get()));
+  const NeededTombstones needed(
+      visibility, tombstones ? tombstones->tombstones() : std::vector<RangeTombstone>());
+  TableOutputs outputs(context, keyspace, 0, needed.all());
   if (auto it = memtable.NewIterator(keyspace)) {
     uint64_t since_poll = 0;
     for (it->SeekToFirst(); it->valid(); it->Next()) {

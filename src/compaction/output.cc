@@ -3,6 +3,8 @@
 // Threads: one.
 #include "compaction/output.h"
 
+#include <algorithm>
+
 namespace kist {
 
 TableOutputs::~TableOutputs() {
@@ -39,6 +41,11 @@ Status TableOutputs::AddTombstones(std::optional<Slice> limit, bool* any) {
     if (builder_ == nullptr) KIST_TRY(Open());
     KIST_TRY(builder_->AddRangeTombstone(t));
     *any = true;
+  }
+  if (limit) {
+    const auto past = [&](const RangeTombstone& t) { return !t.end.empty() && t.end <= *limit; };
+    tombstones_.erase(std::remove_if(tombstones_.begin(), tombstones_.end(), past),
+                      tombstones_.end());
   }
   return Status();
 }

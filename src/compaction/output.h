@@ -38,7 +38,7 @@ class TableOutputs {
   const JobContext& context_;
   const uint32_t keyspace_;
   const int level_;
-  const std::vector<RangeTombstone> tombstones_;
+  std::vector<RangeTombstone> tombstones_;  // that do not end before the current file
   std::string begin_;  // where the current file's span begins; empty for the first
   std::string path_;
   uint64_t number_ = 0;

@@ -116,7 +116,7 @@ class DbImpl final : public Db {
   Status WaitForCommit(Sequence seq, uint64_t us);
   // For transactions: kConflict where a commit after footprint.since changed what it names.
   // conflict.cc
-  Status CheckFootprint(const TxnFootprint& footprint);
+  Status CheckFootprint(const TxnFootprint& footprint, Sequence* looked_at = nullptr);
 
  private:
   class HoldImpl;      // retain.cc
@@ -168,6 +168,8 @@ class DbImpl final : public Db {
   void LeadGroup(GroupWriter* w);
   Status CommitGroup(GroupWriter** group, size_t count);
   void CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes);
+  void RefuseConflicts(GroupWriter** group, size_t* count);
+  Status MakeRoomFor(GroupWriter* const* group, size_t count);
   Status MakeRoom(uint64_t bytes);
   Status SwitchMemtable();
   void Throttle(uint64_t bytes);
@@ -266,7 +268,6 @@ class DbImpl final : public Db {
   Memtable* memtable_ = nullptr;        // slots_.back()'s
   std::shared_ptr<SegmentWriter> log_;  // changed under log_mutex_ too
   Sequence last_lsn_ = 0;
-  uint64_t commits_since_sync_ = 0;
   double delay_owed_us_ = 0;
   bool appended_ = false;  // the group at hand is in the log
   PreparedRecord records_[kGroupMax];

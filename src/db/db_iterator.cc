@@ -58,8 +58,29 @@ DbIteratorImpl::~DbIteratorImpl() {
 
 std::unique_ptr<InternalIterator> DbIteratorImpl::Wrap(std::unique_ptr<InternalIterator> base,
                                                        Sequence largest_seq) {
-  if (sets_.empty()) return base;
-  return std::make_unique<SkippingIterator>(std::move(base), largest_seq, seq_, &sets_);
+  if (tombstones_.empty()) return base;
+  return std::make_unique<SkippingIterator>(std::move(base), largest_seq, &tombstones_);
+}
+
+void DbIteratorImpl::TakeSets(const Memtable& m, Sequence seq) {
+  for (auto& set : m.RangeTombstoneSets(keyspace_->id())) {
+    tombstones_.push_back({set.get(), seq});
+    memtable_sets_.push_back(std::move(set));
+  }
+}
+
+Status DbIteratorImpl::TakeTableSets(const KeyspaceVersion& kv) {
+  if (!kv.has_range_tombstones) return Status();
+  for (const Level& level : kv.levels) {
+    for (const auto& f : level.files()) {
+      if (f->properties().range_tombstones == 0 || !f->Overlaps(lower_, upper_, false, !has_upper_))
+        continue;
+      KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
+      tombstones_.push_back({table->range_tombstones(), seq_});
+      tombstone_tables_.push_back(std::move(table));
+    }
+  }
+  return Status();
 }
 
 Status DbIteratorImpl::AddTables(const KeyspaceVersion& kv, const ReadContext& context,
@@ -67,16 +88,6 @@ Status DbIteratorImpl::AddTables(const KeyspaceVersion& kv, const ReadContext& c
   const auto in_range = [&](const LiveTable& f) {
     return f.Overlaps(lower_, upper_, false, !has_upper_);
   };
-  if (kv.has_range_tombstones) {
-    for (const Level& level : kv.levels) {
-      for (const auto& f : level.files()) {
-        if (f->properties().range_tombstones == 0 || !in_range(*f)) continue;
-        KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
-        sets_.push_back(table->range_tombstones());
-        tombstone_tables_.push_back(std::move(table));
-      }
-    }
-  }
   for (const auto& f : kv.levels[0].files()) {
     if (!in_range(*f)) continue;
     KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
@@ -103,25 +114,21 @@ Status DbIteratorImpl::Open() {
     seq_ = newest;
     time_ms_ = db_->clock().NowMs();
   }
+  const KeyspaceVersion* kv = view_->version->Find(keyspace_->slot(), keyspace_->id());
+  for (const auto& m : view_->memtables) TakeSets(*m, seq_);
+  if (kv != nullptr && !empty_range_) KIST_TRY(TakeTableSets(*kv));
+  if (own_) TakeSets(*own_, own_limit_);
   std::vector<std::unique_ptr<InternalIterator>> sources;
-  for (const auto& m : view_->memtables) {
-    if (auto set = m->RangeTombstones(keyspace_->id())) {
-      sets_.push_back(set.get());
-      memtable_sets_.push_back(std::move(set));
-    }
-  }
-  if (own_) own_set_ = own_->RangeTombstones(keyspace_->id());
   if (!empty_range_) {
     if (own_) {
-      if (auto it = own_->NewIterator(keyspace_->id())) sources.push_back(std::move(it));
+      if (auto it = own_->NewIterator(keyspace_->id())) sources.push_back(Wrap(std::move(it), 0));
     }
     for (const auto& m : view_->memtables) {
-      if (auto it = m->NewIterator(keyspace_->id())) sources.push_back(std::move(it));
+      if (auto it = m->NewIterator(keyspace_->id())) sources.push_back(Wrap(std::move(it), 0));
     }
     ReadContext context;
     context.fill_cache = fill_cache_;
     context.sink = &sink_;
-    const KeyspaceVersion* kv = view_->version->Find(keyspace_->slot(), keyspace_->id());
     if (kv != nullptr) KIST_TRY(AddTables(*kv, context, &sources));
   }
   merged_ = NewMergingIterator(std::move(sources));
@@ -132,7 +139,8 @@ Status DbIteratorImpl::Refresh() {
   sink_.active = false;
   sink_.Release();
   merged_.reset();
-  sets_.clear();
+  tombstones_.clear();
+  cover_ = RangeCoverCursor(&tombstones_);
   memtable_sets_.clear();
   tombstone_tables_.clear();
   position_ = Position::kUnpositioned;
@@ -169,13 +177,7 @@ bool DbIteratorImpl::Ready(bool backwards) {
 }
 
 bool DbIteratorImpl::Visible(Slice key, uint64_t tag, Slice value) {
-  if (own_set_ != nullptr && own_set_->MaxCovering(key, own_limit_) > TagSequence(tag))
-    return false;
-  if (!sets_.empty()) {
-    for (const RangeTombstoneSet* set : sets_) {
-      if (set->MaxCovering(key, seq_) > TagSequence(tag)) return false;
-    }
-  }
+  if (!tombstones_.empty() && cover_.At(key).seq > TagSequence(tag)) return false;
   switch (TagKind(tag)) {
     case EntryKind::kPut:
       value_ = value;
@@ -255,6 +257,7 @@ void DbIteratorImpl::SettleBackward() {
       position_ = Position::kOn;
       return;
     }
+    if (!holding_) sink_.Release();  // nothing was handed out yet
   }
   End(Position::kBefore);
 }

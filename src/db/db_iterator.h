@@ -52,6 +52,8 @@ class DbIteratorImpl final : public DbIterator {
   Status Refresh() override;
 
  private:
+  void TakeSets(const Memtable& m, Sequence seq);
+  Status TakeTableSets(const KeyspaceVersion& kv);
   Status AddTables(const KeyspaceVersion& kv, const ReadContext& context,
                    std::vector<std::unique_ptr<InternalIterator>>* sources);
   std::unique_ptr<InternalIterator> Wrap(std::unique_ptr<InternalIterator> base,
@@ -91,8 +93,8 @@ class DbIteratorImpl final : public DbIterator {
   PinSink sink_;
   std::vector<RefPtr<Table>> tombstone_tables_;
   std::vector<std::shared_ptr<const RangeTombstoneSet>> memtable_sets_;
-  std::vector<const RangeTombstoneSet*> sets_;        // of commits: count up to seq_
-  std::shared_ptr<const RangeTombstoneSet> own_set_;  // of own_: counts up to own_limit_
+  std::vector<RangeCoverCursor::Part> tombstones_;  // of commits up to seq_, of own_ to own_limit_
+  RangeCoverCursor cover_{&tombstones_};
   std::unique_ptr<InternalIterator> merged_;
   std::string saved_;
   bool backwards_ = false;

@@ -1,7 +1,6 @@
-// SkippingIterator: a table's or level's iterator that leaps over what range tombstones of newer
-// sources hide from every reader of its view, so that a scan over a dropped range costs a search,
-// not a walk. It only ever skips entries that the database's iterator would reject one by one.
-// Threads: one.
+// SkippingIterator: a source's iterator that leaps over what range tombstones hide from every
+// reader of its view, so that a scan over a dropped range costs a search, not a walk. It only ever
+// skips entries that the database's iterator would reject one by one. Threads: one.
 #pragma once
 
 #include <memory>
@@ -15,11 +14,11 @@ namespace kist {
 
 class SkippingIterator final : public InternalIterator {
  public:
-  // largest_seq: of any entry below. Tombstones with a sequence in (largest_seq, seq] hide all of
-  // it.
-  SkippingIterator(std::unique_ptr<InternalIterator> base, Sequence largest_seq, Sequence seq,
-                   const std::vector<const RangeTombstoneSet*>* sets)
-      : base_(std::move(base)), largest_seq_(largest_seq), seq_(seq), sets_(sets) {}
+  // largest_seq: of any entry below; newer tombstones hide all of it. 0: it is not known, and the
+  // source itself tells what is older than a tombstone.
+  SkippingIterator(std::unique_ptr<InternalIterator> base, Sequence largest_seq,
+                   const std::vector<RangeCoverCursor::Part>* tombstones)
+      : base_(std::move(base)), largest_seq_(largest_seq), cursor_(tombstones) {}
 
   void SeekToFirst() override {
     base_->SeekToFirst();
@@ -47,32 +46,37 @@ class SkippingIterator final : public InternalIterator {
   }
 
  private:
-  const RangeTombstoneSet::Fragment* Hiding(Slice key) const {
-    for (const RangeTombstoneSet* set : *sets_) {
-      Sequence covering = 0;
-      const RangeTombstoneSet::Fragment* f = set->Find(key, seq_, &covering);
-      if (f != nullptr && covering > largest_seq_) return f;
-    }
-    return nullptr;
-  }
   void Forward() {
     while (base_->valid()) {
-      const RangeTombstoneSet::Fragment* f = Hiding(base_->key());
-      if (f == nullptr) break;
-      if (f->end.empty()) {  // hidden to the last key: past the end
+      const Slice key = base_->key();
+      const Sequence covering = cursor_.At(key).seq;
+      if (largest_seq_ == 0) {
+        if (covering <= TagSequence(base_->tag())) break;
+        base_->PassUp(cursor_.CoveredUntil(key, covering), covering);
+        continue;
+      }
+      if (covering <= largest_seq_) break;
+      const Slice end = cursor_.CoveredUntil(key, largest_seq_ + 1);
+      if (end.empty()) {  // hidden to the last key: past the end
         base_->SeekToLast();
         if (base_->valid()) base_->Next();
         break;
       }
-      base_->Seek(f->end, kMaxTag);
+      base_->Seek(end, kMaxTag);
     }
     Take();
   }
   void Backward() {
     while (base_->valid()) {
-      const RangeTombstoneSet::Fragment* f = Hiding(base_->key());
-      if (f == nullptr) break;
-      base_->SeekBefore(f->begin, kMaxTag);
+      const Slice key = base_->key();
+      const Sequence covering = cursor_.At(key).seq;
+      if (largest_seq_ == 0) {
+        if (covering <= TagSequence(base_->tag())) break;
+        base_->PassDown(cursor_.CoveredFrom(key, covering), covering);
+        continue;
+      }
+      if (covering <= largest_seq_) break;
+      base_->SeekBefore(cursor_.CoveredFrom(key, largest_seq_ + 1), kMaxTag);
     }
     Take();
   }
@@ -89,8 +93,7 @@ class SkippingIterator final : public InternalIterator {
 
   const std::unique_ptr<InternalIterator> base_;
   const Sequence largest_seq_;
-  const Sequence seq_;
-  const std::vector<const RangeTombstoneSet*>* const sets_;  // the database iterator's
+  RangeCoverCursor cursor_;
 };
 
 }  // namespace kist

@@ -13,6 +13,7 @@ namespace kist {
 namespace {
 
 constexpr size_t kTxnArenaBytes = size_t{64} << 10;
+constexpr size_t kKeyBytes = 64;  // about what a set keeps beside a key
 
 Status Dropped(const Keyspace& ks) {
   return Status::Error(Code::kMissing, "keyspace '" + ks.name() + "' was dropped");
@@ -24,12 +25,22 @@ size_t TxnFootprint::Position(KeyspaceImpl* ks) {
   for (size_t i = 0; i < keyspaces.size(); ++i) {
     if (keyspaces[i].get() == ks) return i;
   }
+  keys.reserve(keys.size() + 1);  // both grow, or neither
   keyspaces.push_back(RefPtr<KeyspaceImpl>::Share(ks));
   keys.emplace_back();
   return keyspaces.size() - 1;
 }
 
-void TxnFootprint::AddKey(KeyspaceImpl* ks, Slice key) { keys[Position(ks)].emplace(key); }
+const KeyspaceImpl* TxnFootprint::Find(uint32_t id) const {
+  for (const auto& ks : keyspaces) {
+    if (ks->id() == id) return ks.get();
+  }
+  return nullptr;
+}
+
+void TxnFootprint::AddKey(KeyspaceImpl* ks, Slice key) {
+  if (keys[Position(ks)].emplace(key).second) bytes += key.size() + kKeyBytes;
+}
 
 void TxnFootprint::AddRange(KeyspaceImpl* ks, Slice low, Slice high, bool to_last) {
   if (!to_last && low >= high) return;
@@ -39,6 +50,25 @@ void TxnFootprint::AddRange(KeyspaceImpl* ks, Slice low, Slice high, bool to_las
   r.high.assign(high.data(), high.size());
   r.to_last = to_last;
   ranges.push_back(std::move(r));
+  bytes += low.size() + high.size() + sizeof(KeyRange);
+}
+
+void TxnFootprint::MergeRanges() {
+  std::sort(ranges.begin(), ranges.end(), [](const KeyRange& a, const KeyRange& b) {
+    return a.keyspace != b.keyspace ? a.keyspace < b.keyspace : a.low < b.low;
+  });
+  size_t kept = 0;
+  for (size_t i = 1; i < ranges.size(); ++i) {
+    KeyRange& last = ranges[kept];
+    KeyRange& r = ranges[i];
+    if (r.keyspace == last.keyspace && (last.to_last || r.low <= last.high)) {
+      last.to_last |= r.to_last;
+      if (r.high > last.high) last.high.swap(r.high);
+    } else if (++kept != i) {
+      ranges[kept] = std::move(r);
+    }
+  }
+  if (!ranges.empty()) ranges.resize(kept + 1);
 }
 
 TxnImpl::~TxnImpl() {
@@ -69,7 +99,10 @@ Status TxnImpl::Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t
   op.key = key;
   op.value = value;
   const Mark before{batch_.data().size(), batch_.count()};
-  writes_.Position(impl);
+  if (std::none_of(written_keyspaces_.begin(), written_keyspaces_.end(),
+                   [&](const auto& k) { return k.get() == impl; })) {
+    written_keyspaces_.push_back(RefPtr<KeyspaceImpl>::Share(impl));
+  }
   if (kind == OpKind::kPut) {
     KIST_TRY(batch_.Put(op.keyspace, key, value, ttl_ms));
   } else if (kind == OpKind::kDelete) {
@@ -125,7 +158,7 @@ Status TxnImpl::RollbackTo() {
 Status TxnImpl::Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache, ReadFound* found) {
   if (ended_) return Status::Bare(Code::kMisuse);
   if (ks->dropped()) return Dropped(*ks);
-  if (serializable_ || for_update) reads_.AddKey(static_cast<KeyspaceImpl*>(ks), key);
+  if (serializable_ || for_update) footprint_.AddKey(static_cast<KeyspaceImpl*>(ks), key);
   if (memtable_) {
     Memtable::Found own;
     const bool have = memtable_->Get(ks->id(), key, Limit(), &own);
@@ -151,21 +184,6 @@ Result<std::unique_ptr<DbIterator>> TxnImpl::NewIterator(Keyspace* ks, const Ite
   return std::unique_ptr<DbIterator>(std::move(it));
 }
 
-void TxnImpl::AddWrites(TxnFootprint* footprint) {
-  BatchWalker walker(batch_.data());
-  for (Op op; walker.Next(&op);) {
-    for (const auto& ks : writes_.keyspaces) {
-      if (ks->id() != op.keyspace) continue;
-      if (op.kind == OpKind::kDeleteRange) {
-        footprint->AddRange(ks.get(), op.key, op.value, op.value.empty());
-      } else {
-        footprint->AddKey(ks.get(), op.key);
-      }
-      break;
-    }
-  }
-}
-
 Status TxnImpl::Commit(Durability durability, Sequence* seq) {
   if (ended_) return Status::Error(Code::kMisuse, "the transaction was committed before");
   for (TxnIterator* it : iterators_) it->Report();
@@ -174,14 +192,20 @@ Status TxnImpl::Commit(Durability durability, Sequence* seq) {
     if (seq != nullptr) *seq = db_->last_seq();
     return Status();
   }
-  for (const auto& ks : writes_.keyspaces) {
+  TxnFootprint& footprint = footprint_;
+  for (const auto& ks : written_keyspaces_) {
     if (ks->dropped()) return Dropped(*ks);
+    footprint.Position(ks.get());
   }
-  TxnFootprint footprint = std::move(reads_);
   footprint.since = snapshot_->seq;
-  AddWrites(&footprint);
-  // Most conflicts are old news: they are found here, without holding up other writers.
-  KIST_TRY(db_->CheckFootprint(footprint));
+  footprint.batch = batch_.data();
+  footprint.written = memtable_.get();
+  footprint.MergeRanges();
+  // Most conflicts are old news: they are found here, without holding up other writers. What was
+  // looked at need not be looked at again.
+  Sequence looked_at = footprint.since;
+  KIST_TRY(db_->CheckFootprint(footprint, &looked_at));
+  footprint.since = looked_at;
   WriteRequest request;
   request.footprint = &footprint;
   request.durability = durability;
@@ -193,7 +217,7 @@ Status TxnImpl::Commit(Durability durability, Sequence* seq) {
 }
 
 size_t TxnImpl::memory_bytes() const {
-  return batch_.memory_bytes() + (memtable_ ? memtable_->memory_bytes() : 0);
+  return batch_.memory_bytes() + footprint_.bytes + (memtable_ ? memtable_->memory_bytes() : 0);
 }
 
 Result<std::unique_ptr<Txn>> DbImpl::NewTxn(bool serializable) {

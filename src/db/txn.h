@@ -37,17 +37,26 @@ struct KeyRange {
   bool to_last = false;
 };
 
-// What a commit depends on. Empty sets are free.
+// What a commit depends on: what was read, and what the batch writes.
 struct TxnFootprint {
   Sequence since = 0;                                 // changes of later commits conflict
-  std::vector<std::unordered_set<std::string>> keys;  // by position of keyspaces
-  std::vector<RefPtr<KeyspaceImpl>> keyspaces;
-  std::vector<KeyRange> ranges;
+  std::vector<std::unordered_set<std::string>> keys;  // read; by position of keyspaces
+  std::vector<RefPtr<KeyspaceImpl>> keyspaces;        // of reads and writes
+  std::vector<KeyRange> ranges;                       // read
+  Slice batch;                                        // empty: nothing is written
+  const Memtable* written = nullptr;                  // the batch's operations
+  size_t bytes = 0;                                   // about what keys and ranges take
 
   void AddKey(KeyspaceImpl* ks, Slice key);
   void AddRange(KeyspaceImpl* ks, Slice low, Slice high, bool to_last);
+  void MergeRanges();  // those that overlap or touch become one
   size_t Position(KeyspaceImpl* ks);
+  const KeyspaceImpl* Find(uint32_t id) const;
 };
+
+// kConflict where the batch, which would commit first, changes what the footprint names.
+// conflict.cc
+Status CheckAgainst(const TxnFootprint& footprint, Slice batch);
 
 class TxnIterator;
 
@@ -78,7 +87,6 @@ class TxnImpl final : public Txn {
   Status Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t ttl_ms);
   Status ApplyToMemtable(const Op& op, uint32_t index);
   Sequence Limit() const { return kTxnBase + batch_.count(); }
-  void AddWrites(TxnFootprint* footprint);
 
   DbImpl* const db_;
   const std::unique_ptr<Snapshot> snapshot_;
@@ -86,8 +94,8 @@ class TxnImpl final : public Txn {
   BatchBuilder batch_{kRecordHeadroom};
   RefPtr<Memtable> memtable_;
   std::vector<Mark> savepoints_;
-  TxnFootprint reads_;
-  TxnFootprint writes_;                  // its keyspaces only; the batch knows the keys
+  TxnFootprint footprint_;  // since and the batch are set at the commit
+  std::vector<RefPtr<KeyspaceImpl>> written_keyspaces_;
   std::vector<TxnIterator*> iterators_;  // live ones, which know what they passed over
   bool ended_ = false;
 

@@ -57,7 +57,7 @@ bool TxnIterator::Alive() {
 
 void TxnIterator::Report() {
   if (!tracking_ || txn_ == nullptr || !txn_->serializable_) return;
-  txn_->reads_.AddRange(keyspace_.get(), low_, high_, to_last_);
+  txn_->footprint_.AddRange(keyspace_.get(), low_, high_, to_last_);
   tracking_ = false;
 }
 

@@ -6,10 +6,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <new>
 
 #include "db/apply.h"
 #include "db/db_impl.h"
+#include "db/txn.h"
+#include "iter/range_tombstones.h"
 #include "key/file_name.h"
 #include "util/check.h"
 #include "util/coding.h"
@@ -20,8 +23,9 @@ namespace kist {
 namespace {
 
 constexpr uint64_t kGroupBytesMax = uint64_t{1} << 20;  // beyond the leader's own
-constexpr size_t kPadBytes = 8;                         // behind a record's data, for its padding
-constexpr size_t kStackBytes = 4608;                    // a record of a 4 KiB value
+constexpr size_t kGroupRangesMax = 64;  // of a transaction that joins another's group
+constexpr size_t kPadBytes = 8;         // behind a record's data, for its padding
+constexpr size_t kStackBytes = 4608;    // a record of a 4 KiB value
 constexpr uint64_t kCompressFrom = 128;
 constexpr double kSleepFromUs = 200;
 constexpr uint64_t kSleepMaxUs = 50000;
@@ -34,10 +38,11 @@ struct DbImpl::GroupWriter {
   WriteQueue::Waiter waiter;
   Durability durability = Durability::kDefault;
   Slice batch;                              // packed and normalised; what is applied
-  const TxnFootprint* footprint = nullptr;  // a transaction's: it makes a group of its own
+  const TxnFootprint* footprint = nullptr;  // a transaction's
   BatchSummary summary;
   PreparedRecord record;  // the batch, perhaps compressed
   Sequence seq = 0;
+  Status conflict;  // of a transaction: not ok where it alone fails, and is not in the group
 };
 
 // One put, delete or range delete: the record is built on the stack, or in a pooled buffer where it
@@ -142,29 +147,23 @@ Status DbImpl::Normalize(Slice batch, const BatchSummary& summary, BatchBuilder*
   *changed = false;
   const bool ranges = summary.range_deletes > 0 && summary.count > 1;
   if (!ranges && !registry_.any_default_ttl()) return Status();
-  std::vector<Op> ops;
-  ops.reserve(summary.count);
-  BatchWalker walker(batch);
-  for (Op op; walker.Next(&op);) ops.push_back(op);
-  std::vector<bool> covered(ops.size(), false);
-  std::vector<const Op*> later;  // range deletes after the op at hand
-  for (size_t i = ops.size(); i-- > 0;) {
-    const Op& op = ops[i];
-    if (op.kind == OpKind::kDeleteRange) {
-      later.push_back(&op);
-      continue;
-    }
-    for (const Op* r : later) {
-      if (r->keyspace == op.keyspace && r->key <= op.key &&
-          (r->value.empty() || op.key < r->value)) {
-        covered[i] = true;
-        break;
-      }
-    }
+  // By keyspace, with an op's position as its sequence.
+  std::map<uint32_t, std::vector<RangeTombstone>> range_deletes;
+  std::map<uint32_t, std::shared_ptr<const RangeTombstoneSet>> sets;
+  Op op;
+  Sequence i = 0;
+  for (BatchWalker walker(batch); ranges && walker.Next(&op); ++i) {
+    if (op.kind == OpKind::kDeleteRange)
+      range_deletes[op.keyspace].push_back({op.key, op.value, i});
   }
-  for (size_t i = 0; i < ops.size(); ++i) {
-    const Op& op = ops[i];
-    if (covered[i] && !Planted(Bug::kBatchOrderLost)) continue;
+  for (auto& [id, tombstones] : range_deletes)
+    sets[id] = RangeTombstoneSet::Build(std::move(tombstones));
+  i = 0;
+  for (BatchWalker walker(batch); walker.Next(&op); ++i) {
+    const auto set =
+        ranges && op.kind != OpKind::kDeleteRange ? sets.find(op.keyspace) : sets.end();
+    const bool covered = set != sets.end() && set->second->MaxCovering(op.key, kMaxSequence) > i;
+    if (covered && !Planted(Bug::kBatchOrderLost)) continue;
     if (op.kind == OpKind::kDelete) {
       KIST_TRY(out->Delete(op.keyspace, op.key));
     } else if (op.kind == OpKind::kDeleteRange) {
@@ -254,7 +253,7 @@ void DbImpl::LeadGroup(GroupWriter* leader) {
   WriteQueue::Waiter* followers = queue_.TakeGroup([&](void* request) {
     if (request == nullptr || count == kGroupMax) return false;
     auto* w = static_cast<GroupWriter*>(request);
-    if (leader->footprint != nullptr || w->footprint != nullptr) return false;
+    if (w->footprint != nullptr && w->footprint->ranges.size() > kGroupRangesMax) return false;
     bytes += w->record.data_bytes;
     if (bytes > kGroupBytesMax) return false;
     group[count++] = w;
@@ -269,10 +268,12 @@ void DbImpl::LeadGroup(GroupWriter* leader) {
     // It is in the log: its fate is in doubt, which KIST_E_NOMEM would deny.
     if (appended_) s = Poison(Status::Bare(Code::kIo), "memory ran out between log and memtable");
   }
-  leader->waiter.status = s;
+  leader->waiter.status = leader->conflict.ok() ? s : std::move(leader->conflict);
   while (followers != nullptr) {
     WriteQueue::Waiter* next = followers->next;
+    auto* w = static_cast<GroupWriter*>(followers->request);
     followers->status = Planted(Bug::kFollowersToldOk) ? Status() : s;
+    if (!w->conflict.ok()) followers->status = std::move(w->conflict);
     queue_.Complete(followers);
     followers = next;
   }
@@ -288,9 +289,35 @@ bool DbImpl::WantsSync(Durability durability, uint64_t commits) {
   return false;
 }
 
+// A transaction conflicts with what was committed since it began, and with those before it in its
+// group, of which the memtable does not know yet. Who conflicts leaves the group.
+void DbImpl::RefuseConflicts(GroupWriter** group, size_t* count) {
+  size_t kept = 0;
+  for (size_t i = 0; i < *count; ++i) {
+    GroupWriter* w = group[i];
+    if (w->footprint != nullptr) {
+      w->conflict = CheckFootprint(*w->footprint);
+      for (size_t j = 0; j < kept && w->conflict.ok(); ++j)
+        w->conflict = CheckAgainst(*w->footprint, group[j]->batch);
+      if (!w->conflict.ok()) continue;
+    }
+    group[kept++] = w;
+  }
+  *count = kept;
+}
+
+Status DbImpl::MakeRoomFor(GroupWriter* const* group, size_t count) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) bytes += ReserveBytes(group[i]->summary);
+  return MakeRoom(bytes);
+}
+
 Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
   if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
+  KIST_TRY(MakeRoomFor(group, count));
+  RefuseConflicts(group, &count);
+  if (count == 0) return Status();
   uint64_t bytes = 0;
   size_t entries = 0, keyspaces = 0;
   bool sync = false, buffered = true, ttl_or_time = options_.wal_timestamps;
@@ -299,14 +326,13 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     bytes += ReserveBytes(w->summary);
     entries += w->summary.count;
     keyspaces += w->summary.one_keyspace ? 1 : w->summary.count;
-    sync |= WantsSync(w->durability, commits_since_sync_ + count);
+    sync |=
+        WantsSync(w->durability, last_lsn_ + count - durable_seq_.load(std::memory_order_relaxed));
     buffered &= w->durability == Durability::kBuffered ||
                 (w->durability == Durability::kDefault && options_.write_back);
     ttl_or_time |= w->summary.has_ttl;
   }
-  KIST_TRY(MakeRoom(bytes));
   KIST_TRY(memtable_->Reserve(entries, bytes, keyspaces));
-  if (group[0]->footprint != nullptr) KIST_TRY(CheckFootprint(*group[0]->footprint));
   if (buffered && log_->size() - log_->flushed_size() + bytes > options_.write_back_size)
     buffered = false;
 
@@ -327,9 +353,7 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   if (!s.ok()) return log_->broken() ? Poison(s, "appending to the log") : s;
   appended_ = true;
   last_lsn_ += count;
-  commits_since_sync_ += count;
   if (sync && !Planted(Bug::kAcknowledgeBeforeSync)) {
-    commits_since_sync_ = 0;
     Status synced = SyncLog();
     if (!synced.ok() && Planted(Bug::kFailedCommitVisible)) {
       ApplyBatch(memtable_, group[0]->batch, records[0].lsn, now);

@@ -78,6 +78,15 @@ class InternalIterator {
   virtual void SeekBefore(Slice key, uint64_t tag) = 0;
   virtual void Next() = 0;  // only where valid()
   virtual void Prev() = 0;  // only where valid()
+  // Only where valid(): to the next entry that is not before `end` (empty: no end) or not older
+  // than `seq`; the current one may be it. Faster than steps where the source can tell.
+  virtual void PassUp(Slice end, Sequence seq) {
+    while (valid_ && TagSequence(tag_) < seq && (end.empty() || key_ < end)) Next();
+  }
+  // The same downwards: to one before `begin`, or not older than `seq`.
+  virtual void PassDown(Slice begin, Sequence seq) {
+    while (valid_ && TagSequence(tag_) < seq && key_ >= begin) Prev();
+  }
 
  protected:
   Slice key_;

@@ -72,6 +72,7 @@ class Memtable::Impl {
   TombstoneLog* LogOf(KeyspaceTree* tree) noexcept {
     TombstoneLog* log = tree->tombstones.load(std::memory_order_relaxed);
     if (log == nullptr) {
+      tree->tree.TrackNewest();
       log = new (node_arena_.AllocateReserved(kTombstoneLogBytes)) TombstoneLog();
       tree->tombstones.store(log, std::memory_order_release);
     }
@@ -205,6 +206,13 @@ Sequence Memtable::LatestSequence(uint32_t keyspace, Slice key) const noexcept {
   Found found;
   const Sequence version = Get(keyspace, key, kMaxSequence, &found) ? TagSequence(found.tag) : 0;
   return std::max(version, MaxCovering(keyspace, key, kMaxSequence));
+}
+
+bool Memtable::RangeDeletedSince(uint32_t keyspace, Slice begin, Slice end,
+                                 Sequence since) const noexcept {
+  if (impl_->tombstones_.load(std::memory_order_acquire) == 0) return false;
+  const TombstoneLog* log = impl_->FindLog(keyspace);
+  return log != nullptr && log->Overlaps(begin, end, since);
 }
 
 std::unique_ptr<InternalIterator> Memtable::NewIterator(uint32_t keyspace) const {

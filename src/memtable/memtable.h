@@ -45,7 +45,7 @@ class Memtable {
   // A put with an expiry: stores i64 expires_ms in front of the value (8 more bytes, which Reserve
   // counts by itself).
   void AddTtl(uint32_t keyspace, Slice key, Sequence seq, int64_t expires_ms, Slice value) noexcept;
-  // Sequences of a keyspace's range tombstones never fall.
+  // Sequences of a keyspace's range tombstones never fall, and are not below its entries' so far.
   void AddRangeTombstone(uint32_t keyspace, Slice begin, Slice end, Sequence seq) noexcept;
 
   struct Found {
@@ -59,6 +59,8 @@ class Memtable {
   // The newest sequence of any version or covering tombstone of the key; 0 where there is none
   // (transactions' conflict check).
   Sequence LatestSequence(uint32_t keyspace, Slice key) const noexcept;
+  // Whether a range tombstone newer than `since` overlaps [begin, end) (an empty end: no end).
+  bool RangeDeletedSince(uint32_t keyspace, Slice begin, Slice end, Sequence since) const noexcept;
   // nullptr where the keyspace has no entries. The iterator borrows the memtable; it sees entries
   // added later too (readers filter by sequence). In a tag to seek with, sequences decide; a kind
   // of 0 is past the entry of its sequence.

@@ -83,6 +83,8 @@ struct alignas(64) Node {
   const int slots;                      // for the life of the memory
   int run = -1;               // writer only: where the last insert went, if it may be a run
   Node* free_next = nullptr;  // writer only
+  // Of what was added below it while its tree tracks that, the newest sequence or more; 0: nothing.
+  std::atomic<uint64_t> newest{0};
   alignas(64) std::atomic<uint64_t> order[2][kNodeSlots / 8];
 };
 static_assert(sizeof(Node) == 64 + 128, "a line of head, two of order");

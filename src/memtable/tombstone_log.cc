@@ -192,6 +192,15 @@ Sequence TombstoneLog::MaxCovering(Slice key, Sequence seq) const noexcept {
   return 0;
 }
 
+bool TombstoneLog::Overlaps(Slice begin, Slice end, Sequence since) const noexcept {
+  const Item* item = newest_.load(std::memory_order_acquire);
+  for (; item != nullptr && item->seq > since; item = item->older) {
+    if ((end.empty() || item->begin() < end) && (item->end_len == 0 || begin < item->end()))
+      return true;
+  }
+  return false;
+}
+
 void TombstoneLog::BuildParts(const Item* newest, bool one) const {
   uint32_t held = 0;
   for (const Part& part : parts_) held += part.count;

@@ -42,6 +42,8 @@ class TombstoneLog {
 
   // The highest sequence <= seq of one that covers the key; 0: none.
   Sequence MaxCovering(Slice key, Sequence seq) const noexcept;
+  // Whether one newer than `since` overlaps [begin, end) (an empty end: no end). Looks at those.
+  bool Overlaps(Slice begin, Slice end, Sequence since) const noexcept;
   // All of this moment, as sets that together hold each of them once: O(log n) sets, of which a
   // call after additions builds only what is new and what is no larger, so that calls between
   // additions cost O(log n) a tombstone.

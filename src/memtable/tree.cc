@@ -35,11 +35,17 @@ NodeView Tree::Descend(const Place& place, Way way) const noexcept {
   return view;
 }
 
-bool Tree::TryDescend(const Place& place, Way way, NodeView* out) const noexcept {
+bool Tree::TryRoot(NodeView* view, uint32_t* level) const noexcept {
   const Node* root = root_.load(std::memory_order_acquire);
-  NodeView view(root);
-  uint32_t level = root->level.load(std::memory_order_acquire);
-  if (root_.load(std::memory_order_acquire) != root || !view.Current()) return false;
+  *view = NodeView(root);
+  *level = root->level.load(std::memory_order_acquire);
+  return root_.load(std::memory_order_acquire) == root && view->Current();
+}
+
+bool Tree::TryDescend(const Place& place, Way way, NodeView* out) const noexcept {
+  NodeView view;
+  uint32_t level = 0;
+  if (!TryRoot(&view, &level)) return false;
   for (; level > 0; --level) {
     const int pos = ChildPos(view, place, way);
     if (pos < 0) return false;
@@ -91,7 +97,26 @@ void Tree::Find(const Place& place, Path* path) const noexcept {
   path->steps[path->levels] = {node, 0};
 }
 
+// Before the entry is published. The way to the tail is the last child's everywhere.
+void Tree::NoteNewest(const Path& path, Sequence seq) noexcept {
+  const auto note = [seq](Node* node) {
+    if (node->newest.load(std::memory_order_relaxed) < seq)
+      node->newest.store(seq, std::memory_order_release);
+  };
+  if (path.levels >= 0) {
+    for (int i = 0; i <= path.levels; ++i) note(path.steps[i].node);
+    return;
+  }
+  for (Node* node = root_.load(std::memory_order_relaxed);;) {
+    note(node);
+    if (node->level.load(std::memory_order_relaxed) == 0) return;
+    const NodeView view(node);
+    node = view.Child(view.count() - 1);
+  }
+}
+
 bool Tree::Insert(const Path& path, const Place& place, EntryPtr entry) noexcept {
+  if (tracks_) NoteNewest(path, kMaxSequence - place.age);
   const bool at_tail = path.levels < 0;
   Node* leaf = at_tail ? tail_ : path.steps[path.levels].node;
   const NodeView view(leaf);

@@ -21,7 +21,10 @@ namespace kist {
 //     parent still names was not retired when its version was loaded.
 //  2. A leaf other than the first holds the entry of its low fence (or what replaced it), so it is
 //     never empty, and what precedes a place is in the leaf that a descent by kBefore ends in.
-//  3. A split leaves at most one part nearly full, and that part's next split is even (NodePool
+//  3. Where the tree tracks, a node's `newest` is at least the sequence of every entry below it
+//  that
+//     was added since, before readers see that entry.
+//  4. A split leaves at most one part nearly full, and that part's next split is even (NodePool
 //     relies on it).
 class Tree {
  public:
@@ -53,6 +56,15 @@ class Tree {
   // A leaf as of one publication that was current when it was reached.
   NodeView Descend(const Place& place, Way way) const noexcept;
 
+  // From now on the tree tracks where entries are added, so that a reader leaps over what is older.
+  // Writer only. All entries so far are at most as new as what readers will ask for.
+  void TrackNewest() noexcept { tracks_ = true; }
+  // The leaf at the place, or in the way from it, that may hold an entry as new as `seq`; *place
+  // moves to where the search came to. false: there is none before `end` upwards (null: no end), or
+  // down to `begin`.
+  bool FindNewerUp(Place* place, const Slice* end, Sequence seq, NodeView* leaf) const noexcept;
+  bool FindNewerDown(Place* place, Slice begin, Sequence seq, NodeView* leaf) const noexcept;
+
   bool empty() const { return !has_entries_.load(std::memory_order_acquire); }
 
  private:
@@ -61,6 +73,11 @@ class Tree {
     Node* node;
   };
 
+  enum class Found { kLeaf, kNone, kAgain };
+  Found TryNewerUp(Place* place, const Slice* end, Sequence seq, NodeView* leaf) const noexcept;
+  Found TryNewerDown(Place* place, Slice begin, Sequence seq, NodeView* leaf) const noexcept;
+  bool TryRoot(NodeView* view, uint32_t* level) const noexcept;
+  void NoteNewest(const Path& path, Sequence seq) noexcept;
   bool TryDescend(const Place& place, Way way, NodeView* view) const noexcept;
   void SplitLeaf(const Path& path, int pos, EntryPtr entry) noexcept;
   Node* BuildLeaf(const Node* from, const EntryPtr* entries, const uint64_t* words, int count,
@@ -79,6 +96,7 @@ class Tree {
   // Writer only: the last leaf and its last entry, while inserts go there.
   Node* tail_ = nullptr;
   EntryPtr tail_entry_ = nullptr;
+  bool tracks_ = false;
 };
 
 }  // namespace kist

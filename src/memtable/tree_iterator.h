@@ -23,6 +23,8 @@ class TreeIterator final : public InternalIterator {
   void SeekBefore(Slice key, uint64_t tag) override { SeekBehind(SeekPlace(key, tag)); }
   void Next() override;
   void Prev() override;
+  void PassUp(Slice end, Sequence seq) override;
+  void PassDown(Slice begin, Sequence seq) override;
 
  private:
   // Entries are fetched some steps before they are needed: few after a seek, more as the iterator
@@ -32,6 +34,8 @@ class TreeIterator final : public InternalIterator {
   static constexpr int kFetchMax = 24;
   static constexpr int kLookAhead = 12;
 
+  bool TakeUp(const NodeView& leaf, const Place& place, const Slice* end, Sequence seq);
+  bool TakeDown(const NodeView& leaf, const Place& place, Slice begin, Sequence seq);
   void SeekFrom(const Place& place);    // to the first entry not before the place
   void SeekBehind(const Place& place);  // to the last entry before the place
   void Hop(EntryPtr high);              // to the first entry of the leaf that begins at `high`

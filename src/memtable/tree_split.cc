@@ -2,6 +2,7 @@
 // built aside, published by their parent (or as the root) at once, and the old node is retired
 // last. See tree.h.
 // Threads: the writer.
+#include <algorithm>
 #include <cstring>
 
 #include "memtable/tree.h"
@@ -53,6 +54,8 @@ Node* Tree::BuildLeaf(const Node* from, const EntryPtr* entries, const uint64_t*
     node->entries()[i].store(entries[i], std::memory_order_release);
   }
   node->run = -1;
+  node->newest.store(from == nullptr ? 0 : from->newest.load(std::memory_order_relaxed),
+                     std::memory_order_release);
   node->Publish(kIdentity, count);
   return node;
 }
@@ -107,12 +110,15 @@ Node* Tree::BuildInner(uint32_t level, const Child* children, int count, EntryPt
   node->claim.store(claim, std::memory_order_release);
   node->low.store(low, std::memory_order_release);
   node->high.store(high, std::memory_order_release);
+  uint64_t newest = 0;
   for (int i = 0; i < count; ++i) {
+    newest = std::max(newest, children[i].node->newest.load(std::memory_order_relaxed));
     const uint64_t word = i == 0 ? 0 : WordAt(EntryKey(children[i].sep), skip);
     node->words()[i].store(word, std::memory_order_release);
     node->entries()[i].store(i == 0 ? nullptr : children[i].sep, std::memory_order_release);
     node->children()[i].store(children[i].node, std::memory_order_release);
   }
+  node->newest.store(newest, std::memory_order_release);
   node->Publish(kIdentity, count);
   return node;
 }

@@ -121,11 +121,10 @@ class Verifier {
     Sequence high = seen_.largest_seq;
     bool none = seen_.entries == 0;
     if (tombstones != nullptr) {
-      for (const RangeTombstoneSet::Fragment& f : tombstones->fragments()) {
-        if (none || f.begin < smallest) smallest = f.begin;
-        const Sequence* seqs = tombstones->seqs(f);
-        low = none ? seqs[f.seq_count - 1] : std::min(low, seqs[f.seq_count - 1]);
-        high = std::max(high, seqs[0]);
+      for (const RangeTombstone& t : tombstones->tombstones()) {
+        if (none || t.begin < smallest) smallest = t.begin;
+        low = none ? t.seq : std::min(low, t.seq);
+        high = std::max(high, t.seq);
         none = false;
       }
     }

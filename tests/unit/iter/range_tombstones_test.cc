@@ -1,4 +1,4 @@
-// Fragments of range tombstones against asking every tombstone.
+// Sets of range tombstones against asking every tombstone.
 #include "iter/range_tombstones.h"
 
 #include "support/unit_test.h"
@@ -14,28 +14,44 @@ static Sequence Reference(const std::vector<RangeTombstone>& tombstones, Slice k
   return best;
 }
 
-static void CheckShape(const RangeTombstoneSet& set) {
-  const auto& f = set.fragments();
-  for (size_t i = 0; i < f.size(); ++i) {
-    assert_true(f[i].end.empty() ? i + 1 == f.size() : f[i].begin < f[i].end);
-    if (i > 0) assert_true(f[i - 1].end <= f[i].begin);
-    assert_true(f[i].seq_count > 0);
-    for (uint32_t s = 1; s < f[i].seq_count; ++s)
-      assert_true(set.seqs(f[i])[s - 1] > set.seqs(f[i])[s]);
+// Whatever is asked, the answer holds in the whole stretch that comes with it.
+static void CheckCover(const RangeTombstoneSet& set, Slice key, Sequence seq) {
+  const RangeCover c = set.Find(key, seq);
+  assert_true(c.Holds(key));
+  assert_int_equal(set.MaxCovering(c.begin, seq), c.seq);
+  const std::string after = std::string(key) + '\0';
+  if (c.Holds(after)) assert_int_equal(set.MaxCovering(after, seq), c.seq);
+  if (!c.end.empty()) {
+    const RangeCover before = set.FindBefore(c.end, seq);
+    assert_int_equal(before.seq, c.seq);
+    assert_true(before.begin <= key && before.end >= c.end);
+  }
+}
+
+// The newest at each key, disjoint and ascending.
+static void CheckNewest(const RangeTombstoneSet& set) {
+  const std::vector<RangeTombstone> newest = set.Newest();
+  assert_true(newest.size() <= 2 * set.tombstones().size());
+  for (size_t i = 0; i < newest.size(); ++i) {
+    const RangeTombstone& t = newest[i];
+    assert_true(t.end.empty() ? i + 1 == newest.size() : t.begin < t.end);
+    if (i > 0) assert_true(newest[i - 1].end <= t.begin);
+    assert_int_equal(set.MaxCovering(t.begin, kMaxSequence), t.seq);
   }
 }
 
 static void range_tombstones__empty_set_covers_nothing(void**) {
   const auto set = RangeTombstoneSet::Build({});
   assert_int_equal(set->MaxCovering("a", kMaxSequence), 0);
-  assert_int_equal(set->fragments().size(), 0);
+  assert_int_equal(set->tombstones().size(), 0);
+  assert_int_equal(set->Newest().size(), 0);
   const auto nothing = RangeTombstoneSet::Build({{"b", "b", 5}, {"c", "a", 6}});
-  assert_int_equal(nothing->fragments().size(), 0);
+  assert_int_equal(nothing->tombstones().size(), 0);
 }
 
 static void range_tombstones__bounds_and_sequences(void**) {
   const auto set = RangeTombstoneSet::Build({{"b", "f", 10}, {"d", "h", 20}, {"x", "", 5}});
-  CheckShape(*set);
+  CheckNewest(*set);
   assert_int_equal(set->MaxCovering("a", kMaxSequence), 0);
   assert_int_equal(set->MaxCovering("b", kMaxSequence), 10);
   assert_int_equal(set->MaxCovering("d", kMaxSequence), 20);
@@ -45,23 +61,70 @@ static void range_tombstones__bounds_and_sequences(void**) {
   assert_int_equal(set->MaxCovering("f", 20), 20);
   assert_int_equal(set->MaxCovering("h", kMaxSequence), 0);
   assert_int_equal(set->MaxCovering("zzzz", kMaxSequence), 5);
-  Sequence covering = 99;
-  const auto* f = set->Find("e", kMaxSequence, &covering);
-  assert_int_equal(covering, 20);
-  ASSERT_SLICE(f->begin, "d");
-  ASSERT_SLICE(f->end, "f");
-  assert_null(set->Find("w", kMaxSequence, &covering));
-  assert_int_equal(covering, 0);
+  const RangeCover c = set->Find("e", kMaxSequence);
+  assert_int_equal(c.seq, 20);
+  ASSERT_SLICE(c.begin, "d");
+  ASSERT_SLICE(c.end, "h");
+  const RangeCover gap = set->Find("w", kMaxSequence);
+  assert_int_equal(gap.seq, 0);
+  ASSERT_SLICE(gap.begin, "h");
+  ASSERT_SLICE(gap.end, "x");
 }
 
-static void range_tombstones__equal_neighbours_are_one_fragment(void**) {
+static void range_tombstones__equal_neighbours_are_one_stretch(void**) {
   const auto set = RangeTombstoneSet::Build({{"a", "c", 7}, {"c", "e", 7}, {"a", "d", 7}});
-  assert_int_equal(set->fragments().size(), 1);
-  ASSERT_SLICE(set->fragments()[0].begin, "a");
-  ASSERT_SLICE(set->fragments()[0].end, "e");
+  const std::vector<RangeTombstone> newest = set->Newest();
+  assert_int_equal(newest.size(), 1);
+  ASSERT_SLICE(newest[0].begin, "a");
+  ASSERT_SLICE(newest[0].end, "e");
   const auto all = RangeTombstoneSet::Build({{"", "", 3}});
   assert_int_equal(all->MaxCovering("", 3), 3);
   assert_int_equal(all->MaxCovering("\xff\xff", 3), 3);
+}
+
+// Ten thousand ranges, each within the one before: memory and work near n, not n * n.
+static void range_tombstones__nested(void**) {
+  constexpr int kRanges = 10000;
+  std::vector<std::string> keys;
+  for (int i = 0; i < 2 * kRanges; ++i) {
+    char key[16];
+    std::snprintf(key, sizeof key, "%06d", i);
+    keys.push_back(key);
+  }
+  for (const bool newest_inside : {true, false}) {
+    std::vector<RangeTombstone> tombstones;
+    for (int i = 0; i < kRanges; ++i) {
+      const int depth = newest_inside ? i : kRanges - 1 - i;
+      tombstones.push_back({keys[static_cast<size_t>(depth)],
+                            keys[static_cast<size_t>(2 * kRanges - 1 - depth)],
+                            static_cast<Sequence>(i + 1)});
+    }
+    const auto set = RangeTombstoneSet::Build(tombstones);
+    assert_true(set->memory_bytes() < size_t{400} * kRanges);
+    CheckNewest(*set);
+    assert_int_equal(set->Newest().size(), newest_inside ? 2 * kRanges - 1 : 1);
+    for (int i = 0; i < 2 * kRanges; i += 997) {
+      for (const Sequence seq : {Sequence{1}, Sequence{777}, Sequence{kRanges}}) {
+        assert_int_equal(set->MaxCovering(keys[static_cast<size_t>(i)], seq),
+                         Reference(tombstones, keys[static_cast<size_t>(i)], seq));
+        CheckCover(*set, keys[static_cast<size_t>(i)], seq);
+      }
+    }
+  }
+}
+
+static void range_tombstones__several_sets_as_one(void**) {
+  const auto a = RangeTombstoneSet::Build({{"b", "d", 5}, {"d", "f", 6}, {"h", "k", 4}});
+  const auto b = RangeTombstoneSet::Build({{"e", "i", 9}, {"k", "m", 3}, {"p", "", 50}});
+  const std::vector<RangeCoverCursor::Part> parts = {{a.get(), 100}, {b.get(), 40}};
+  RangeCoverCursor cursor(&parts);
+  assert_int_equal(cursor.At("e").seq, 9);
+  assert_int_equal(cursor.At("c").seq, 5);
+  assert_int_equal(cursor.At("q").seq, 0);  // newer than its part's bound
+  ASSERT_SLICE(cursor.CoveredUntil("c", 1), "m");
+  ASSERT_SLICE(cursor.CoveredUntil("c", 5), "i");
+  ASSERT_SLICE(cursor.CoveredFrom("l", 1), "b");
+  ASSERT_SLICE(cursor.CoveredFrom("h", 6), "d");
 }
 
 static void range_tombstones__own_their_bytes(void**) {
@@ -83,18 +146,19 @@ static void range_tombstones__random_against_reference(void**) {
     std::vector<std::string> keys;
     for (int i = 0; i < 12; ++i) keys.push_back(rng.Bytes(rng.Below(4), 'a', 3));
     std::vector<RangeTombstone> tombstones;
-    for (uint64_t n = rng.Below(25); n > 0; --n) {
+    for (uint64_t n = rng.Below(round % 4 == 0 ? 200 : 25); n > 0; --n) {
       tombstones.push_back({keys[rng.Below(12)],
                             rng.OneIn(10) ? Slice() : Slice(keys[rng.Below(12)]),
                             1 + rng.Below(20)});
     }
     // An empty key as an end means "past the last key".
     const auto set = RangeTombstoneSet::Build(tombstones);
-    CheckShape(*set);
+    CheckNewest(*set);
     for (int probe = 0; probe < 200; ++probe) {
       const std::string key = rng.Bytes(rng.Below(5), 'a', 4);
       const Sequence seq = rng.Below(22);
       assert_int_equal(set->MaxCovering(key, seq), Reference(tombstones, key, seq));
+      CheckCover(*set, key, seq);
     }
   }
 }
@@ -103,7 +167,9 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(range_tombstones__empty_set_covers_nothing),
       cmocka_unit_test(range_tombstones__bounds_and_sequences),
-      cmocka_unit_test(range_tombstones__equal_neighbours_are_one_fragment),
+      cmocka_unit_test(range_tombstones__equal_neighbours_are_one_stretch),
+      cmocka_unit_test(range_tombstones__nested),
+      cmocka_unit_test(range_tombstones__several_sets_as_one),
       cmocka_unit_test(range_tombstones__own_their_bytes),
       cmocka_unit_test(range_tombstones__random_against_reference),
   };
