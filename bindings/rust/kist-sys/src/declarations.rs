@@ -622,7 +622,7 @@ extern "C" {
     pub fn kist_verify(db: *mut kist_db, job: *const kist_job, err: *mut kist_err) -> kist_rc;
     /// Estimates how many bytes the keys in \[begin, end) take on disk; what is still in memory counts by its size there.
     pub fn kist_approximate_size(ks: *mut kist_keyspace, begin: *const c_void, begin_len: usize, end: *const c_void, end_len: usize, bytes_out: *mut u64, err: *mut kist_err) -> kist_rc;
-    /// Makes an openable copy of the database as it is now, by hard links where possible.
+    /// Makes an openable copy of the database as it is now.
     pub fn kist_checkpoint(db: *mut kist_db, path: *const c_char, err: *mut kist_err) -> kist_rc;
     /// Backs the database up to a target.
     pub fn kist_backup(db: *mut kist_db, target: *const c_char, job: *const kist_job, seq_out: *mut u64, err: *mut kist_err) -> kist_rc;
