@@ -11,7 +11,7 @@ release := build/release
 build := cmake --build
 INSTALLED ?= $(release)/installed.txt
 
-.PHONY: all demo test bench fuzz crash soak abi install uninstall format clean help
+.PHONY: all demo test bench fuzz crash soak bare packages reproducible abi install uninstall format clean help
 
 all: ## build libkist.so, libkist.a and the kist tool in build/release
 	@tests/setup build
@@ -54,6 +54,19 @@ soak: ## longer than make test: KIST_STEPS random steps beside a map, from a new
 	@$(build) $(release) -j $(JOBS) --target model.model
 	@KIST_SEED=$${KIST_SEED:-$$(date +%s)}; export KIST_SEED; echo "KIST_SEED=$$KIST_SEED"; \
 	  CMOCKA_TEST_ABORT=1 KIST_STEPS=$(KIST_STEPS) $(release)/tests/model.model
+
+bare: ## build without mimalloc and run every test
+	@tests/setup test
+	@tests/run bare
+
+packages: ## build the Debian packages in build/packages; install, use and remove them in a test
+	@tests/setup packages
+	@JOBS=$(JOBS) pkgconfig/packages
+	@python3 tests/consumer/packages.py build/packages
+
+reproducible: ## build twice in different places and compare every byte
+	@tests/setup build
+	@python3 tests/consumer/reproducible.py $(JOBS)
 
 abi: all ## take additions to kist.h into the stored promise, tests/consumer/abi; refuses any change
 	@tests/setup test

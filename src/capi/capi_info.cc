@@ -1,7 +1,12 @@
 // Version, build and result texts; and the checks that the engine's codes are the interface's and
 // that public structs have the layout that callers have compiled in.
 // Threads: any; everything returned lives as long as the library.
+#include <snappy.h>
+
 #include <cstddef>
+#ifdef KIST_MIMALLOC
+#include <mimalloc.h>
+#endif
 
 #include "capi/error.h"
 #include "db/db.h"
@@ -115,15 +120,23 @@ const RcText& TextOf(kist_rc rc) {
 #define KIST_COMPILER "gcc " __VERSION__
 #endif
 #ifdef KIST_MIMALLOC
-#define KIST_ALLOCATOR "mimalloc"
+#define KIST_ALLOCATOR "mimalloc " KIST_TEXT(MI_MALLOC_VERSION)
 #else
 #define KIST_ALLOCATOR "malloc"
 #endif
-// One text for each CRC kernel, so that none is put together at run time.
-#define KIST_BUILD_TEXT(kernel)                                            \
-  "kist " KIST_VERSION_TEXT "; compiler " KIST_COMPILER "; crc32c " kernel \
-  "; allocator " KIST_ALLOCATOR                                            \
-  "; formats: segments read 1-2, written 2; tables read 1, written 1"
+#ifdef NDEBUG
+#define KIST_ASSERTIONS "off"
+#else
+#define KIST_ASSERTIONS "on"
+#endif
+#define KIST_SNAPPY \
+  KIST_TEXT(SNAPPY_MAJOR) "." KIST_TEXT(SNAPPY_MINOR) "." KIST_TEXT(SNAPPY_PATCHLEVEL)
+// One text for each CRC kernel, so that none is put together at run time. KIST_BUILD is from
+// CMakeLists.txt: system, processor, kind of build.
+#define KIST_BUILD_TEXT(kernel)                                                    \
+  "kist " KIST_VERSION_TEXT "; build " KIST_BUILD "; compiler " KIST_COMPILER      \
+  "; assertions " KIST_ASSERTIONS "; crc32c " kernel "; allocator " KIST_ALLOCATOR \
+  "; snappy " KIST_SNAPPY "; formats: segments read 1-2, written 2; tables read 1, written 1"
 
 namespace {
 

@@ -33,6 +33,9 @@ static void errors__version(void** state) {
   assert_non_null(strstr(kist_build_info(), "crc32c"));
   assert_non_null(strstr(kist_build_info(), "allocator"));
   assert_non_null(strstr(kist_build_info(), "format"));
+  assert_non_null(strstr(kist_build_info(), "compiler"));
+  assert_non_null(strstr(kist_build_info(), "snappy"));
+  assert_non_null(strstr(kist_build_info(), "; build "));
   assert_ptr_equal(kist_build_info(), kist_build_info());
 }
 

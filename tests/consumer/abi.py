@@ -157,6 +157,25 @@ class Abi:
         if f"KIST_{promise.name}" not in needed:
             yield f"the client needs no version node:\n{needed}"
 
+    def packaging_agrees(self):
+        """What packages say of version, soname and nodes is what header and map say."""
+        debian = ROOT / "pkgconfig/debian"
+        numbers = re.findall(r"#define KIST_VERSION_(?:M\w+|PATCH) (\d+)", HEADER.read_text())
+        version = ".".join(numbers)
+        if not (debian / "changelog").read_text().startswith(f"kist ({version}-"):
+            yield f"debian/changelog does not begin with {version}"
+        if not re.search(rf"^## {re.escape(version)} ", (ROOT / "CHANGELOG.md").read_text(), re.M):
+            yield f"CHANGELOG.md has no {version}"
+        symbols = (debian / "libkist0.symbols").read_text()
+        nodes = re.findall(r"^(KIST_([\d.]+)) \{", MAP.read_text(), re.MULTILINE)
+        for node, minor in nodes:
+            if f" (symver){node} {minor}.0\n" not in symbols:
+                yield f"libkist0.symbols has no {node}"
+        if not symbols.startswith(f"{SONAME} libkist0 "):
+            yield f"libkist0.symbols is not of {SONAME}"
+        if nodes[-1][1] != ".".join(numbers[:2]):
+            yield f"the last node of kist.map is {nodes[-1][0]}, the version {version}"
+
     def newer(self, name, *flags):
         """newer.c, built for a library that does not exist yet, with the one that does."""
         place = self.work / name
@@ -250,6 +269,7 @@ def main():
                 cases.skip(name, f"no description of {platform.machine()} is stored")
             else:
                 cases.run(name, lambda: abi.description_stays(promise))
+        cases.run("abi__packaging_agrees", abi.packaging_agrees)
         cases.run("abi__new_client_fails_cleanly", abi.new_client_fails_cleanly)
         cases.run("abi__new_client_runs_on_what_is_old", abi.new_client_runs_on_what_is_old)
         if shutil.which("abidiff"):

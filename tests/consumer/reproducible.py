@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Two builds in different directories, environments and orders give the same bytes in every
+installed file: reproducible.py [JOBS]."""
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+from cases import Cases  # noqa: E402
+
+TOPS = ("CMakeLists.txt", "LICENSE", "README.md", "CHANGELOG.md", "include", "src", "pkgconfig")
+ENVIRONMENTS = (
+    {"TZ": "UTC", "LC_ALL": "C", "HOME": "/nonexistent"},
+    {"TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8", "USER": "other"},
+)
+JOBS = sys.argv[1] if len(sys.argv) > 1 else str(os.cpu_count() or 2)
+
+
+def build(work, name, environment):
+    """The files that one build installs, in a directory of their own."""
+    source, out, root = work / name, work / name / "build/out", work / f"root-{name}"
+    source.mkdir(parents=True)
+    for top in TOPS:
+        if (ROOT / top).is_dir():
+            shutil.copytree(ROOT / top, source / top)
+        else:
+            shutil.copy(ROOT / top, source / top)
+    env = {**os.environ, **environment, "CCACHE_DISABLE": "1", "DESTDIR": str(root)}
+    for command in (
+        ["cmake", "-S", source, "-B", out, "-DCMAKE_INSTALL_PREFIX=/usr"],
+        ["cmake", "--build", out, "-j", JOBS],
+        ["cmake", "--install", out],
+    ):
+        done = subprocess.run(list(map(str, command)), env=env, text=True, capture_output=True)
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout[-4000:] + done.stderr[-4000:])
+    return root
+
+
+def same_bytes():
+    with tempfile.TemporaryDirectory(prefix="kist-") as work:
+        names = ("a", "another/and/deeper/place")
+        first, second = (
+            build(Path(work), name, environment) for name, environment in zip(names, ENVIRONMENTS)
+        )
+        files = [path.relative_to(first) for path in first.glob("**/*") if path.is_file()]
+        print(f"{len(files)} files")
+        others = {path.relative_to(second) for path in second.glob("**/*") if path.is_file()}
+        for path in sorted(others.symmetric_difference(files)):
+            yield f"{path}: in one build only"
+        for path in sorted(others.intersection(files)):
+            if not filecmp.cmp(first / path, second / path, shallow=False):
+                yield f"{path} differs"
+            if work.encode() in (first / path).read_bytes():
+                yield f"{path} names the directory that it was built in"
+        if len(files) < 90:
+            yield f"only {len(files)} files"
+
+
+cases = Cases()
+cases.run("reproducible__same_bytes", same_bytes, "who rebuilds a release must compare it")
+cases.finish()
