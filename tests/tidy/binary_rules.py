@@ -117,6 +117,8 @@ def loading(library):
     if re.search(r"\((RPATH|RUNPATH)\)", text):
         yield "a run path"
     libraries = re.findall(r"NEEDED\)\s+Shared library: \[(.*)\.so", text)
+    if "libstdc++" not in libraries:
+        yield "a libstdc++ of its own: two in one process share exceptions and locales badly"
     before = libraries[libraries.index("libmimalloc") :] if "libmimalloc" in libraries else []
     if "libc" in before or "libstdc++" in before:
         yield f"libmimalloc stands before libc or libstdc++ in {libraries}: the host would use it"

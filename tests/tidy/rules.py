@@ -320,6 +320,16 @@ def header_sections(tree):
                     yield f"{place}: {name} does not explain {parameter}"
 
 
+@rule("a packager reads what can be chosen, not the build script")
+def build_options(tree):
+    texts = {file.path: file.text for file in tree.files}
+    pattern = r"^ *(?:option|find_\w+|set)\((KIST_\w+)\b([^)]*)"
+    for match in re.finditer(pattern, texts.get("CMakeLists.txt", ""), re.MULTILINE):
+        chosen = not match[0].lstrip().startswith("set(") or "CACHE" in match[2]
+        if chosen and f"`{match[1]}`" not in texts.get("CONTRIBUTING.md", ""):
+            yield f"CMakeLists.txt: {match[1]} is not explained in CONTRIBUTING.md"
+
+
 @rule("the layout is given; a new name at the top needs its place in it")
 def top_level(tree):
     known = (

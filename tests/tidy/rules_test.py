@@ -89,6 +89,7 @@ OFFENCES = {
         MANUAL.replace("   Blocks   never\n *", "").replace("   n        it", "   m        it"),
         MANUAL,
     ),
+    "build_options": ("CMakeLists.txt", 'option(KIST_FAST "x" ON)', "set(KIST_ROOMS a)"),
     "top_level": ("notes.md", "x\n", None),
 }
 
@@ -200,6 +201,7 @@ def binary_rules_let_pass():
         script = Path(directory) / "kist.map"
         script.write_text(MAP)
         flags = ["-Wl,-soname,libkist.so.0", "-Wl,-z,now,-z,relro,-z,nodelete"]
+        flags += ["-Wl,--no-as-needed", "-lstdc++"]
         library = library_of(GOOD_LIBRARY, directory, *flags, f"-Wl,--version-script={script}")
         yield from binary_rules.exports_are_the_header(library, header, MAP)
         yield from binary_rules.no_mutable_globals(library)
