@@ -85,6 +85,7 @@ class Installed:
         version = run("pkg-config", "--modversion", "kist", env=self.env).strip()
         major, minor, patch = map(int, version.split("."))
         wanted = {
+            f"{major}": True,
             f"{major}.{minor}": True,
             f"{major}.{minor}.{patch}": True,
             f"{major}.{minor}.{patch + 1}": False,
