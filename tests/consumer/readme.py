@@ -150,6 +150,18 @@ class Readme:
             rows.append("| " + " | ".join(cells) + " |")
         return "\n".join(rows) + "\n"
 
+    def names_statistics(self, text):
+        """What "Monitoring" tells to look at is there to be seen."""
+        table = text.split("**Monitoring.**")[1].split("\n\n")[1]
+        names = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()))
+        self.shell("kist put monitored.db key value")
+        told = run(self.tree.prefix / "bin/kist", "stats", self.place / "monitored.db", env=self.env)
+        for name in names:
+            if not re.search(rf"^{name} ", told, re.MULTILINE):
+                yield f"kist stats has no {name}"
+        if len(names) < 5:
+            yield f"found only {names}"
+
     def with_options(self, text):
         begin = "<!-- options: made by tests/consumer/readme.py -->\n"
         end = "<!-- end of options -->"
@@ -196,6 +208,7 @@ def main():
             lambda: [] if readme.with_options(text) == text else ["the table is out of date"],
             "run: python3 tests/consumer/readme.py build/release --write",
         )
+        cases.run("readme__names_statistics", lambda: readme.names_statistics(text))
         cases.run("readme__every_block_has_a_runner", every_block_has_a_runner)
     cases.finish()
 
