@@ -304,7 +304,9 @@ kist_rc Entries(kist_iter* iter, int32_t dir, kist_entry* entries, size_t max, s
   const kist_rc checked = CheckMany(dir, max, entries, true, "entries", err);
   if (checked != KIST_OK) return step.Done(checked);
   DbIterator* it = iter->it.get();
-  // The first step lets go of what the last call held; what follows it is held until the next call.
+  // What the last call held goes, unless the entry to begin with may be among it. What this call
+  // steps over is held until the next one.
+  if (!iter->fresh && iter->ahead == 0) it->ReleaseHeld();
   Begin(iter, dir);
   it->HoldEntries(true);
   size_t count = 0;

@@ -102,8 +102,15 @@ class DbIterator {
   virtual void SeekGt(Slice key) = 0;
   virtual void SeekLe(Slice key) = 0;
   virtual void SeekLt(Slice key) = 0;
-  virtual void Next() = 0;  // per SEMANTICS.md from every position
-  virtual void Prev() = 0;
+  // Per SEMANTICS.md from every position.
+  void Next() {
+    if (run_way_ <= 0 || run_at_ == run_last_) return StepNext();
+    Stand(++run_at_);
+  }
+  void Prev() {
+    if (run_way_ >= 0 || run_at_ == run_last_) return StepPrev();
+    Stand(++run_at_);
+  }
   Position position() const { return position_; }
   bool on() const { return position_ == Position::kOn; }
   Slice key() const { return key_; }
@@ -115,6 +122,17 @@ class DbIterator {
   virtual Status Refresh() = 0;  // to the newest state; keeps an explicit snapshot; unpositioned
 
  protected:
+  virtual void StepNext() = 0;
+  virtual void StepPrev() = 0;
+  void Stand(const InternalEntry* e) {
+    key_ = e->key;
+    value_ = e->value;
+  }
+
+  // What comes next on the way (1, -1) without any work; way 0: nothing. Position is kOn then.
+  int run_way_ = 0;
+  const InternalEntry* run_at_ = nullptr;  // the current entry
+  const InternalEntry* run_last_ = nullptr;
   Position position_ = Position::kUnpositioned;
   Slice key_;
   Slice value_;

@@ -1,6 +1,6 @@
-// Stepping over versions to the visible entries. Forwards the first version that is seen decides
-// for its key; backwards versions come oldest first, so the last one seen before the key changes
-// decides. Chains of versions that are not seen are passed by a search after a few steps.
+// From versions to visible entries, a run at a time. Forwards the first version that is seen
+// decides for its key; backwards versions come oldest first, so the last one seen before the key
+// changes decides. Chains of versions that are not seen are passed by a search after a few of them.
 // Threads: one.
 #include "db/db_iterator.h"
 
@@ -14,8 +14,12 @@
 namespace kist {
 namespace {
 
-constexpr int kStepsBeforeSeek =
-    8;  // versions of one key passed one by one before a search is cheaper
+// Versions of one key passed one by one before a search is cheaper.
+constexpr uint32_t kStepsBeforeSeek = 8;
+
+bool SameKey(Slice a, Slice b) {
+  return a.size() == b.size() && SameBytes(a.data(), b.data(), a.size());
+}
 
 // The least string greater than every string with this prefix; false where there is none.
 bool PrefixEnd(Slice prefix, std::string* end) {
@@ -136,6 +140,8 @@ Status DbIteratorImpl::Open() {
 }
 
 Status DbIteratorImpl::Refresh() {
+  run_way_ = 0;
+  pending_ = false;
   sink_.active = false;
   sink_.Release();
   merged_.reset();
@@ -160,13 +166,22 @@ Status DbIteratorImpl::Refresh() {
 void DbIteratorImpl::End(Position position) {
   position_ = position;
   key_ = value_ = Slice();
+  pending_ = false;
   if (sink_.failed()) status_ = Status::Bare(Code::kNoMem);
   if (!merged_->status().ok() && !Planted(Bug::kErrorLooksLikeEnd)) status_ = merged_->status();
 }
 
-// Before each positioning call: false where nothing can be done. Lets go of what the last entry was
-// kept alive by.
+// Before each seek: as Resume.
 bool DbIteratorImpl::Ready(bool backwards) {
+  run_max_ = kRunFirst;
+  pending_ = false;
+  return Resume(backwards);
+}
+
+// Before each positioning call that the run does not answer: false where nothing can be done. Lets
+// go of what the last entry was kept alive by.
+bool DbIteratorImpl::Resume(bool backwards) {
+  run_way_ = 0;
   if (!status_.ok()) return false;
   if (!holding_) sink_.Release();
   backwards_ = backwards;
@@ -176,15 +191,14 @@ bool DbIteratorImpl::Ready(bool backwards) {
   return false;
 }
 
-bool DbIteratorImpl::Visible(Slice key, uint64_t tag, Slice value) {
-  if (!tombstones_.empty() && cover_.At(key).seq > TagSequence(tag)) return false;
-  switch (TagKind(tag)) {
+inline bool DbIteratorImpl::Visible(InternalEntry* e) {
+  if (!tombstones_.empty() && cover_.At(e->key).seq > TagSequence(e->tag)) return false;
+  switch (TagKind(e->tag)) {
     case EntryKind::kPut:
-      value_ = value;
       return true;
     case EntryKind::kPutTtl:
-      if (static_cast<int64_t>(Load64(value.data())) <= time_ms_) return false;
-      value_ = value.substr(8);
+      if (static_cast<int64_t>(Load64(e->value.data())) <= time_ms_) return false;
+      e->value.remove_prefix(8);
       return true;
     case EntryKind::kDelete:
       break;
@@ -192,74 +206,133 @@ bool DbIteratorImpl::Visible(Slice key, uint64_t tag, Slice value) {
   return false;
 }
 
+size_t DbIteratorImpl::NextRunMax() {
+  const size_t max = run_max_;
+  run_max_ = std::min(max * kRunGrowth, kRunMax);
+  return max;
+}
+
+void DbIteratorImpl::Yield(size_t kept) {
+  run_way_ = backwards_ ? -1 : 1;
+  run_at_ = run_;
+  run_last_ = run_ + kept - 1;
+  Stand(run_at_);
+  position_ = Position::kOn;
+}
+
+// Leaves the visible ones of the n versions in run_.
+size_t DbIteratorImpl::KeepForward(size_t n, bool* skip) {
+  Slice last = last_key_;
+  size_t kept = 0;
+  for (size_t i = 0; i < n; ++i) {
+    InternalEntry& e = run_[i];
+    const bool same = *skip && SameKey(e.key, last);
+    if (__builtin_expect(same || !Sees(e.tag), 0)) {
+      ++passed_;
+      passed_unseen_ = !same;
+      continue;
+    }
+    last = e.key;
+    *skip = true;
+    passed_ = 0;
+    if (!Visible(&e)) continue;
+    if (kept != i) run_[kept] = e;
+    ++kept;
+  }
+  last_key_ = last;
+  return kept;
+}
+
 void DbIteratorImpl::SettleForward(bool skip) {
-  int steps = 0;
   InternalIterator* const m = merged_.get();
+  const Slice upper(upper_);
+  passed_ = 0;
+  last_key_ = saved_;
   while (m->valid() && !sink_.failed()) {
-    const Slice key = m->key();
-    if (has_upper_ && key >= Slice(upper_)) break;
-    const uint64_t tag = m->tag();
-    if (skip && key == Slice(saved_)) {
-      if (++steps < kStepsBeforeSeek) {
-        m->Next();
-      } else {
-        m->Seek(saved_, 0);
-        steps = 0;
-      }
+    if (has_upper_ && m->key() >= upper) break;
+    const size_t n = m->Run(true, has_upper_ ? &upper : nullptr, run_, NextRunMax());
+    const size_t kept = KeepForward(n, &skip);
+    if (kept != 0) return Yield(kept);
+    if (passed_ >= kStepsBeforeSeek && passed_unseen_) {
+      const uint64_t tag = m->tag();
+      saved_.assign(m->key().data(), m->key().size());
+      m->Seek(saved_, TagSequence(tag) > kTxnBase ? NewestTag() : SeekTag(seq_));
+      skip = false;
+      passed_ = 0;
       continue;
     }
-    if (!Sees(tag)) {
-      if (++steps < kStepsBeforeSeek) {
-        m->Next();
-      } else {
-        saved_.assign(key.data(), key.size());
-        m->Seek(saved_, TagSequence(tag) > kTxnBase ? NewestTag() : SeekTag(seq_));
-        steps = 0;
-        skip = false;
-      }
-      continue;
+    if (last_key_.data() != saved_.data()) saved_.assign(last_key_.data(), last_key_.size());
+    last_key_ = saved_;
+    if (passed_ >= kStepsBeforeSeek) {
+      m->Seek(saved_, 0);
+      passed_ = 0;
+    } else {
+      m->Next();
     }
-    if (Visible(key, tag, m->value())) {
-      key_ = key;
-      position_ = Position::kOn;
-      return;
-    }
-    saved_.assign(key.data(), key.size());
-    skip = true;
-    steps = 0;
-    m->Next();
   }
   End(Position::kPast);
 }
 
+// Takes in the newer versions of the pending key; 1 where run_ then begins with its entry.
+size_t DbIteratorImpl::FinishPending() {
+  if (!pending_) return 0;
+  InternalIterator* const m = merged_.get();
+  // The key's memory is kept by sink_ while merged_ moves on.
+  for (; m->valid() && SameKey(m->key(), pending_entry_.key); m->Prev()) {
+    if (!Sees(m->tag())) continue;
+    pending_entry_ = {m->key(), m->tag(), m->value()};
+    pending_seen_ = true;
+  }
+  pending_ = false;
+  // A newer version may be unreadable; what was found may be gone.
+  if ((!m->valid() && !m->status().ok()) || sink_.failed()) return 0;
+  if (!pending_seen_ || !Visible(&pending_entry_)) return 0;
+  run_[0] = pending_entry_;
+  return 1;
+}
+
+// Leaves the visible ones of the n versions behind the first `kept` entries of run_; the last key
+// becomes the pending one.
+size_t DbIteratorImpl::KeepBackward(size_t kept, size_t n) {
+  InternalEntry* const end = run_ + kept + n;
+  InternalEntry* best = run_ + kept;
+  bool seen = Sees(best->tag);
+  for (InternalEntry* e = best + 1; e != end; ++e) {
+    const bool sees = Sees(e->tag);
+    if (__builtin_expect(SameKey(e->key, best->key), 0)) {
+      if (sees) best = e;
+      seen |= sees;
+      continue;
+    }
+    if (seen && Visible(best)) {
+      if (best != run_ + kept) run_[kept] = *best;
+      ++kept;
+    }
+    best = e;
+    seen = sees;
+  }
+  pending_ = true;
+  pending_seen_ = seen;
+  pending_entry_ = *best;
+  return kept;
+}
+
 void DbIteratorImpl::SettleBackward() {
   InternalIterator* const m = merged_.get();
-  while (m->valid()) {
-    const Slice key = m->key();
-    if (BelowLower(key)) break;
-    saved_.assign(key.data(), key.size());
-    bool have = false;
-    Slice found_key, found_value;
-    uint64_t found_tag = 0;
-    do {  // oldest version first
-      if (Sees(m->tag())) {
-        have = true;
-        found_key = m->key();
-        found_value = m->value();
-        found_tag = m->tag();
-      }
-      m->Prev();
-    } while (m->valid() && m->key() == Slice(saved_));
-    if (!m->valid() && !m->status().ok()) break;  // a newer version may be unreadable
-    if (sink_.failed()) break;                    // what was found is gone
-    if (have && Visible(found_key, found_tag, found_value)) {
-      key_ = found_key;
-      position_ = Position::kOn;
-      return;
+  const Slice lower(lower_);
+  for (;;) {
+    size_t kept = FinishPending();
+    if (m->valid() && !sink_.failed() && !BelowLower(m->key())) {
+      const size_t n = m->Run(false, lower_.empty() ? nullptr : &lower, run_ + kept,
+                              std::min(NextRunMax(), kRunMax - kept));
+      kept = KeepBackward(kept, n);
+    } else if (kept == 0) {
+      return End(Position::kBefore);
     }
+    if (kept != 0) return Yield(kept);
     if (!holding_) sink_.Release();  // nothing was handed out yet
+    m->Prev();
   }
-  End(Position::kBefore);
 }
 
 void DbIteratorImpl::SeekToFirst() {
@@ -317,27 +390,22 @@ void DbIteratorImpl::SeekLt(Slice key) {
   SettleBackward();
 }
 
-void DbIteratorImpl::Next() {
+void DbIteratorImpl::StepNext() {
   if (position_ == Position::kPast) return;
   if (position_ != Position::kOn) return SeekToFirst();
-  saved_.assign(key_.data(), key_.size());
-  const bool turn = backwards_;
-  if (!Ready(false)) return;
-  if (turn) {
-    merged_->Seek(saved_, 0);
-    return SettleForward(false);
-  }
+  if (backwards_) return SeekGt(key_);
+  saved_.assign(last_key_.data(), last_key_.size());
+  if (!Resume(false)) return;
   merged_->Next();
   SettleForward(true);
 }
 
-void DbIteratorImpl::Prev() {
+void DbIteratorImpl::StepPrev() {
   if (position_ == Position::kBefore) return;
   if (position_ != Position::kOn) return SeekToLast();
-  const bool turn = !backwards_;
-  if (turn) saved_.assign(key_.data(), key_.size());
-  if (!Ready(true)) return;
-  if (turn) merged_->SeekBefore(saved_, kMaxTag);
+  if (!backwards_) return SeekLt(key_);
+  if (!Resume(true)) return;
+  if (pending_) merged_->Prev();
   SettleBackward();
 }
 

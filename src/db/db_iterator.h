@@ -5,12 +5,15 @@
 // where that is a tombstone, covered by a range tombstone, or expired.
 //
 // Invariants
-//  1. Forwards, merged_ stands on the version yielded. Backwards, it stands before all versions of
-//  the key yielded, and what the entry points into
-//     is kept by sink_ (blocks) or never moves (memtables).
-//  2. The view, and with it every table and memtable, is held until the iterator goes or is
+//  1. Versions are taken from merged_ in runs; merged_ stands on the last version taken. The
+//  entries
+//     of run_ that were not yielded yet point into what merged_ stands in. The one yielded does so
+//     too, or into what sink_ keeps.
+//  2. Backwards, where versions come oldest first, the last key of a run may have newer ones before
+//     it: the best so far waits in pending_ for the next run.
+//  3. The view, and with it every table and memtable, is held until the iterator goes or is
 //  refreshed.
-//  3. Time is fixed at creation: what has not expired then stays for the iterator's life.
+//  4. Time is fixed at creation: what has not expired then stays for the iterator's life.
 // Threads: one.
 #pragma once
 
@@ -31,6 +34,11 @@ namespace kist {
 class DbImpl;
 
 class DbIteratorImpl final : public DbIterator {
+  // Few after a seek, which may be all that is asked; more as the iterator goes on.
+  static constexpr size_t kRunFirst = 3;
+  static constexpr size_t kRunGrowth = 4;
+  static constexpr size_t kRunMax = 64;
+
  public:
   DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const IterOptions& options);
   ~DbIteratorImpl() override;
@@ -42,8 +50,6 @@ class DbIteratorImpl final : public DbIterator {
   void SeekGt(Slice key) override;
   void SeekLe(Slice key) override;
   void SeekLt(Slice key) override;
-  void Next() override;
-  void Prev() override;
   void HoldEntries(bool on) override {
     holding_ = on;
     sink_.active = on || backwards_;
@@ -58,13 +64,21 @@ class DbIteratorImpl final : public DbIterator {
                    std::vector<std::unique_ptr<InternalIterator>>* sources);
   std::unique_ptr<InternalIterator> Wrap(std::unique_ptr<InternalIterator> base,
                                          Sequence largest_seq);
+  void StepNext() override;
+  void StepPrev() override;
   bool Ready(bool backwards);
+  bool Resume(bool backwards);
   // From merged_'s position on, to the first visible entry; versions of saved_ are passed over
   // where `skip` is set.
   void SettleForward(bool skip);
+  size_t KeepForward(size_t n, bool* skip);
   void SettleBackward();
-  // Whether a reader sees the version; sets value_ where it does.
-  bool Visible(Slice key, uint64_t tag, Slice value);
+  size_t KeepBackward(size_t kept, size_t n);
+  size_t FinishPending();
+  void Yield(size_t kept);
+  size_t NextRunMax();
+  // Whether a reader sees the version; takes the expiry off its value where it does.
+  bool Visible(InternalEntry* e);
   void End(Position position);
   bool Sees(uint64_t tag) const {
     const Sequence seq = TagSequence(tag);
@@ -99,6 +113,19 @@ class DbIteratorImpl final : public DbIterator {
   std::string saved_;
   bool backwards_ = false;
   bool holding_ = false;
+
+  InternalEntry run_[kRunMax];
+  size_t run_max_ = kRunFirst;
+  // Forwards: the key of the last version taken that was seen, and how many behind it decided
+  // nothing; whether the last of these was too new to be seen.
+  Slice last_key_;
+  uint32_t passed_ = 0;
+  bool passed_unseen_ = false;
+  // Backwards: merged_ stands on a version of this key, of which no newer one was looked at yet.
+  // Only the key counts where none was seen.
+  bool pending_ = false;
+  bool pending_seen_ = false;
+  InternalEntry pending_entry_ = {};
 };
 
 }  // namespace kist

@@ -140,14 +140,14 @@ void TxnIterator::SeekDown(Slice key, bool inclusive) {
   Widen();
 }
 
-void TxnIterator::Next() {
+void TxnIterator::StepNext() {
   if (!Alive()) return;
   if (position_ == Position::kUnpositioned || position_ == Position::kBefore) return SeekToFirst();
   base_->Next();
   Widen();
 }
 
-void TxnIterator::Prev() {
+void TxnIterator::StepPrev() {
   if (!Alive()) return;
   if (position_ == Position::kUnpositioned || position_ == Position::kPast) return SeekToLast();
   base_->Prev();

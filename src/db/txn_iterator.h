@@ -26,8 +26,8 @@ class TxnIterator final : public DbIterator {
   void SeekGt(Slice key) override { SeekUp(key, true); }
   void SeekLe(Slice key) override;
   void SeekLt(Slice key) override { SeekDown(key, false); }
-  void Next() override;
-  void Prev() override;
+  void StepNext() override;
+  void StepPrev() override;
   void HoldEntries(bool on) override;
   void ReleaseHeld() override;
   Status Refresh() override;

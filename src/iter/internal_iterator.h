@@ -61,6 +61,13 @@ struct ReadContext {
   PinSink* sink = nullptr;
 };
 
+// One version as an iterator gives it.
+struct InternalEntry {
+  Slice key;
+  uint64_t tag;
+  Slice value;
+};
+
 class InternalIterator {
  public:
   virtual ~InternalIterator() = default;
@@ -86,6 +93,16 @@ class InternalIterator {
   // The same downwards: to one before `begin`, or not older than `seq`.
   virtual void PassDown(Slice begin, Sequence seq) {
     while (valid_ && TagSequence(tag_) < seq && key_ >= begin) Prev();
+  }
+  // The current entry and those behind it, on the way that the last positioning call went, which
+  // can be had without leaving what the iterator stands in: 1 to `max` of them. Those behind the
+  // current one come before `bound` on that way (key < *bound forwards, > backwards; null: none).
+  // The iterator then stands on the last one given, and all stay valid as long as that one. Only
+  // where valid(). Never fails.
+  virtual size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) {
+    static_cast<void>(forward), static_cast<void>(bound), static_cast<void>(max);
+    out[0] = {key_, tag_, value_};
+    return 1;
   }
 
  protected:

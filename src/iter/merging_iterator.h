@@ -37,6 +37,7 @@ class MergingIterator final : public InternalIterator {
   void SeekBefore(Slice key, uint64_t tag) override;
   void Next() override;
   void Prev() override;
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override;
 
  private:
   struct Source {

@@ -3,6 +3,8 @@
 // Threads: one at a time, beside the memtable's writer.
 #include "memtable/tree_iterator.h"
 
+#include <algorithm>
+
 namespace kist {
 inline void TreeIterator::FetchAt(int pos, int way) {
   const int n = leaf_.count();
@@ -61,13 +63,17 @@ bool TreeIterator::TakeLeaf(const NodeView& leaf) {
 bool TreeIterator::Take(int pos) {
   const EntryPtr e = leaf_.node()->entries()[order_[pos]].load(std::memory_order_acquire);
   if (!leaf_.Current()) return false;
+  Stand(pos, e);
+  return true;
+}
+
+inline void TreeIterator::Stand(int pos, EntryPtr e) {
   pos_ = pos;
   entry_ = e;
   key_ = EntryKey(e);
   tag_ = EntryTag(e);
   value_ = EntryValue(e);
   valid_ = true;
-  return true;
 }
 
 void TreeIterator::SeekFrom(const Place& place) {
@@ -116,6 +122,38 @@ void TreeIterator::SeekToLast() {
     FetchFirst(leaf_.count() - 1, -1);
     if (Take(leaf_.count() - 1)) return;
   }
+}
+
+// The rest of the leaf at most, all of it asked for at once, with what comes first in the next
+// leaf.
+size_t TreeIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) {
+  const int way = forward ? 1 : -1;
+  const int left = forward ? leaf_.count() - pos_ : pos_ + 1;
+  int n = static_cast<int>(std::min(max, static_cast<size_t>(left)));
+  EntryPtr found[kNodeSlots];
+  for (int i = 0; i < n; ++i) {
+    found[i] = leaf_.node()->entries()[order_[pos_ + i * way]].load(std::memory_order_acquire);
+    FetchEntry(found[i]);
+  }
+  if (!leaf_.Current()) {
+    n = 1;
+    found[0] = entry_;
+  } else if (left - n <= kLookAhead) {
+    if (ahead_way_ != way) LookAhead(way);
+    fetched_ = std::min(left - n + kFetchFirst, kFetchMax);
+    for (int i = 1; i <= fetched_; ++i) FetchAt(pos_ + (n - 1 + i) * way, way);
+  } else {
+    fetched_ = 0;
+  }
+  int taken = 0;
+  for (; taken < n; ++taken) {
+    const EntryPtr e = found[taken];
+    const Slice key = EntryKey(e);
+    if (taken > 0 && bound != nullptr && (forward ? key >= *bound : key <= *bound)) break;
+    out[taken] = {key, EntryTag(e), EntryValue(e)};
+  }
+  Stand(pos_ + (taken - 1) * way, found[taken - 1]);
+  return static_cast<size_t>(taken);
 }
 
 void TreeIterator::Next() {

@@ -25,6 +25,7 @@ class TreeIterator final : public InternalIterator {
   void Prev() override;
   void PassUp(Slice end, Sequence seq) override;
   void PassDown(Slice begin, Sequence seq) override;
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override;
 
  private:
   // Entries are fetched some steps before they are needed: few after a seek, more as the iterator
@@ -41,6 +42,7 @@ class TreeIterator final : public InternalIterator {
   void Hop(EntryPtr high);              // to the first entry of the leaf that begins at `high`
   bool TakeLeaf(const NodeView& leaf);  // false: changed meanwhile
   bool Take(int pos);                   // false: changed meanwhile
+  void Stand(int pos, EntryPtr e);
   // The step that passes the end of the leaf; false: changed meanwhile, or not looked ahead.
   bool TakeAhead(int way);
   void FetchFirst(int pos, int way);

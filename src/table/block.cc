@@ -25,14 +25,6 @@ bool KnownKind(uint64_t tag) {
          kind == static_cast<uint64_t>(EntryKind::kPutTtl);
 }
 
-// memcmp(a, b, n) == 0, inline for the short keys that lookups compare.
-inline bool SameBytes(const char* a, const char* b, size_t n) {
-  if (n < 8) return n == 0 || std::memcmp(a, b, n) == 0;
-  uint64_t differ = Load64(a + n - 8) ^ Load64(b + n - 8);
-  for (size_t i = 0; i + 8 < n; i += 8) differ |= Load64(a + i) ^ Load64(b + i);
-  return differ == 0;
-}
-
 }  // namespace
 
 Block* Block::New(size_t bytes, BlockPool* pool) noexcept {
@@ -130,6 +122,16 @@ const char* Block::ValidateEntries() const {
     at = end;
   }
   return nullptr;
+}
+
+void Block::Entries(uint32_t i, int step, size_t n, InternalEntry* out) const {
+  for (size_t k = 0; k < n; ++k, i += static_cast<uint32_t>(step)) {
+    const char* const at = payload_ + start(i);
+    const uint32_t bytes = key_bytes(i);
+    out[k].key = Slice(at, bytes);
+    out[k].tag = tag(i);
+    out[k].value = Slice(at + bytes, static_cast<size_t>(payload_ + start(i + 1) - at) - bytes);
+  }
 }
 
 uint64_t Block::PrefixAt(uint32_t i) const {

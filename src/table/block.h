@@ -30,6 +30,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "iter/internal_iterator.h"
 #include "key/internal_key.h"
 #include "util/coding.h"
 #include "util/ref.h"
@@ -119,6 +120,9 @@ class alignas(64) Block {
     const char* p = payload_ + key_lens_at_;
     return key_base_ + (key_width_ == 1 ? static_cast<uint8_t>(p[i]) : Load16(p + size_t{i} * 2));
   }
+
+  // n entries from i on; step is 1 or -1.
+  void Entries(uint32_t i, int step, size_t n, InternalEntry* out) const;
 
   // The first entry >= (key, tag); entries() where there is none.
   uint32_t LowerBound(Slice key, uint64_t tag) const;

@@ -84,6 +84,30 @@ void TableIterator::PrevBlock() {
   SetEntry();
 }
 
+size_t TableIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) {
+  const Block& block = *block_.get();
+  const uint32_t first = entry_;
+  size_t n = std::min<size_t>(max, forward ? entries_ - first : first + 1);
+  if (bound != nullptr && n > 1) {
+    const uint32_t last =
+        forward ? first + static_cast<uint32_t>(n) - 1 : first - (static_cast<uint32_t>(n) - 1);
+    const int order = block.key(last).compare(*bound);
+    if (forward ? order >= 0 : order <= 0) {
+      const uint32_t end =
+          forward ? block.LowerBound(*bound, kMaxTag) : block.LowerBound(*bound, 0);
+      const uint32_t before =
+          forward ? std::max(end, first) - first : first + 1 - std::min(end, first + 1);
+      n = std::max<size_t>(before, 1);
+    }
+  }
+  block.Entries(first, forward ? 1 : -1, n, out);
+  entry_ = forward ? first + static_cast<uint32_t>(n) - 1 : first - (static_cast<uint32_t>(n) - 1);
+  key_ = out[n - 1].key;
+  tag_ = out[n - 1].tag;
+  value_ = out[n - 1].value;
+  return n;
+}
+
 bool TableIterator::LoadBlock(uint32_t i, Move move) {
   if (move == Move::kSeek && block_.get() != nullptr && number_ == i) {
     valid_ = false;

@@ -43,6 +43,7 @@ class TableIterator final : public InternalIterator {
       PrevBlock();
     }
   }
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override;
 
  private:
   enum class Move { kSeek, kForward, kBackward };

@@ -32,6 +32,14 @@ inline void Store16(char* p, uint16_t v) { StoreLe(p, v); }
 inline void Store32(char* p, uint32_t v) { StoreLe(p, v); }
 inline void Store64(char* p, uint64_t v) { StoreLe(p, v); }
 
+// memcmp(a, b, n) == 0, inline for short keys.
+inline bool SameBytes(const char* a, const char* b, size_t n) {
+  if (n < 8) return n == 0 || std::memcmp(a, b, n) == 0;
+  uint64_t differ = Load64(a + n - 8) ^ Load64(b + n - 8);
+  for (size_t i = 0; i + 8 < n; i += 8) differ |= Load64(a + i) ^ Load64(b + i);
+  return differ == 0;
+}
+
 inline void Append8(std::string* s, uint8_t v) { s->push_back(static_cast<char>(v)); }
 inline void Append16(std::string* s, uint16_t v) { s->append(reinterpret_cast<char*>(&v), 2); }
 inline void Append32(std::string* s, uint32_t v) { s->append(reinterpret_cast<char*>(&v), 4); }

@@ -43,6 +43,11 @@ class LevelIterator final : public InternalIterator {
     if (__builtin_expect(current_->valid(), 1)) return Take();
     SkipBackward();
   }
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override {
+    const size_t n = current_->Run(forward, bound, out, max);
+    Take();
+    return n;
+  }
 
  private:
   void Take() {

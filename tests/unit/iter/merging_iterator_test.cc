@@ -1,10 +1,12 @@
 // The merge against one sorted vector: both directions, seeks, turns, errors, re-use.
 #include "iter/merging_iterator.h"
 
+#include "support/run_check.h"
 #include "support/unit_test.h"
 #include "support/vector_iterator.h"
 
 using namespace kist;
+using kist::test::CheckRun;
 using kist::test::Entry;
 using kist::test::Rng;
 using kist::test::VectorIterator;
@@ -37,8 +39,9 @@ void CheckAt(const InternalIterator& it, const std::vector<Entry>& all, size_t a
 // Random steps over `merged` and the reference side by side.
 void Walk(InternalIterator* merged, const std::vector<Entry>& all, Rng* rng, int style, int steps) {
   size_t at = all.size();  // not valid
+  bool forward = true;
   for (int i = 0; i < steps; ++i) {
-    const uint64_t what = rng->Below(14);
+    const uint64_t what = rng->Below(17);
     const std::string key = RandomKey(rng, style);
     const uint64_t tag = rng->OneIn(4) ? kMaxTag : MakeTag(rng->Below(30), EntryKind::kPut);
     const size_t bound =
@@ -47,6 +50,9 @@ void Walk(InternalIterator* merged, const std::vector<Entry>& all, Rng* rng, int
                                                    return CompareEntry(e.key, e.tag, key, tag) < 0;
                                                  }) -
                             all.begin());
+    if (what < 14 || !merged->valid()) {
+      forward = what != 1 && (!merged->valid() || (what != 3 && what < 9));
+    }
     if (what == 0) {
       merged->SeekToFirst();
       at = 0;
@@ -59,6 +65,11 @@ void Walk(InternalIterator* merged, const std::vector<Entry>& all, Rng* rng, int
     } else if (what == 3) {
       merged->SeekBefore(key, tag);
       at = bound - 1;
+    } else if (what >= 14) {
+      const auto expect = [&](size_t n) { return all[forward ? at + n : at - n]; };
+      const size_t left = forward ? all.size() - at : at + 1;
+      const size_t n = CheckRun(merged, forward, key, left, rng, expect);
+      at = forward ? at + n - 1 : at - (n - 1);
     } else if (what < 9) {
       merged->Next();
       ++at;

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "iter/range_tombstones.h"
+#include "tests/support/run_check.h"
 #include "tests/support/unit_test.h"
+#include "tests/support/vector_iterator.h"
 #include "util/coding.h"
 #include "util/ref.h"
 
@@ -112,6 +114,8 @@ void CheckGets(const Memtable& m, uint32_t keyspace, const Model& model, Rng* rn
 // A random walk of one iterator, which stays in use while entries are added.
 void Walk(InternalIterator* it, const Model& model, Rng* rng, int style, Sequence last) {
   auto at = model.end();
+  bool forward = true;
+  if (it->valid()) it->Next();
   if (it->valid()) at = model.find({std::string(it->key()), TagSequence(it->tag())});
   for (int i = 0; i < 50; ++i) {
     const std::string key = SomeKey(rng, style);
@@ -123,7 +127,9 @@ void Walk(InternalIterator* it, const Model& model, Rng* rng, int style, Sequenc
         place->first.second == seq) {
       ++place;
     }
-    switch (rng->Below(at == model.end() ? 4 : 12)) {
+    const uint64_t what = rng->Below(at == model.end() ? 4 : 15);
+    if (what < 12) forward = what == 0 || what == 2 || (what > 3 && what < 8);
+    switch (what) {
       case 0:
         it->SeekToFirst();
         at = model.begin();
@@ -147,6 +153,20 @@ void Walk(InternalIterator* it, const Model& model, Rng* rng, int style, Sequenc
         it->Next();
         ++at;
         break;
+      case 12:
+      case 13:
+      case 14: {
+        const auto expect = [&](size_t n) {
+          const auto found = std::next(at, forward ? static_cast<int>(n) : -static_cast<int>(n));
+          return test::Entry{found->first.first, found->second.first, found->second.second};
+        };
+        const auto distance =
+            forward ? std::distance(at, model.end()) : std::distance(model.begin(), at) + 1;
+        const size_t n =
+            test::CheckRun(it, forward, key, static_cast<size_t>(distance), rng, expect);
+        at = std::next(at, (forward ? 1 : -1) * static_cast<int>(n - 1));
+        break;
+      }
       default:
         it->Prev();
         at = LastBefore(model, at);

@@ -2,6 +2,7 @@
 // directions and estimates, for every compression, block size and read mode.
 #include "table/table.h"
 
+#include "support/run_check.h"
 #include "table_testing.h"
 
 using namespace kist;
@@ -70,6 +71,7 @@ void CheckWalk(Rng* rng, Table* table, const std::vector<Version>& versions,
   for (at = n - 1; at >= 0; --at, it->Prev()) CheckEntry(*it, versions[at]);
   assert_false(it->valid());
   ASSERT_OK(it->status());
+  bool forward = false;
   for (int step = 0; step < 600; ++step) {
     const bool inside = at >= 0 && at < n;
     Version probe = versions[rng->Below(versions.size())];
@@ -77,7 +79,8 @@ void CheckWalk(Rng* rng, Table* table, const std::vector<Version>& versions,
     if (rng->OneIn(3)) probe.tag = rng->OneIn(2) ? kMaxTag : SeekTag(rng->Below(1000));
     const int64_t bound =
         std::lower_bound(versions.begin(), versions.end(), probe, Before) - versions.begin();
-    const uint64_t move = rng->Below(20);
+    const uint64_t move = rng->Below(24);
+    if (move < 20 || !inside) forward = move != 1 && (!inside || move < 12);
     if (move == 0) {
       it->Seek(probe.key, probe.tag);
       at = bound;
@@ -87,6 +90,14 @@ void CheckWalk(Rng* rng, Table* table, const std::vector<Version>& versions,
     } else if (!inside) {
       it->SeekToFirst();
       at = 0;
+    } else if (move >= 20) {
+      const auto expect = [&](size_t i) {
+        return versions[static_cast<size_t>(forward ? at + static_cast<int64_t>(i)
+                                                    : at - static_cast<int64_t>(i))];
+      };
+      const size_t left = static_cast<size_t>(forward ? n - at : at + 1);
+      const size_t taken = test::CheckRun(it.get(), forward, probe.key, left, rng, expect);
+      at += (forward ? 1 : -1) * static_cast<int64_t>(taken - 1);
     } else if (move < 12) {
       it->Next();
       ++at;
