@@ -256,6 +256,7 @@ void DbIteratorImpl::SettleForward(bool skip) {
     if (passed_ >= kStepsBeforeSeek && passed_unseen_) {
       const uint64_t tag = m->tag();
       saved_.assign(m->key().data(), m->key().size());
+      last_key_ = saved_;
       m->Seek(saved_, TagSequence(tag) > kTxnBase ? NewestTag() : SeekTag(seq_));
       skip = false;
       passed_ = 0;
