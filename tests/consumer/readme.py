@@ -155,7 +155,8 @@ class Readme:
         table = text.split("**Monitoring.**")[1].split("\n\n")[1]
         names = re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()))
         self.shell("kist put monitored.db key value")
-        told = run(self.tree.prefix / "bin/kist", "stats", self.place / "monitored.db", env=self.env)
+        tool, db = self.tree.prefix / "bin/kist", self.place / "monitored.db"
+        told = run(tool, "stats", db, env=self.env)
         for name in names:
             if not re.search(rf"^{name} ", told, re.MULTILINE):
                 yield f"kist stats has no {name}"
