@@ -122,6 +122,12 @@ class Installed:
         for program in ("use_c", "use_cc"):
             run(build / program, self.work / "db", env=self.env)
 
+    def as_a_subdirectory(self):
+        """Configured only: building it is building it all."""
+        build = self.work / "subdirectory"
+        options = [f"-DKIST_SOURCE={ROOT}", "-DKIST_TARGET=kist::kist_static"]
+        run("cmake", "-S", HERE, "-B", build, *options)
+
 
 def main():
     cases = Cases()
@@ -138,6 +144,7 @@ def main():
                 )
         for target in ("kist", "kist_static"):
             cases.run(f"install__cmake_{target}", lambda: tree.by_cmake(f"kist::{target}"))
+        cases.run("install__cmake_subdirectory", tree.as_a_subdirectory)
     cases.finish()
 
 
