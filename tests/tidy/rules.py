@@ -86,7 +86,9 @@ class File:
 
 
 # What others made, or a test keeps as bytes.
-_NOT_OURS = re.compile(r"(^|/)(__pycache__|target|bin|obj|corpus|golden)/|\.(lock|bin|kst|log)$")
+_NOT_OURS = re.compile(
+    r"(^|/)(__pycache__|target|artifacts|bin|obj|corpus|golden)/|\.(lock|bin|kst|log)$"
+)
 
 
 class Tree:
