@@ -58,6 +58,16 @@ class LiveTable {
   // unbounded where `to_last`.
   bool Overlaps(Slice begin, Slice end, bool end_inclusive, bool to_last) const;
 
+  // CRC32C of the whole file, once a backup has computed it (the file never changes).
+  bool file_crc(uint32_t* crc) const {
+    const uint64_t known = file_crc_.load(std::memory_order_relaxed);
+    *crc = static_cast<uint32_t>(known);
+    return known >> 32 != 0;
+  }
+  void set_file_crc(uint32_t crc) {
+    file_crc_.store(uint64_t{1} << 32 | crc, std::memory_order_relaxed);
+  }
+
   void MarkObsolete() { obsolete_.store(true, std::memory_order_release); }
 
  private:
@@ -71,6 +81,7 @@ class LiveTable {
   TableStore* const store_;
   std::atomic<uint32_t> refs_{1};
   std::atomic<bool> obsolete_{false};
+  std::atomic<uint64_t> file_crc_{0};   // bit 32: known
   std::atomic<bool> used_{false};       // since the last sweep
   std::atomic<Table*> table_{nullptr};  // holds a reference; changed under store_->mutex_
 };

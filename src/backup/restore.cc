@@ -1,0 +1,306 @@
+// Fetching tables and ranges side by side, checking that the ranges make one chain, replaying and
+// verifying the result, and giving it a fresh log.
+// Threads: Fetcher's tasks run on its workers; the rest is the caller's.
+#include "backup/restore.h"
+
+#include <algorithm>
+#include <map>
+
+#include "backup/new_directory.h"
+#include "backup/segment_copy.h"
+#include "key/file_name.h"
+#include "util/alloc.h"
+#include "util/crc32c.h"
+#include "util/mutex.h"
+
+namespace kist {
+namespace {
+
+constexpr size_t kFetchBytes = size_t{1} << 20;
+constexpr size_t kWorkers = 4;
+
+// Runs tasks on a few threads; the first failure ends the rest.
+class Fetcher {
+ public:
+  Fetcher(Vfs* vfs, const JobControl& job, uint64_t total) : vfs_(vfs), job_(job), total_(total) {}
+
+  using Task = std::function<Status()>;
+  Status Run(const std::vector<Task>& tasks) {
+    const auto work = [&] {
+      for (;;) {
+        const Task* task = nullptr;
+        {
+          MutexLock lock(&mutex_);
+          if (!status_.ok() || next_ == tasks.size()) return;
+          task = &tasks[next_++];
+        }
+        Status s;
+        try {
+          s = (*task)();
+        } catch (const std::bad_alloc&) {
+          s = Status::Bare(Code::kNoMem);
+        }
+        MutexLock lock(&mutex_);
+        if (!s.ok() && status_.ok()) status_ = std::move(s);
+      }
+    };
+    std::vector<std::unique_ptr<Thread>> threads;
+    for (size_t i = 1; i < std::min(kWorkers, tasks.size()); ++i) {
+      auto thread = vfs_->Start("kist-restore", work);
+      if (!thread.ok()) break;  // fewer do as well
+      threads.push_back(thread.Take());
+    }
+    work();
+    threads.clear();
+    MutexLock lock(&mutex_);
+    return status_;
+  }
+
+  Status Count(uint64_t bytes) {
+    MutexLock lock(&mutex_);
+    done_ = std::min(done_ + bytes, total_);
+    if (job_.progress && !job_.progress(done_, total_)) return Status::Bare(Code::kCancelled);
+    return Status();
+  }
+
+ private:
+  Vfs* const vfs_;
+  const JobControl& job_;
+  const uint64_t total_;
+  Mutex mutex_;
+  Status status_ KIST_GUARDED_BY(mutex_);
+  size_t next_ KIST_GUARDED_BY(mutex_) = 0;
+  uint64_t done_ KIST_GUARDED_BY(mutex_) = 0;
+};
+
+class Restore {
+ public:
+  Restore(Target* target, const Catalog& catalog, RestorePlan plan, NewDirectory* dir,
+          const JobControl& job)
+      : target_(target),
+        catalog_(catalog),
+        plan_(std::move(plan)),
+        dir_(dir),
+        job_(job),
+        headers_(plan_.ranges.size()) {}
+
+  Status Run() {
+    uint64_t total = 0;
+    for (const BaseTable& t : plan_.base.tables) total += t.bytes;
+    for (const CatalogRange& r : plan_.ranges) total += r.bytes;
+    total += total;  // once to fetch, once to verify
+    Fetcher fetcher(dir_->vfs(), job_, total);
+    KIST_TRY(fetcher.Count(0));
+    std::vector<Fetcher::Task> tasks;
+    for (const BaseTable& t : plan_.base.tables)
+      tasks.push_back([this, &t, &fetcher] { return FetchTable(t, &fetcher); });
+    for (size_t i = 0; i < plan_.ranges.size(); ++i)
+      tasks.push_back([this, i, &fetcher] { return FetchRange(i, &fetcher); });
+    KIST_TRY(fetcher.Run(tasks));
+    KIST_TRY(CheckChain());
+    KIST_TRY(FinishSegments());
+    KIST_TRY(WriteManifest());
+    KIST_TRY(ReplayAndVerify(&fetcher, total / 2));
+    return StartAfresh();
+  }
+
+ private:
+  Status FetchTable(const BaseTable& t, Fetcher* fetcher);
+  Status FetchRange(size_t i, Fetcher* fetcher);
+  Result<SegmentCopy*> SegmentOf(const RangeHeader& h, const std::string& where);
+  Status CheckChain() const;
+  Status FinishSegments();
+  Status WriteManifest();
+  Status ReplayAndVerify(Fetcher* fetcher, uint64_t verify_bytes);
+  Status StartAfresh();
+  std::string Where(size_t i) const {
+    return target_->NameOf(FormatObjectName(plan_.ranges[i].name));
+  }
+
+  Target* const target_;
+  const Catalog& catalog_;
+  const RestorePlan plan_;
+  NewDirectory* const dir_;
+  const JobControl& job_;
+  std::vector<RangeHeader> headers_;  // each written by its range's task
+  Mutex mutex_;
+  std::map<uint64_t, std::unique_ptr<SegmentCopy>> segments_ KIST_GUARDED_BY(mutex_);
+  std::map<uint64_t, uint64_t> nonces_ KIST_GUARDED_BY(mutex_);
+};
+
+Status Restore::FetchTable(const BaseTable& t, Fetcher* fetcher) {
+  ObjectName name;
+  name.kind = ObjectKind::kTable;
+  name.number = t.number;
+  name.bytes = t.bytes;
+  name.crc = t.crc;
+  const std::string object = FormatObjectName(name);
+  const std::string where = target_->NameOf(object);
+  KIST_TRY_ASSIGN(auto file, dir_->vfs()->Open(JoinPath(dir_->path(), TableFileName(t.number)),
+                                               OpenMode::kCreateNew));
+  Buffer buffer = AllocateBuffer(kFetchBytes);
+  if (buffer == nullptr) return Status::Bare(Code::kNoMem);
+  uint32_t crc = 0;
+  for (uint64_t at = 0; at < t.bytes;) {
+    const size_t want = std::min<uint64_t>(kFetchBytes, t.bytes - at);
+    auto got = target_->Get(object, at, buffer.get(), want);
+    if (!got.ok() && got.status().Is(Code::kMissing))
+      return Status::Corrupt(where, 0, "missing, though a base names it");
+    if (!got.ok()) return std::move(got).status();
+    if (*got != want) return Status::Corrupt(where, at + *got, "shorter than the base says");
+    crc = crc32c::Extend(crc, buffer.get(), want);
+    KIST_TRY(file->Write(at, Slice(buffer.get(), want)));
+    at += want;
+    KIST_TRY(fetcher->Count(want));
+  }
+  if (crc != t.crc) return Status::Corrupt(where, 0, "checksum mismatch");
+  return file->Sync();
+}
+
+Result<SegmentCopy*> Restore::SegmentOf(const RangeHeader& h, const std::string& where) {
+  MutexLock lock(&mutex_);
+  auto& segment = segments_[h.segment.id];
+  if (segment == nullptr) {
+    KIST_TRY_ASSIGN(
+        segment, SegmentCopy::Create(dir_->vfs(), JoinPath(dir_->path(), LogFileName(h.segment.id)),
+                                     h.segment));
+    nonces_[h.segment.id] = h.segment.nonce;
+  }
+  if (nonces_[h.segment.id] != h.segment.nonce)
+    return Status::Corrupt(where, 40, "another history's segment of the same number");
+  return segment.get();
+}
+
+Status Restore::FetchRange(size_t i, Fetcher* fetcher) {
+  const CatalogRange& range = plan_.ranges[i];
+  const std::string object = FormatObjectName(range.name);
+  KIST_TRY_ASSIGN(headers_[i], ReadRangeHeader(target_, catalog_, range));
+  const RangeHeader& h = headers_[i];
+  KIST_TRY_ASSIGN(SegmentCopy * segment, SegmentOf(h, Where(i)));
+  Buffer buffer = AllocateBuffer(kFetchBytes);
+  if (buffer == nullptr) return Status::Bare(Code::kNoMem);
+  uint32_t crc = 0;
+  for (uint64_t at = 0; at < h.payload_bytes;) {
+    const size_t want = std::min<uint64_t>(kFetchBytes, h.payload_bytes - at);
+    KIST_TRY_ASSIGN(const size_t got,
+                    target_->Get(object, kRangeHeaderBytes + at, buffer.get(), want));
+    if (got != want) return Status::Corrupt(Where(i), kRangeHeaderBytes + at + got, "cut short");
+    crc = crc32c::Extend(crc, buffer.get(), want);
+    KIST_TRY(segment->Write(h.position + at, Slice(buffer.get(), want)));
+    at += want;
+    KIST_TRY(fetcher->Count(want));
+  }
+  if (crc != h.payload_crc)
+    return Status::Corrupt(Where(i), kRangeHeaderBytes, "checksum mismatch");
+  return Status();
+}
+
+// Each range names the one before by its checksum and begins where that ended; the base names the
+// last one that was there when it was made.
+Status Restore::CheckChain() const {
+  for (size_t i = 0; i < headers_.size(); ++i) {
+    const RangeHeader& h = headers_[i];
+    if (h.index + 1 == plan_.base.ranges && h.crc != plan_.base.range_crc)
+      return Status::Corrupt(Where(i), 0, "not the range that the base copy was made with");
+    if (i == 0) {
+      if (h.position != 0 || h.segment.id < plan_.base.state.log_number)
+        return Status::Corrupt(Where(i), 0, "does not begin the log that follows its base copy");
+      continue;
+    }
+    const RangeHeader& before = headers_[i - 1];
+    if (h.previous_crc != before.crc)
+      return Status::Corrupt(Where(i), 0, "does not follow the range before it: another history");
+    const bool same = h.segment.id == before.segment.id;
+    if (same ? h.position != before.position + before.payload_bytes : h.position != 0)
+      return Status::Corrupt(Where(i), 0, "does not begin where the range before it ends");
+  }
+  return Status();
+}
+
+Status Restore::FinishSegments() {
+  MutexLock lock(&mutex_);
+  for (size_t i = 0; i < headers_.size(); ++i) {
+    const RangeHeader& h = headers_[i];
+    const bool last = i + 1 == headers_.size();
+    if (!last && headers_[i + 1].segment.id == h.segment.id) continue;
+    const uint64_t end =
+        last && plan_.last_end != UINT64_MAX ? plan_.last_end : h.position + h.payload_bytes;
+    KIST_TRY(segments_[h.segment.id]->Finish(end, last ? plan_.seq : h.last_lsn,
+                                             last ? SealKind::kClosed : SealKind::kSwitched));
+  }
+  segments_.clear();
+  return Status();
+}
+
+Status Restore::WriteManifest() {
+  ManifestState state = plan_.base.state;
+  state.log_number = headers_.empty() ? 0 : headers_.front().segment.id;
+  state.last_lsn = std::min(state.last_lsn, plan_.seq);
+  uint64_t number = state.next_file;
+  if (!headers_.empty()) number = std::max(number, headers_.back().segment.id + 1);
+  state.next_file = number + 1;
+  return Manifest::Create(dir_->vfs(), dir_->path(), number, &state).status();
+}
+
+Status Restore::ReplayAndVerify(Fetcher* fetcher, uint64_t verify_bytes) {
+  dir_->Unlock();
+  OptionSet options;
+  KIST_TRY(options.Parse("create_if_missing=false; compaction=manual; sync=never"));
+  KIST_TRY_ASSIGN(auto db, Db::Open(dir_->path(), options, LogSink(), dir_->vfs()));
+  Status s;
+  if (db->last_seq() != plan_.seq) {
+    s = Status::Corrupt(target_->url(), 0,
+                        "the log reaches commit " + std::to_string(db->last_seq()) + ", not " +
+                            std::to_string(plan_.seq));
+  }
+  uint64_t counted = 0;
+  JobControl verify;
+  verify.progress = [&](uint64_t done, uint64_t total) {
+    const double part = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
+    const auto want = static_cast<uint64_t>(static_cast<double>(verify_bytes) * part);
+    const uint64_t step = want > counted ? want - counted : 0;
+    counted += step;
+    return fetcher->Count(step).ok();
+  };
+  if (s.ok()) s = db->Verify(verify);
+  Status closed = db->Close();
+  return s.ok() ? closed : s;
+}
+
+// Everything is in tables now; the log that was replayed goes, and the next open begins one that
+// follows nothing.
+Status Restore::StartAfresh() {
+  Vfs* vfs = dir_->vfs();
+  KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs, dir_->path()));
+  const uint64_t old = state.manifest_number;
+  state.log_number = 0;
+  state.flushed_lsn = plan_.seq;
+  state.last_lsn = plan_.seq;
+  const uint64_t number = std::max(state.next_file, old + 1);
+  state.next_file = number + 1;
+  KIST_TRY(Manifest::Create(vfs, dir_->path(), number, &state).status());
+  KIST_TRY_ASSIGN(std::vector<std::string> names, vfs->List(dir_->path()));
+  for (const std::string& name : names) {
+    const auto parsed = ParseFileName(name);
+    const bool log = parsed && parsed->type == FileType::kLog;
+    const bool manifest = parsed && parsed->type == FileType::kManifest && parsed->number != number;
+    if (log || manifest) KIST_TRY(vfs->Remove(JoinPath(dir_->path(), name)));
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status RestoreBackup(Target* target, Vfs* vfs, const std::string& path, const RestorePoint& point,
+                     const JobControl& job, Sequence* seq) {
+  KIST_TRY_ASSIGN(const Catalog catalog, Catalog::Load(target));
+  KIST_TRY_ASSIGN(RestorePlan plan, PlanRestore(target, catalog, point));
+  const Sequence reached = plan.seq;
+  KIST_TRY_ASSIGN(auto dir, NewDirectory::Prepare(vfs, path));
+  KIST_TRY(Restore(target, catalog, std::move(plan), dir.get(), job).Run());
+  KIST_TRY(dir->Finish());
+  if (seq != nullptr) *seq = reached;
+  return Status();
+}
+
+}  // namespace kist
