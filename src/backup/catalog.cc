@@ -1,4 +1,5 @@
-// Sorting a target's names, and reading listings and headers against them.
+// Sorting a target's names, and reading listings and headers against them. A listing or header that
+// stands under another name than it was made for is damage.
 // Threads: one.
 #include "backup/catalog.h"
 

@@ -1,4 +1,5 @@
-// Claiming and continuing generations, shipping ranges, making bases.
+// Claiming and continuing generations, shipping ranges, making bases. Every step may be repeated:
+// what it finds done already, by itself, it takes for done.
 // Threads: see generation.h.
 #include "backup/generation.h"
 

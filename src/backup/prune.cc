@@ -1,4 +1,5 @@
-// Deciding what stays, then removing the rest, listings first.
+// Deciding what stays, then removing the rest, listings first. Nothing is removed before every
+// listing was read.
 // Threads: any.
 #include "backup/prune.h"
 

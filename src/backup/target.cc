@@ -1,4 +1,5 @@
-// Which target a URL means, and what is the same for all of them.
+// Which target a URL means, and what is the same for all of them: small objects read whole, and put
+// in a way that may be repeated.
 // Threads: any.
 #include "backup/target.h"
 

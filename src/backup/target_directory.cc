@@ -1,4 +1,5 @@
-// Files as objects: write, sync, link, sync the directory; reading and walking.
+// Files as objects: write, sync, link, sync the directory; reading and walking. A name that is
+// reported as taken is durable, whoever made it.
 // Threads: any.
 #include "backup/target_directory.h"
 

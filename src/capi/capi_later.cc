@@ -22,32 +22,6 @@ kist_rc OnText(const char* text, const char* what, kist_err* err, const char* fu
   return Unsupported(err, function);
 }
 
-kist_rc Backup(kist_db* db, const char* target, const kist_job* job, uint64_t* seq_out,
-               kist_err* err) {
-  SetOut<uint64_t>(seq_out, 0);
-  KIST_CHECKED(CheckDb(db, err));
-  JobControl control;
-  KIST_CHECKED(CheckJob(job, &control, err));
-  return OnText(target, "target", err, "kist_backup");
-}
-
-kist_rc Restore(const char* target, const char* path, const kist_restore_options* options,
-                const kist_job* job, uint64_t* seq_out, kist_err* err) {
-  SetOut<uint64_t>(seq_out, 0);
-  if (path == nullptr) return FailNull(err, "path");
-  if (options != nullptr) {
-    KIST_CHECKED(CheckStruct(options, sizeof *options, "kist_restore_options", err));
-    if (options->flags != 0)
-      return Fail(err, KIST_E_INVALID, {KIST_D_FLAG}, "unknown flags 0x%x", options->flags);
-    if (options->to_seq != 0 && options->to_time_ms != 0) {
-      return Fail(err, KIST_E_INVALID, {KIST_D_STRUCT}, "a sequence and a time exclude each other");
-    }
-  }
-  JobControl control;
-  KIST_CHECKED(CheckJob(job, &control, err));
-  return OnText(target, "target", err, "kist_restore");
-}
-
 kist_rc StreamStart(kist_db* db, const char* target, const kist_options* options,
                     kist_stream** stream_out, kist_err* err) {
   SetOut<kist_stream*>(stream_out, nullptr);
@@ -82,16 +56,6 @@ kist_rc Repair(const char* path, const kist_job* job, char* report, size_t cap, 
 using namespace kist::capi;  // NOLINT: this file is the C side
 
 extern "C" {
-
-kist_rc kist_backup(kist_db* db, const char* target, const kist_job* job, uint64_t* seq_out,
-                    kist_err* err) {
-  return Guard(err, [&] { return Backup(db, target, job, seq_out, err); });
-}
-
-kist_rc kist_restore(const char* target, const char* path, const kist_restore_options* options,
-                     const kist_job* job, uint64_t* seq_out, kist_err* err) {
-  return Guard(err, [&] { return Restore(target, path, options, job, seq_out, err); });
-}
 
 kist_rc kist_stream_start(kist_db* db, const char* target, const kist_options* options,
                           kist_stream** stream_out, kist_err* err) {

@@ -1,13 +1,57 @@
-// kist checkpoint: copies of a database.
-//
-// The work is the library's; the tool says what came of it.
+// kist checkpoint, backup, restore, generations, prune: copies of a database, and what is in a
+// target. They are long jobs: they show progress, and Ctrl-C ends them between two steps. The work
+// is the library's; the tool says what came of it.
 #include "cli/commands.h"
 #include "cli/database.h"
+#include "cli/interrupt.h"
+#include "cli/moment.h"
 #include "cli/number.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 
 namespace kist::cli {
 namespace {
+
+constexpr OptionSpec kBackupOptions[] = {
+    {"keep", 0, "N", "Afterwards removes all but the newest N base copies (see `kist prune`)."},
+    {"keep-age", 0, "DURATION", "... all that were made longer ago, such as 30d."},
+};
+constexpr OptionSpec kPruneOptions[] = {
+    {"keep", 0, "N", "Keeps the newest N base copies."},
+    {"keep-age", 0, "DURATION", "Keeps those made since then, such as 30d, and the one before."},
+};
+constexpr OptionSpec kRestoreOptions[] = {
+    {"seq", 0, "N", "The state after this commit instead of the newest."},
+    {"time", 0, "WHEN",
+     "The state at a time: '2026-11-20 14:05:00' (local), with a Z at its end UTC, or @UNIXTIME."},
+    {"ago", 0, "DURATION", "The state so long ago, such as 10m."},
+};
+constexpr OptionSpec kGenerationsOptions[] = {
+    {"json", 'j', nullptr, "One JSON object a line."},
+};
+
+int32_t OnProgress(void* ctx, uint64_t done, uint64_t total) {
+  static_cast<Progress*>(ctx)->Update(done, total, 0);
+  return InterruptPending();
+}
+
+kist_job JobOf(Progress* progress) {
+  kist_job job = KIST_JOB_INIT;
+  job.progress = OnProgress;
+  job.ctx = progress;
+  return job;
+}
+
+// The exit code of a job that did not succeed.
+int Failed(Context& context, const std::string& what, kist_rc rc, const kist_err& err,
+           const char* left) {
+  context.console->ClearStatus();
+  if (rc == KIST_E_CANCELLED && InterruptPending() != 0) {
+    context.console->Error(std::string("interrupted: ") + left);
+    return kExitSignal + InterruptPending();
+  }
+  return context.Fail(what, rc, err);
+}
 
 int Checkpoint(Context& context) {
   Database database;
@@ -20,6 +64,156 @@ int Checkpoint(Context& context) {
   if (rc != KIST_OK) return context.Fail(path, rc, err);
   context.console->Note("copied to " + path + " in " + FormatSeconds(progress.Seconds()));
   return database.Close(context);
+}
+
+// --keep and --keep-age; *any false where neither is given.
+bool ReadRule(Context& context, kist_prune_options* rule, bool* any) {
+  int64_t age_ms = 0;
+  if (!context.CountOption("keep", &rule->keep_count) ||
+      !context.DurationOption("keep-age", &age_ms))
+    return false;
+  rule->keep_ms = age_ms;
+  *any = context.args.Has("keep") || context.args.Has("keep-age");
+  return true;
+}
+
+int PruneTarget(Context& context, const std::string& target, const kist_prune_options& rule) {
+  Progress progress(context.console, "prune", Progress::Unit::kSteps, context.ShowProgress());
+  const kist_job job = JobOf(&progress);
+  kist_err err = KIST_ERR_INIT;
+  uint64_t bytes = 0;
+  const kist_rc rc = kist_prune(target.c_str(), &rule, &job, &bytes, &err);
+  if (rc == KIST_E_INVALID) {
+    context.Fail(target, rc, err);
+    return kExitUsage;
+  }
+  if (rc != KIST_OK)
+    return Failed(context, target, rc, err,
+                  "what is kept can be restored; prune again for the rest");
+  context.console->ClearStatus();
+  context.console->Note("removed " + FormatBytes(static_cast<double>(bytes)) + " from " + target);
+  return kExitOk;
+}
+
+int Backup(Context& context) {
+  const std::string& target = context.args.operands()[1];
+  kist_prune_options rule = KIST_PRUNE_OPTIONS_INIT;
+  bool prune = false;
+  if (!ReadRule(context, &rule, &prune)) return kExitUsage;
+  Database database;
+  int code = database.Open(context, Database::Mode::kWrite);
+  if (code != kExitOk) return code;
+  Progress progress(context.console, "backup", Progress::Unit::kBytes, context.ShowProgress());
+  const kist_job job = JobOf(&progress);
+  kist_err err = KIST_ERR_INIT;
+  uint64_t seq = 0;
+  const kist_rc rc = kist_backup(database.db(), target.c_str(), &job, &seq, &err);
+  if (rc != KIST_OK)
+    return Failed(context, target, rc, err, "the next backup goes on with what was uploaded");
+  context.console->ClearStatus();
+  context.console->Note("backed up to commit " + std::to_string(seq) + " in " +
+                        FormatSeconds(progress.Seconds()));
+  code = database.Close(context);
+  return code != kExitOk || !prune ? code : PruneTarget(context, target, rule);
+}
+
+int Prune(Context& context) {
+  kist_prune_options rule = KIST_PRUNE_OPTIONS_INIT;
+  bool any = false;
+  if (!ReadRule(context, &rule, &any)) return kExitUsage;
+  if (!any) return context.Usage("say what to keep: --keep N, --keep-age DURATION, or both");
+  return PruneTarget(context, context.Path(), rule);
+}
+
+bool ReadPoint(Context& context, kist_restore_options* options, int* code) {
+  *code = kExitUsage;
+  int64_t ago_ms = 0;
+  if (!context.CountOption("seq", &options->to_seq) || !context.DurationOption("ago", &ago_ms))
+    return false;
+  const auto time = context.args.Get("time");
+  if (int(context.args.Has("seq")) + int(time.has_value()) + int(context.args.Has("ago")) > 1) {
+    context.Usage("--seq, --time and --ago exclude one another");
+    return false;
+  }
+  if (time.has_value() && !ParseMoment(*time, &options->to_time_ms)) {
+    context.Usage("--time '" + std::string(*time) +
+                  "': wanted '2026-11-20 14:05:00' (local), '2026-11-20T14:05:00Z' or @UNIXTIME");
+    return false;
+  }
+  if (context.args.Has("ago")) options->to_time_ms = NowMs() - ago_ms;
+  return true;
+}
+
+int Restore(Context& context) {
+  const std::string& target = context.args.operands()[0];
+  const std::string& path = context.args.operands()[1];
+  kist_restore_options options = KIST_RESTORE_OPTIONS_INIT;
+  int code = kExitOk;
+  if (!ReadPoint(context, &options, &code)) return code;
+  Progress progress(context.console, "restore", Progress::Unit::kBytes, context.ShowProgress());
+  const kist_job job = JobOf(&progress);
+  kist_err err = KIST_ERR_INIT;
+  uint64_t seq = 0;
+  const kist_rc rc = kist_restore(target.c_str(), path.c_str(), &options, &job, &seq, &err);
+  if (rc != KIST_OK) return Failed(context, target, rc, err, "nothing was left behind");
+  context.console->ClearStatus();
+  context.console->Note("restored commit " + std::to_string(seq) + " to " + path + " in " +
+                        FormatSeconds(progress.Seconds()));
+  return kExitOk;
+}
+
+void AppendJson(const kist_generation& g, std::string* out) {
+  *out += Printf(
+      "{\"generation\":%llu,\"finished\":%s,\"first_seq\":%llu,\"last_seq\":%llu,"
+      "\"first_time_ms\":%lld,\"last_time_ms\":%lld,\"bases\":%llu,\"ranges\":%llu,"
+      "\"log_bytes\":%llu,\"table_bytes\":%llu}\n",
+      static_cast<unsigned long long>(g.number),
+      (g.flags & KIST_GENERATION_FINISHED) != 0 ? "true" : "false",
+      static_cast<unsigned long long>(g.first_seq), static_cast<unsigned long long>(g.last_seq),
+      static_cast<long long>(g.first_time_ms), static_cast<long long>(g.last_time_ms),
+      static_cast<unsigned long long>(g.bases), static_cast<unsigned long long>(g.ranges),
+      static_cast<unsigned long long>(g.bytes), static_cast<unsigned long long>(g.table_bytes));
+}
+
+void AppendText(const kist_generation& g, std::string* out) {
+  const auto number = static_cast<unsigned long long>(g.number);
+  if ((g.flags & KIST_GENERATION_FINISHED) == 0) {
+    *out += Printf("%10llu  not finished: no state can be restored from it\n", number);
+    return;
+  }
+  *out += Printf("%10llu  %12llu .. %-12llu  %s .. %s  %llu %s, %s of log, %s of tables\n", number,
+                 static_cast<unsigned long long>(g.first_seq),
+                 static_cast<unsigned long long>(g.last_seq), FormatMoment(g.first_time_ms).c_str(),
+                 FormatMoment(g.last_time_ms).c_str(), static_cast<unsigned long long>(g.bases),
+                 g.bases == 1 ? "base" : "bases", FormatBytes(static_cast<double>(g.bytes)).c_str(),
+                 FormatBytes(static_cast<double>(g.table_bytes)).c_str());
+}
+
+int Generations(Context& context) {
+  const std::string& target = context.Path();
+  std::vector<kist_generation> list(64, KIST_GENERATION_INIT);
+  kist_err err = KIST_ERR_INIT;
+  size_t count = 0;
+  kist_rc rc = kist_generations(target.c_str(), list.data(), list.size(), &count, &err);
+  while (rc == KIST_TRUNCATED) {
+    list.resize(count + 16, KIST_GENERATION_INIT);
+    rc = kist_generations(target.c_str(), list.data(), list.size(), &count, &err);
+  }
+  if (rc != KIST_OK) return context.Fail(target, rc, err);
+  Output output(context.console);
+  const bool json = context.args.Has("json");
+  if (!json && count != 0) {
+    output.Append("generation  commits that can be restored  made\n");
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (json) {
+      AppendJson(list[i], &output.buffer());
+    } else {
+      AppendText(list[i], &output.buffer());
+    }
+    output.Spill();
+  }
+  return output.Finish();
 }
 
 }  // namespace
@@ -41,6 +235,83 @@ const Command kCheckpointCommand = {
     2,
     Checkpoint,
     true,
+};
+
+const Command kBackupCommand = {
+    "backup",
+    "DB TARGET",
+    "copy the database to a target, only what is new",
+    "Copies the database as it is now to TARGET, a directory that holds the backups of this one\n"
+    "database. Tables that it has already are shared, so a second backup uploads only what is\n"
+    "new; one that was interrupted goes on where it was. The backup shows up when it is\n"
+    "complete. With --keep or --keep-age older ones are removed afterwards. A program that has\n"
+    "the database open backs it up itself, with kist_backup, while it goes on writing.",
+    "  kist backup /var/lib/app/db /backups/app\n"
+    "  kist backup --keep 7 /var/lib/app/db /backups/app\n"
+    "  kist restore /backups/app /var/lib/app/db-again",
+    kBackupOptions,
+    sizeof(kBackupOptions) / sizeof(kBackupOptions[0]),
+    kShareDatabase | kShareProgress,
+    2,
+    2,
+    Backup,
+    true,
+};
+
+const Command kRestoreCommand = {
+    "restore",
+    "TARGET DIR",
+    "build a database from a target, as of any commit it holds",
+    "Builds a database in DIR, which must be missing or empty, from the copies in TARGET: the\n"
+    "newest state, or the one after a given commit, or at a given time. Every object is\n"
+    "checked, and the result is verified. What the target cannot give exactly is refused, with\n"
+    "the nearest commit below; `kist generations` lists what it can give.",
+    "  kist restore /backups/app /var/lib/app/db\n"
+    "  kist restore --seq 123456 /backups/app /tmp/then\n"
+    "  kist restore --time '2026-11-20 14:05:00' /backups/app /tmp/then\n"
+    "  kist restore --ago 10m /backups/app /tmp/then",
+    kRestoreOptions,
+    sizeof(kRestoreOptions) / sizeof(kRestoreOptions[0]),
+    kShareProgress,
+    2,
+    2,
+    Restore,
+    false,
+};
+
+const Command kGenerationsCommand = {
+    "generations",
+    "TARGET",
+    "list what a target holds",
+    "Lists the generations in TARGET, oldest first. A generation is an unbroken stretch of the\n"
+    "database's history: any commit between its first and its last can be restored. Each\n"
+    "backup makes one.",
+    "  kist generations /backups/app\n"
+    "  kist generations --json /backups/app | jq .last_seq",
+    kGenerationsOptions,
+    sizeof(kGenerationsOptions) / sizeof(kGenerationsOptions[0]),
+    0,
+    1,
+    1,
+    Generations,
+    false,
+};
+
+const Command kPruneCommand = {
+    "prune",
+    "TARGET",
+    "remove the oldest copies from a target",
+    "Removes base copies that neither --keep nor --keep-age keeps, with the log and the tables\n"
+    "that nothing kept needs. The newest one always stays.",
+    "  kist prune --keep 7 /backups/app\n"
+    "  kist prune --keep-age 30d /backups/app",
+    kPruneOptions,
+    sizeof(kPruneOptions) / sizeof(kPruneOptions[0]),
+    kShareProgress,
+    1,
+    1,
+    Prune,
+    false,
 };
 
 }  // namespace kist::cli

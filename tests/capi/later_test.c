@@ -10,32 +10,6 @@
     assert_non_null(strstr(err.message, name));     \
   } while (0)
 
-static void later__copies(void** state) {
-  kist_db* db = open_memory();
-  kist_restore_options ro = KIST_RESTORE_OPTIONS_INIT;
-  kist_job job = KIST_JOB_INIT;
-  uint64_t seq = 9;
-  (void)state;
-  UNSUPPORTED("kist_backup", kist_backup(db, "/nowhere", &job, &seq, &err));
-  assert_int_equal(seq, 0);
-  job.flags = 1;
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_FLAG, kist_backup(db, "/nowhere", &job, &seq, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_backup(db, NULL, NULL, &seq, &err));
-  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_backup(NULL, "/nowhere", NULL, &seq, &err));
-  UNSUPPORTED("kist_restore", kist_restore("/nowhere", "/nor-here", &ro, NULL, &seq, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL,
-               kist_restore(NULL, "/nor-here", NULL, NULL, &seq, &err));
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_restore("/nowhere", NULL, NULL, NULL, &seq, &err));
-  ro.to_seq = 1;
-  ro.to_time_ms = 1;
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_STRUCT,
-               kist_restore("/nowhere", "/nor-here", &ro, NULL, &seq, &err));
-  ro.size = 0;
-  ASSERT_FAILS(KIST_E_INVALID, KIST_D_STRUCT,
-               kist_restore("/nowhere", "/nor-here", &ro, NULL, &seq, &err));
-  close_strict(db);
-}
-
 static void later__streams(void** state) {
   kist_db* db = open_memory();
   kist_stream *stream = (kist_stream*)(void*)db, *some = stream;
@@ -74,7 +48,7 @@ static void later__repair(void** state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(later__copies),
+
       cmocka_unit_test(later__streams),
       cmocka_unit_test(later__repair),
   };

@@ -1,4 +1,6 @@
-"""Copies: checkpoint."""
+"""Copies: checkpoint, backup, restore, generations, prune."""
+import json
+
 from tool import need, same
 
 
@@ -19,3 +21,58 @@ def checkpoint__wants_an_empty_directory(tool):
     need("not empty" in result.err, result.err)
     tool.fails(7, "checkpoint", tool.db, "no/such/dir")
     tool.fails(7, "checkpoint", "absent", "copy")
+
+
+def backup__comes_back(tool):
+    tool.ok("put", tool.db, "a", "1", "b", "2")
+    tool.ok("backup", tool.db, "target")
+    tool.ok("put", tool.db, "a", "3")
+    tool.ok("backup", tool.db, "target")
+    tool.ok("restore", "target", "copy")
+    same(tool.ok("get", str(tool.dir / "copy"), "a"), b"3")
+    tool.ok("verify", "copy")
+    lines = [json.loads(line) for line in tool.ok("generations", "--json", "target").splitlines()]
+    same([line["generation"] for line in lines], [1, 2])
+    need(all(line["finished"] for line in lines), lines)
+    tool.ok("restore", "--seq", lines[0]["last_seq"], "target", "then")
+    same(tool.ok("get", "then", "a"), b"1")
+    result = tool.fails(7, "restore", "--seq", 999999999, "target", "never", says="nearest before")
+    need("KIST_E_MISSING" in result.err, result.err)
+    need(not (tool.dir / "never").exists(), "a directory was left")
+    tool.fails(4, "restore", "target", "copy", says="not empty")
+    need(b"2 " in tool.ok("generations", "target"), "text")
+
+
+def backup__restores_to_a_moment(tool):
+    tool.ok("put", tool.db, "a", "1")
+    tool.ok("backup", tool.db, "target")
+    tool.ok("restore", "--ago", "0ms", "target", "now")
+    tool.ok("restore", "--time", "2100-01-01T00:00:00Z", "target", "later")
+    tool.fails(7, "restore", "--time", "@1000000000", "target", "before", says="begins later")
+    for bad in ["yesterday", "2026-02-30 10:00", "2026-01-01", "@", "2026-01-01 24:00"]:
+        tool.fails(2, "restore", "--time", bad, "target", "bad", says="wanted")
+    tool.fails(2, "restore", "--time", "@1", "--seq", "1", "target", "bad", says="exclude")
+
+
+def backup__prunes(tool):
+    for i in range(4):
+        tool.ok("put", tool.db, "a", str(i))
+        tool.ok("backup", "--keep", "2", tool.db, "target")
+    lines = tool.ok("generations", "--json", "target").splitlines()
+    same(len([line for line in lines if b'"finished":true' in line]), 2)
+    tool.ok("prune", "--keep", "1", "target")
+    tool.ok("restore", "target", "copy")
+    same(tool.ok("get", "copy", "a"), b"3")
+    tool.fails(2, "prune", "target", says="say what to keep")
+    tool.fails(7, "prune", "--keep", "1", "absent")
+
+
+def backup__damage_is_named(tool):
+    tool.ok("put", tool.db, "a", "1")
+    tool.ok("backup", tool.db, "target")
+    victim = next((tool.dir / "target" / "tables").glob("*.kst"))
+    data = bytearray(victim.read_bytes())
+    data[-3] ^= 1
+    victim.write_bytes(data)
+    tool.fails(5, "restore", "target", "copy", says=victim.name)
+    need(not (tool.dir / "copy").exists(), "a directory was left")

@@ -4,7 +4,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "backup/backup.h"
 #include "backup/checkpoint.h"
+#include "backup/prune.h"
+#include "backup/restore.h"
 #include "support/crash_states.h"
 #include "support/history.h"
 
@@ -48,6 +51,21 @@ bool CommitAt(Vfs* vfs, const std::string& path, const History& history, std::st
   return false;
 }
 
+// Calls visit for about States() states of the trace from `from` on; returns how many.
+uint64_t Judge(RecordingVfs* vfs, size_t from, uint64_t seed,
+               const std::function<void(const CrashState&)>& visit) {
+  CrashOptions options;
+  options.first_boundary = from;
+  options.seed = seed;
+  const uint64_t all =
+      CrashStates(vfs->GetTrace(), options).ForEach([](const CrashState&) { return true; });
+  options.shards = static_cast<uint32_t>(all / States() + 1);
+  return CrashStates(vfs->GetTrace(), options).ForEach([&](const CrashState& s) {
+    visit(s);
+    return true;
+  });
+}
+
 void copies_crash__checkpoint(void**) {
   RecordingVfs vfs;
   auto db = OpenDb(&vfs, "/db");
@@ -64,14 +82,8 @@ void copies_crash__checkpoint(void**) {
   ASSERT_OK(db->Close());
   db.reset();
 
-  CrashOptions options;
-  options.first_boundary = from;
-  options.seed = history.rng().Next();
-  const uint64_t all =
-      CrashStates(vfs.GetTrace(), options).ForEach([](const CrashState&) { return true; });
-  options.shards = static_cast<uint32_t>(all / States() + 1);
   uint64_t opened = 0;
-  const uint64_t judged = CrashStates(vfs.GetTrace(), options).ForEach([&](const CrashState& s) {
+  const uint64_t judged = Judge(&vfs, from, history.rng().Next(), [&](const CrashState& s) {
     auto image = s.MakeVfs();
     std::string what, dump;
     if (!CommitAt(image.get(), "/db", history, &what, &dump))
@@ -83,10 +95,113 @@ void copies_crash__checkpoint(void**) {
     } else if (s.mark(kDone) != 0) {
       fail_msg("%s: made, and does not open: %s", s.ToString().c_str(), what.c_str());
     }
-    return true;
   });
   std::printf("checkpoint: %llu states, %llu of them with a copy that opens\n",
               static_cast<unsigned long long>(judged), static_cast<unsigned long long>(opened));
+  assert_true(opened > 0 && opened < judged);
+}
+
+Status RestoreFrom(Vfs* vfs, const RestorePoint& point, Sequence* seq, std::string* dump) {
+  auto target = OpenTarget(vfs, "/target", false);
+  if (!target.ok()) return target.status();
+  auto memory = NewMemoryVfs();
+  Status s = RestoreBackup(target->get(), memory.get(), "/copy", point, {}, seq);
+  if (s.ok()) *dump = DumpAt(memory.get(), "/copy");
+  return s;
+}
+
+// A backup over an earlier one: at any moment the newest finished one comes back.
+void copies_crash__backup(void**) {
+  RecordingVfs vfs;
+  auto db = OpenDb(&vfs, "/db");
+  History history(Seed("backup"));
+  history.Use(db.get());
+  history.Steps(100);
+  Sequence before = 0, after = 0;
+  ASSERT_OK(MakeBackup(db.get(), OpenTarget(&vfs, "/target", true)->get(), {}, &before));
+  history.Steps(60);
+  ASSERT_OK(db->Sync());
+  const size_t from = vfs.op_count();
+  ASSERT_OK(MakeBackup(db.get(), OpenTarget(&vfs, "/target", true)->get(), {}, &after));
+  vfs.Mark(1, kDone);
+  ASSERT_OK(db->Close());
+  db.reset();
+  uint64_t old = 0;
+  const uint64_t judged = Judge(&vfs, from, history.rng().Next(), [&](const CrashState& s) {
+    auto image = s.MakeVfs();
+    Sequence seq = 0;
+    std::string dump;
+    Status restored = RestoreFrom(image.get(), {}, &seq, &dump);
+    if (!restored.ok()) fail_msg("%s: %s", s.ToString().c_str(), restored.ToString().c_str());
+    if (seq != after && (seq != before || s.mark(kDone) != 0))
+      fail_msg("%s: commit %d", s.ToString().c_str(), static_cast<int>(seq));
+    if (dump != history.At(seq)) fail_msg("%s: another state", s.ToString().c_str());
+    old += seq == before ? 1 : 0;
+  });
+  std::printf("backup: %llu states, %llu of them show the earlier backup\n",
+              static_cast<unsigned long long>(judged), static_cast<unsigned long long>(old));
+  assert_true(old > 0 && old < judged);
+}
+
+void copies_crash__prune(void**) {
+  RecordingVfs vfs;
+  auto db = OpenDb(&vfs, "/db");
+  History history(Seed("prune"));
+  history.Use(db.get());
+  std::vector<Sequence> made;
+  for (int i = 0; i < 4; ++i) {
+    history.Steps(60);
+    made.push_back(0);
+    ASSERT_OK(MakeBackup(db.get(), OpenTarget(&vfs, "/target", true)->get(), {}, &made.back()));
+  }
+  ASSERT_OK(db->Close());
+  db.reset();
+  const size_t from = vfs.op_count();
+  PruneReport report;
+  ASSERT_OK(PruneTarget(&vfs, OpenTarget(&vfs, "/target", false)->get(), {2, 0}, {}, &report));
+  assert_int_equal(report.bases, 2);
+  const uint64_t judged = Judge(&vfs, from, history.rng().Next(), [&](const CrashState& s) {
+    auto image = s.MakeVfs();
+    for (size_t i = 0; i < made.size(); ++i) {
+      Sequence seq = 0;
+      std::string dump;
+      Status restored = RestoreFrom(image.get(), {made[i], 0}, &seq, &dump);
+      // What is kept comes back; what is not comes back or is refused.
+      if (restored.ok() ? seq != made[i] || dump != history.At(seq)
+                        : i >= 2 || !restored.Is(Code::kMissing))
+        fail_msg("%s: backup %d: %s", s.ToString().c_str(), static_cast<int>(i),
+                 restored.ToString().c_str());
+    }
+  });
+  std::printf("prune: %llu states\n", static_cast<unsigned long long>(judged));
+}
+
+void copies_crash__restore(void**) {
+  auto source = NewMemoryVfs();
+  auto db = OpenDb(source.get(), "/db");
+  History history(Seed("restore"));
+  history.Use(db.get());
+  history.Steps(100);
+  Sequence made = 0;
+  ASSERT_OK(MakeBackup(db.get(), OpenTarget(source.get(), "/target", true)->get(), {}, &made));
+  ASSERT_OK(db->Close());
+  RecordingVfs vfs;
+  auto target = OpenTarget(source.get(), "/target", false);
+  ASSERT_OK(RestoreBackup(target->get(), &vfs, "/copy", {}, {}, nullptr));
+  vfs.Mark(1, kDone);
+  uint64_t opened = 0;
+  const uint64_t judged = Judge(&vfs, 0, history.rng().Next(), [&](const CrashState& s) {
+    auto image = s.MakeVfs();
+    std::string what, dump;
+    if (CommitAt(image.get(), "/copy", history, &what, &dump)) {
+      ++opened;
+      if (dump != history.At(made)) fail_msg("%s: another commit", s.ToString().c_str());
+    } else if (s.mark(kDone) != 0) {
+      fail_msg("%s: restored, and does not open: %s", s.ToString().c_str(), what.c_str());
+    }
+  });
+  std::printf("restore: %llu states, %llu of them open\n", static_cast<unsigned long long>(judged),
+              static_cast<unsigned long long>(opened));
   assert_true(opened > 0 && opened < judged);
 }
 
@@ -97,6 +212,9 @@ int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
       cmocka_unit_test(copies_crash__checkpoint),
+      cmocka_unit_test(copies_crash__backup),
+      cmocka_unit_test(copies_crash__prune),
+      cmocka_unit_test(copies_crash__restore),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -43,6 +43,7 @@ OPENING_LINES = (3, 15)
 LONG_FILES = {}  # path: reason; up to FILE_LINES_EVER
 LONG_FUNCTIONS = {}  # (path, function): reason
 LONG_OPENINGS = {  # path: reason
+    "src/backup/objects.h": "draws the objects of a target",
     "src/record/segment.h": "draws the segment format",
     "src/table/block.h": "draws the block format",
     "src/table/format.h": "draws the table format",

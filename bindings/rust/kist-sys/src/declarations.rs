@@ -156,6 +156,8 @@ pub const KIST_SEEK_LT: i32 = 5;
 pub const KIST_TXN_SNAPSHOT: u32 = 0;
 /// and what it read, ranges included, is unchanged at commit
 pub const KIST_TXN_SERIALIZABLE: u32 = 1;
+/// it has a base copy: it can be restored from
+pub const KIST_GENERATION_FINISHED: u32 = 1;
 /// `KIST_STREAM_RUNNING` of kist.h.
 pub const KIST_STREAM_RUNNING: u32 = 0;
 /// target unreachable; the log is kept
@@ -443,6 +445,69 @@ pub const KIST_RESTORE_OPTIONS_INIT: kist_restore_options = kist_restore_options
     to_time_ms: 0,
 };
 
+/// One generation of a target.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kist_generation {
+    /// `size` of kist_generation.
+    pub size: u32,
+    /// KIST_GENERATION_\*
+    pub flags: u32,
+    /// from 1; later ones have higher numbers
+    pub number: u64,
+    /// commits from this one ...
+    pub first_seq: u64,
+    /// ... to this one can be restored
+    pub last_seq: u64,
+    /// Unix time at which its oldest base copy was made
+    pub first_time_ms: i64,
+    /// ... and its newest object
+    pub last_time_ms: i64,
+    /// base copies
+    pub bases: u64,
+    /// pieces of log
+    pub ranges: u64,
+    /// of its log
+    pub bytes: u64,
+    /// of the tables that its bases name, which others may share
+    pub table_bytes: u64,
+}
+/// A `kist_generation` that holds its size and is zero otherwise.
+pub const KIST_GENERATION_INIT: kist_generation = kist_generation {
+    size: size_of::<kist_generation>() as u32,
+    flags: 0,
+    number: 0,
+    first_seq: 0,
+    last_seq: 0,
+    first_time_ms: 0,
+    last_time_ms: 0,
+    bases: 0,
+    ranges: 0,
+    bytes: 0,
+    table_bytes: 0,
+};
+
+/// What kist_prune keeps: base copies that either rule names. Both 0 are KIST_E_INVALID.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct kist_prune_options {
+    /// `size` of kist_prune_options.
+    pub size: u32,
+    /// 0
+    pub flags: u32,
+    /// so many of the newest; 0: none by count
+    pub keep_count: u64,
+    /// those made in this time before now, and the one before; 0: none by age
+    pub keep_ms: i64,
+}
+/// A `kist_prune_options` that holds its size and is zero otherwise.
+pub const KIST_PRUNE_OPTIONS_INIT: kist_prune_options = kist_prune_options {
+    size: size_of::<kist_prune_options>() as u32,
+    flags: 0,
+    keep_count: 0,
+    keep_ms: 0,
+};
+
 /// How a stream is doing.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -628,6 +693,10 @@ extern "C" {
     pub fn kist_backup(db: *mut kist_db, target: *const c_char, job: *const kist_job, seq_out: *mut u64, err: *mut kist_err) -> kist_rc;
     /// Builds a database in `path`, which must be missing or empty, exactly as it was after one commit.
     pub fn kist_restore(target: *const c_char, path: *const c_char, options: *const kist_restore_options, job: *const kist_job, seq_out: *mut u64, err: *mut kist_err) -> kist_rc;
+    /// Lists the generations of a target, oldest first.
+    pub fn kist_generations(target: *const c_char, list: *mut kist_generation, cap: usize, count_out: *mut usize, err: *mut kist_err) -> kist_rc;
+    /// Removes the oldest base copies of a target, with the log and the tables that no kept one needs.
+    pub fn kist_prune(target: *const c_char, options: *const kist_prune_options, job: *const kist_job, removed_bytes_out: *mut u64, err: *mut kist_err) -> kist_rc;
     /// Keeps a target up to date in the background, segment by segment, as the database is written.
     pub fn kist_stream_start(db: *mut kist_db, target: *const c_char, options: *const kist_options, stream_out: *mut *mut kist_stream, err: *mut kist_err) -> kist_rc;
     /// Tells how a stream is doing.
@@ -941,6 +1010,95 @@ mod layout {
             std::ptr::addr_of!((*value.as_ptr()).to_time_ms) as usize
         };
         assert_eq!(at - base, 16, "to_time_ms");
+    }
+
+    #[test]
+    fn kist_generation_is_as_in_c() {
+        let value = std::mem::MaybeUninit::<kist_generation>::uninit();
+        let base = value.as_ptr() as usize;
+        assert_eq!((size_of::<kist_generation>(), align_of::<kist_generation>()), (80, 8));
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).size) as usize
+        };
+        assert_eq!(at - base, 0, "size");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).flags) as usize
+        };
+        assert_eq!(at - base, 4, "flags");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).number) as usize
+        };
+        assert_eq!(at - base, 8, "number");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).first_seq) as usize
+        };
+        assert_eq!(at - base, 16, "first_seq");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).last_seq) as usize
+        };
+        assert_eq!(at - base, 24, "last_seq");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).first_time_ms) as usize
+        };
+        assert_eq!(at - base, 32, "first_time_ms");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).last_time_ms) as usize
+        };
+        assert_eq!(at - base, 40, "last_time_ms");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).bases) as usize
+        };
+        assert_eq!(at - base, 48, "bases");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).ranges) as usize
+        };
+        assert_eq!(at - base, 56, "ranges");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).bytes) as usize
+        };
+        assert_eq!(at - base, 64, "bytes");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).table_bytes) as usize
+        };
+        assert_eq!(at - base, 72, "table_bytes");
+    }
+
+    #[test]
+    fn kist_prune_options_is_as_in_c() {
+        let value = std::mem::MaybeUninit::<kist_prune_options>::uninit();
+        let base = value.as_ptr() as usize;
+        assert_eq!((size_of::<kist_prune_options>(), align_of::<kist_prune_options>()), (24, 8));
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).size) as usize
+        };
+        assert_eq!(at - base, 0, "size");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).flags) as usize
+        };
+        assert_eq!(at - base, 4, "flags");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).keep_count) as usize
+        };
+        assert_eq!(at - base, 8, "keep_count");
+        // SAFETY: the address of a field is computed, nothing is read.
+        let at = unsafe {
+            std::ptr::addr_of!((*value.as_ptr()).keep_ms) as usize
+        };
+        assert_eq!(at - base, 16, "keep_ms");
     }
 
     #[test]
