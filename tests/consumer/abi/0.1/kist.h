@@ -394,6 +394,36 @@ KIST_API kist_rc kist_restore(const char *target, const char *path,
                               const kist_restore_options *options, const kist_job *job,
                               uint64_t *seq_out, kist_err *err);
 
+typedef struct kist_generation {
+  uint32_t size;
+  uint32_t flags;
+  uint64_t number;
+  uint64_t first_seq;
+  uint64_t last_seq;
+  int64_t first_time_ms;
+  int64_t last_time_ms;
+  uint64_t bases;
+  uint64_t ranges;
+  uint64_t bytes;
+  uint64_t table_bytes;
+} kist_generation;
+#define KIST_GENERATION_INIT {sizeof(kist_generation), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define KIST_GENERATION_FINISHED 1u
+
+KIST_API kist_rc kist_generations(const char *target, kist_generation *list, size_t cap,
+                                  size_t *count_out, kist_err *err);
+
+typedef struct kist_prune_options {
+  uint32_t size;
+  uint32_t flags;
+  uint64_t keep_count;
+  int64_t keep_ms;
+} kist_prune_options;
+#define KIST_PRUNE_OPTIONS_INIT {sizeof(kist_prune_options), 0, 0, 0}
+
+KIST_API kist_rc kist_prune(const char *target, const kist_prune_options *options,
+                            const kist_job *job, uint64_t *removed_bytes_out, kist_err *err);
+
 KIST_API kist_rc kist_stream_start(kist_db *db, const char *target, const kist_options *options,
                                    kist_stream **stream_out, kist_err *err);
 
