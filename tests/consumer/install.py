@@ -4,6 +4,7 @@
 The build is installed into a temporary prefix, which is then moved, as a package may be.
 """
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -59,6 +60,13 @@ class Installed:
         for path in [*self.prefix.glob("**/*.pc"), *self.prefix.glob("**/*.cmake")]:
             if str(self.work) in path.read_text():
                 yield f"{path.name} holds the prefix that it was installed with"
+
+    def notices_name_what_is_linked(self):
+        notices = (ROOT / "src/NOTICES.md").read_text().lower()
+        for file in (self.lib / "libkist.so", self.prefix / "bin/kist"):
+            for name in re.findall(r"Shared library: \[lib([\w+-]+)", run("readelf", "-d", file)):
+                if name not in ("c", "m", "kist", "gcc_s") and name not in notices:
+                    yield f"{file.name} is linked with lib{name}, which NOTICES.md does not name"
 
     def make_installs_and_uninstalls(self):
         root, prefix = self.work / "root", "/opt/kist"
@@ -135,6 +143,7 @@ def main():
         tree = Installed(sys.argv[1], work)
         cases.run("install__holds_all", tree.holds_all)
         cases.run("install__make_installs_and_uninstalls", tree.make_installs_and_uninstalls)
+        cases.run("install__notices_name_what_is_linked", tree.notices_name_what_is_linked)
         cases.run("install__version_is_matched", tree.version_is_matched)
         for name, compiler, language in (("c", "cc", "c"), ("cpp", "c++", "c++")):
             for kind, words in (("shared", []), ("static", ["--static"])):
