@@ -26,11 +26,11 @@ from cases import Cases  # noqa: E402
 from install import Installed, run  # noqa: E402
 
 RUN, SHOWN = {"c", "sh"}, {"console", "text", ""}
-# Who runs the blocks of a README beside the first one.
+# Who runs the blocks of a README beside the first one, and in which languages.
 RUNNERS = {
-    "bindings/go": "bindings/go/readme_test.go",
-    "bindings/rust": "bindings/run",
-    "bindings/csharp": "bindings/run",
+    "bindings/go": ("bindings/go/readme_test.go", {"go", "sh"}),
+    "bindings/rust/kist": ("bindings/run", {"rust", "sh"}),
+    "bindings/csharp": ("bindings/csharp/Kist.Tests/PackageTests.cs", {"csharp", "sh"}),
 }
 
 CONTEXT = """
@@ -107,10 +107,10 @@ def present(need):
 
 def blocks(text):
     """(language, line, code, needs) of every fenced block."""
-    pattern = r"^(?:<!-- needs: ([^\n]*) -->\n)?```(\w*)\n(.*?)^```$"
+    pattern = r"^(?:<!-- needs: ([^\n]*) -->\n)?```([^\s`]*)\n(.*?)^```$"
     for match in re.finditer(pattern, text, re.MULTILINE | re.DOTALL):
         line = text.count("\n", 0, match.start(3)) + 1
-        yield match[2], line, match[3], (match[1] or "").split()
+        yield match[2].split(",")[0], line, match[3], (match[1] or "").split()
 
 
 class Readme:
@@ -178,9 +178,10 @@ def every_block_has_a_runner():
         for language, line, _, _ in blocks(path.read_text()):
             if language in SHOWN or (path == README and language in RUN):
                 continue
-            home = "/".join(name.split("/")[:2])
-            runner = ROOT / RUNNERS.get(home, "nobody")
-            if not runner.exists() or "README.md" not in runner.read_text():
+            runner, languages = RUNNERS.get(name.removesuffix("/README.md"), ("nobody", {}))
+            runner = ROOT / runner
+            runs = runner.exists() and "README.md" in runner.read_text()
+            if not runs or language not in languages:
                 yield f"{name}:{line}: nobody runs this {language or 'unnamed'} block"
 
 
