@@ -5,14 +5,12 @@
 // where that is a tombstone, covered by a range tombstone, or expired.
 //
 // Invariants
-//  1. Versions are taken from merged_ in runs; merged_ stands on the last version taken. The
-//  entries
-//     of run_ that were not yielded yet point into what merged_ stands in. The one yielded does so
+//  1. Versions are taken from merged_ in runs; merged_ stands on the last version taken. Entries of
+//     run_ that were not yielded yet point into what merged_ stands in. The one yielded does so
 //     too, or into what sink_ keeps.
 //  2. Backwards, where versions come oldest first, the last key of a run may have newer ones before
 //     it: the best so far waits in pending_ for the next run.
-//  3. The view, and with it every table and memtable, is held until the iterator goes or is
-//  refreshed.
+//  3. The view, with every table and memtable, is held until the iterator goes or is refreshed.
 //  4. Time is fixed at creation: what has not expired then stays for the iterator's life.
 // Threads: one.
 #pragma once
