@@ -22,15 +22,18 @@ ENVIRONMENTS = (
 JOBS = sys.argv[1] if len(sys.argv) > 1 else str(os.cpu_count() or 2)
 
 
-def build(work, name, environment):
-    """The files that one build installs, in a directory of their own."""
-    source, out, root = work / name, work / name / "build/out", work / f"root-{name}"
+def copy(source):
     source.mkdir(parents=True)
     for top in TOPS:
         if (ROOT / top).is_dir():
             shutil.copytree(ROOT / top, source / top)
         else:
             shutil.copy(ROOT / top, source / top)
+
+
+def build(source, root, environment):
+    """The files that one build installs, in a directory of their own."""
+    out = source / "build/out"
     env = {**os.environ, **environment, "CCACHE_DISABLE": "1", "DESTDIR": str(root)}
     for command in (
         ["cmake", "-S", source, "-B", out, "-DCMAKE_INSTALL_PREFIX=/usr"],
@@ -45,9 +48,12 @@ def build(work, name, environment):
 
 def same_bytes():
     with tempfile.TemporaryDirectory(prefix="kist-") as work:
-        names = ("a", "another/and/deeper/place")
+        places = (Path(work, "a"), Path(work, "another/and/deeper/place"))
+        for place in places:
+            copy(place)
         first, second = (
-            build(Path(work), name, environment) for name, environment in zip(names, ENVIRONMENTS)
+            build(place, Path(work, f"root-{number}"), environment)
+            for number, (place, environment) in enumerate(zip(places, ENVIRONMENTS))
         )
         files = [path.relative_to(first) for path in first.glob("**/*") if path.is_file()]
         print(f"{len(files)} files")
