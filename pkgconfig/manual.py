@@ -127,8 +127,8 @@ class Page:
         for at in range(0, len(pieces), 2):
             pieces[at] = re.sub(r"\bkist_\w+|\bKIST_\w+\*?", mark, pieces[at])
         text = "".join(rf"\fB{p}\fR" if at % 2 else p for at, p in enumerate(pieces))
-        self.lines += textwrap.wrap(text, 96, break_long_words=False, break_on_hyphens=False)
-        self.lines[-1] = re.sub(r"^(?=[.'])", r"\\&", self.lines[-1])
+        lines = textwrap.wrap(text, 96, break_long_words=False, break_on_hyphens=False)
+        self.lines += [re.sub(r"^(?=[.'])", r"\\&", line) for line in lines]
 
     def prose_of_all(self, paragraphs):
         """Paragraphs; lines of them that are indented, or are a table, stay as they are."""

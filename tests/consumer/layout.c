@@ -83,6 +83,25 @@ FIELD(kist_restore_options, flags, 4, 4, 4, 4);
 FIELD(kist_restore_options, to_seq, 8, 8, 8, 8);
 FIELD(kist_restore_options, to_time_ms, 16, 8, 16, 8);
 
+STRUCT(kist_generation, 80, 80);
+FIELD(kist_generation, size, 0, 4, 0, 4);
+FIELD(kist_generation, flags, 4, 4, 4, 4);
+FIELD(kist_generation, number, 8, 8, 8, 8);
+FIELD(kist_generation, first_seq, 16, 8, 16, 8);
+FIELD(kist_generation, last_seq, 24, 8, 24, 8);
+FIELD(kist_generation, first_time_ms, 32, 8, 32, 8);
+FIELD(kist_generation, last_time_ms, 40, 8, 40, 8);
+FIELD(kist_generation, bases, 48, 8, 48, 8);
+FIELD(kist_generation, ranges, 56, 8, 56, 8);
+FIELD(kist_generation, bytes, 64, 8, 64, 8);
+FIELD(kist_generation, table_bytes, 72, 8, 72, 8);
+
+STRUCT(kist_prune_options, 24, 24);
+FIELD(kist_prune_options, size, 0, 4, 0, 4);
+FIELD(kist_prune_options, flags, 4, 4, 4, 4);
+FIELD(kist_prune_options, keep_count, 8, 8, 8, 8);
+FIELD(kist_prune_options, keep_ms, 16, 8, 16, 8);
+
 STRUCT(kist_stream_info, 48, 48);
 FIELD(kist_stream_info, size, 0, 4, 0, 4);
 FIELD(kist_stream_info, state, 4, 4, 4, 4);
