@@ -166,6 +166,7 @@ class DbImpl final : public Db {
   // ---- write.cc
   Status Commit(GroupWriter* w);
   void LeadGroup(GroupWriter* w);
+  void ExpectEntry(GroupWriter** group, size_t count);
   Status CommitGroup(GroupWriter** group, size_t count);
   void CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes);
   void RefuseConflicts(GroupWriter** group, size_t* count);

@@ -37,7 +37,9 @@ uint64_t Since(Vfs* vfs, uint64_t start_us) { return vfs->MonotonicUs() - start_
 struct DbImpl::GroupWriter {
   WriteQueue::Waiter waiter;
   Durability durability = Durability::kDefault;
-  Slice batch;                              // packed and normalised; what is applied
+  Slice batch;     // packed and normalised; what is applied
+  Slice only_key;  // where the batch is one put or delete
+  bool has_only_key = false;
   const TxnFootprint* footprint = nullptr;  // a transaction's
   BatchSummary summary;
   PreparedRecord record;  // the batch, perhaps compressed
@@ -84,6 +86,8 @@ Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slic
   GroupWriter w;
   w.durability = durability;
   w.batch = Slice(data, bytes);
+  w.only_key = key;
+  w.has_only_key = kind != OpKind::kDeleteRange;
   w.summary.count = 1;
   w.summary.range_deletes = kind == OpKind::kDeleteRange ? 1 : 0;
   w.summary.key_bytes = key.size() + (kind == OpKind::kDeleteRange ? value.size() : 0);
@@ -312,6 +316,16 @@ Status DbImpl::MakeRoomFor(GroupWriter* const* group, size_t count) {
   return MakeRoom(bytes);
 }
 
+// The place of a single entry is found before the log is written, so that what it reads of memory
+// arrives meanwhile.
+inline void DbImpl::ExpectEntry(GroupWriter** group, size_t count) {
+  if (count == 1 && group[0]->has_only_key) {
+    memtable_->Expect(group[0]->summary.first_keyspace, group[0]->only_key, last_lsn_ + 1);
+  } else {
+    memtable_->Forget();
+  }
+}
+
 Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
   if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
@@ -346,6 +360,7 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
       records[i].time_ms = now;
     }
   }
+  ExpectEntry(group, count);
   const uint64_t log_before = log_->size();
   const Sequence durable =
       Planted(Bug::kWatermarkTooHigh) ? last_lsn_ : durable_seq_.load(std::memory_order_relaxed);

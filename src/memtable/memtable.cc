@@ -62,6 +62,11 @@ class Memtable::Impl {
     KeyspaceTree* tree = trees_.Find(keyspace);
     return __builtin_expect(tree != nullptr, 1) ? tree : Make(keyspace);
   }
+  // The way to the place, to path_.
+  void Find(Tree* tree, const Place& place) noexcept {
+    if (expected_ != tree) tree->Find(place, &path_);
+    expected_ = nullptr;
+  }
   char* NewEntry(size_t bytes) noexcept { return entry_arena_.AllocateReserved(bytes); }
   KeyspaceTree* Make(uint32_t keyspace) noexcept {
     if (!trees_.Reserve(1)) CheckFailed(__FILE__, __LINE__, "trees stay within their reservation");
@@ -102,6 +107,9 @@ class Memtable::Impl {
   TwinArena node_arena_;
   NodePool pool_;
   KeyspaceTrees trees_;
+  // Writer only: the way to the last Add's place, or to that of the expected one where there is.
+  Tree::Path path_;
+  Tree* expected_ = nullptr;
   std::atomic<uint64_t> entries_{0};
   std::atomic<uint64_t> tombstones_{0};
   std::atomic<size_t> index_bytes_{0};  // of the tombstone logs
@@ -140,37 +148,36 @@ Status Memtable::Reserve(size_t entries, size_t bytes, size_t keyspaces) noexcep
   return Status();
 }
 
-void Memtable::Prefetch(uint32_t keyspace, Slice key) const noexcept {
-  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
-  if (tree == nullptr) return;
-  Tree::Path path;
-  tree->tree.Find({key, 0}, &path);
+void Memtable::Expect(uint32_t keyspace, Slice key, Sequence seq) noexcept {
+  KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  impl_->expected_ = tree == nullptr ? nullptr : &tree->tree;
+  if (tree != nullptr) tree->tree.Find({key, AgeOf(seq)}, &impl_->path_);
 }
 
+void Memtable::Forget() noexcept { impl_->expected_ = nullptr; }
+
 void Memtable::Add(uint32_t keyspace, Slice key, uint64_t tag, Slice value) noexcept {
-  Tree& tree = impl_->GetOrMake(keyspace)->tree;
+  Tree* tree = &impl_->GetOrMake(keyspace)->tree;
   const Place place = {key, AgeOf(TagSequence(tag))};
-  Tree::Path path;
-  tree.Find(place, &path);
+  impl_->Find(tree, place);
   char* entry = impl_->NewEntry(kEntryHead + key.size() + value.size());
   char* at = WriteEntryHead(entry, key, tag, static_cast<uint32_t>(value.size()));
   if (!value.empty()) std::memcpy(at, value.data(), value.size());
-  impl_->CountEntry(tree.Insert(path, place, entry));
+  impl_->CountEntry(tree->Insert(impl_->path_, place, entry));
 }
 
 void Memtable::AddTtl(uint32_t keyspace, Slice key, Sequence seq, int64_t expires_ms,
                       Slice value) noexcept {
-  Tree& tree = impl_->GetOrMake(keyspace)->tree;
+  Tree* tree = &impl_->GetOrMake(keyspace)->tree;
   const Place place = {key, AgeOf(seq)};
-  Tree::Path path;
-  tree.Find(place, &path);
+  impl_->Find(tree, place);
   const size_t value_len = sizeof expires_ms + value.size();
   char* entry = impl_->NewEntry(kEntryHead + key.size() + value_len);
   char* at = WriteEntryHead(entry, key, MakeTag(seq, EntryKind::kPutTtl),
                             static_cast<uint32_t>(value_len));
   StoreLe(at, expires_ms);
   if (!value.empty()) std::memcpy(at + sizeof expires_ms, value.data(), value.size());
-  impl_->CountEntry(tree.Insert(path, place, entry));
+  impl_->CountEntry(tree->Insert(impl_->path_, place, entry));
 }
 
 void Memtable::AddRangeTombstone(uint32_t keyspace, Slice begin, Slice end, Sequence seq) noexcept {

@@ -8,8 +8,8 @@
 //     lives.
 //  4. Readers never lock and never wait for the writer (they try again what it changed meanwhile).
 //     RangeTombstones and RangeTombstoneSets alone take a mutex, where there are any.
-// Threads: Reserve, Prefetch, Add* by one writer at a time; everything const by any thread beside
-// it. Views, iterators and pins that use a memtable hold references.
+// Threads: Reserve, Expect, Forget, Add* by one writer at a time; everything const by any thread
+// beside it. Views, iterators and pins that use a memtable hold references.
 #pragma once
 
 #include <atomic>
@@ -38,9 +38,10 @@ class Memtable {
   // most `keyspaces` trees. kNoMem otherwise. Reservations do not add up: each is for what is added
   // until the next.
   Status Reserve(size_t entries, size_t bytes, size_t keyspaces = 1) noexcept;
-  // A key is to be added soon: begins to fetch what Add will look at, so that other work (the log
-  // write) hides the cache misses.
-  void Prefetch(uint32_t keyspace, Slice key) const noexcept;
+  // Looks for the place of the next Add already, so that what it reads of memory arrives while the
+  // caller does something else. Undone by Forget, without which the next Add must be this one.
+  void Expect(uint32_t keyspace, Slice key, Sequence seq) noexcept;
+  void Forget() noexcept;
   void Add(uint32_t keyspace, Slice key, uint64_t tag, Slice value) noexcept;
   // A put with an expiry: stores i64 expires_ms in front of the value (8 more bytes, which Reserve
   // counts by itself).

@@ -52,18 +52,21 @@ void Node::PublishInsert(int pos, int count) {
   uint64_t carry = static_cast<uint64_t>(FreeSlot(count));
   const int first = pos >> 3;
   const int last = count >> 3;
-  for (int i = 0; i < slots / 8; ++i) {
-    uint64_t w = from[i].load(std::memory_order_relaxed);
-    if (i >= first && i <= last) {
-      const uint64_t below = i == first ? (uint64_t{1} << ((pos & 7) * 8)) - 1 : 0;
-      const uint64_t upto = i == last ? ~uint64_t{0} >> ((7 - (count & 7)) * 8) : ~uint64_t{0};
-      const uint64_t moving = w & ~below & upto;
-      const uint64_t in = i == first ? carry << ((pos & 7) * 8) : carry;
-      carry = w >> 56;
-      w = (w & (below | ~upto)) | (((moving << 8) | in) & upto);
-    }
-    to[i].store(w, std::memory_order_release);
+  const auto copy = [from, to](int i, int end) {
+    for (; i < end; ++i)
+      to[i].store(from[i].load(std::memory_order_relaxed), std::memory_order_release);
+  };
+  copy(0, first);
+  for (int i = first; i <= last; ++i) {
+    const uint64_t w = from[i].load(std::memory_order_relaxed);
+    const uint64_t below = i == first ? (uint64_t{1} << ((pos & 7) * 8)) - 1 : 0;
+    const uint64_t upto = i == last ? ~uint64_t{0} >> ((7 - (count & 7)) * 8) : ~uint64_t{0};
+    const uint64_t moving = w & ~below & upto;
+    const uint64_t in = i == first ? carry << ((pos & 7) * 8) : carry;
+    carry = w >> 56;
+    to[i].store((w & (below | ~upto)) | (((moving << 8) | in) & upto), std::memory_order_release);
   }
+  copy(last + 1, slots / 8);
   version.store(next << 8 | static_cast<uint64_t>(count + 1), std::memory_order_release);
 }
 

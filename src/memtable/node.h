@@ -134,21 +134,29 @@ class NodeView {
 };
 
 inline int NodeView::LowerBound(int from, const Place& place) const {
-  const size_t skip = node_->skip.load(std::memory_order_acquire);
+  // Locals, because the compiler loads members again after each atomic load.
+  const Node* const node = node_;
+  const std::atomic<uint64_t>* const order = node->order[(version_ >> 8) & 1];
+  const std::atomic<uint64_t>* const words = node->words();
+  const size_t skip = node->skip.load(std::memory_order_acquire);
   const int n = count();
-  if (const EntryPtr claim = node_->claim.load(std::memory_order_acquire); claim != nullptr) {
+  if (const EntryPtr claim = node->claim.load(std::memory_order_acquire); claim != nullptr) {
     if (!Current()) return kChanged;
     const int c = place.key.substr(0, skip).compare(EntryKey(claim).substr(0, skip));
     if (c != 0) return c < 0 ? from : n;
   }
+  const auto word_at = [order, words](int pos) {
+    const uint64_t slots = order[pos >> 3].load(std::memory_order_acquire);
+    return words[slots >> ((pos & 7) * 8) & 0xff].load(std::memory_order_acquire);
+  };
   const uint64_t word = WordAt(place.key, skip);
   int at = from;
   for (int left = n - from; left > 0;) {
     const int half = (left + 1) / 2;
-    at += Word(at + half - 1) < word ? half : 0;
+    at += word_at(at + half - 1) < word ? half : 0;
     left -= half;
   }
-  if (at >= n || Word(at) != word) return at;
+  if (at >= n || word_at(at) != word) return at;
   return LowerBoundEqual(at, word, place, skip);
 }
 

@@ -30,7 +30,7 @@ RefPtr<Memtable> NewMemtable(size_t bytes = size_t{1} << 20, bool preallocate = 
 void Put(Memtable* m, uint32_t keyspace, Slice key, Sequence seq, Slice value,
          EntryKind kind = EntryKind::kPut) {
   ASSERT_OK(m->Reserve(1, key.size() + value.size()));
-  if (seq % 2 == 0) m->Prefetch(keyspace, key);  // changes nothing
+  if (seq % 2 == 0) m->Expect(keyspace, key, seq);
   m->Add(keyspace, key, MakeTag(seq, kind), value);
 }
 
