@@ -43,7 +43,6 @@ Status TxnIterator::Open() {
 
 void TxnIterator::Detach() {
   txn_ = nullptr;
-  base_.reset();
   key_ = value_ = Slice();
   position_ = Position::kUnpositioned;
 }
@@ -51,6 +50,7 @@ void TxnIterator::Detach() {
 bool TxnIterator::Alive() {
   if (txn_ != nullptr && !txn_->ended_) return status_.ok();
   if (status_.ok()) status_ = Status::Error(Code::kClosed, "the iterator's transaction has ended");
+  base_.reset();
   position_ = Position::kUnpositioned;
   return false;
 }

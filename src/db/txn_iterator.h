@@ -18,7 +18,8 @@ class TxnIterator final : public DbIterator {
   TxnIterator(TxnImpl* txn, RefPtr<KeyspaceImpl> keyspace, const IterOptions& options);
   ~TxnIterator() override;
   Status Open();  // at first, and for Refresh
-  void Detach();  // the transaction has ended
+  // The transaction has ended. What the last call lent stays until the next one.
+  void Detach();
 
   void SeekToFirst() override;
   void SeekToLast() override;

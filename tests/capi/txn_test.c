@@ -328,6 +328,35 @@ static void txn__iterator_sees_the_writes_made_so_far(void** state) {
   kist_txn_free(txn);
 }
 
+/* Bytes that an iterator lent are valid until its next call, whatever its transaction does. */
+static void txn__entries_outlive_the_end(void** state) {
+  kist_txn* txn = begin(KIST_TXN_SNAPSHOT);
+  kist_iter_options io = KIST_ITER_OPTIONS_INIT;
+  kist_iter* it = NULL;
+  kist_entry entries[8];
+  size_t count = 0;
+  (void)state;
+  OK(kist_flush(db, &err));
+  txn_put(txn, "d", "own");
+  io.txn = txn;
+  OK(kist_iter_new(ks, &io, &it, &err));
+  ASSERT_RC(KIST_DONE, kist_iter_entries(it, 1, entries, 8, &count, &err));
+  kist_txn_free(txn);
+  OK(kist_delete_range(ks, NULL, NULL, 0, NULL, 0, &err));
+  OK(kist_flush(db, &err));
+  OK(kist_compact(ks, NULL, 0, NULL, 0, NULL, &err));
+  assert_int_equal(count, 4);
+  for (size_t i = 0; i < count; ++i) {
+    const char* want = (const char* const[]){"1", "2", "3", "own"}[i];
+    assert_int_equal(entries[i].key.len, 1);
+    assert_int_equal(*(const char*)entries[i].key.data, 'a' + (int)i);
+    assert_int_equal(entries[i].val.len, strlen(want));
+    assert_memory_equal(entries[i].val.data, want, strlen(want));
+  }
+  ASSERT_RC(KIST_E_CLOSED, kist_iter_next(it, &err));
+  kist_iter_free(it);
+}
+
 static void txn__bad_arguments(void** state) {
   kist_txn *txn = begin(KIST_TXN_SNAPSHOT), *none = (kist_txn*)(void*)db;
   kist_db* second = open_memory();
@@ -466,6 +495,7 @@ int main(void) {
       TEST(txn__savepoints),
       TEST(txn__after_its_end),
       TEST(txn__iterator_sees_the_writes_made_so_far),
+      TEST(txn__entries_outlive_the_end),
       TEST(txn__bad_arguments),
       TEST(txn__bank_and_counter),
   };
