@@ -8,6 +8,7 @@ use crate::keyspace::Keyspace;
 use crate::options::bytes_of;
 use crate::range::{range_bytes, slice, Bounds, KeyRange};
 use crate::sys;
+use crate::txn::Turn;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::ptr::{null, null_mut};
@@ -66,6 +67,7 @@ pub type Entry<'a> = (&'a [u8], &'a [u8]);
 /// [`prev_entry`](Cursor::prev_entry) to the last. What it lends is valid until its next move.
 pub struct Cursor {
     iter: *mut sys::kist_iter,
+    turn: Option<Turn>, // of its transaction
 }
 
 // SAFETY: kist_iter has no thread affinity; &mut methods keep it to one thread at a time, and those
@@ -73,13 +75,15 @@ pub struct Cursor {
 unsafe impl Send for Cursor {}
 
 impl Cursor {
-    /// `snapshot` and `txn` are NULL or live.
+    /// `snapshot` is NULL or live, `txn` live.
     pub(crate) fn new(
         ks: &Keyspace,
         scan: &Scan,
         snapshot: *const sys::kist_snapshot,
-        txn: *mut sys::kist_txn,
+        txn: Option<(*mut sys::kist_txn, Turn)>,
     ) -> Result<Cursor> {
+        let (txn, turn) = txn.map_or((null_mut(), None), |(txn, turn)| (txn, Some(turn)));
+        let held = turn.as_ref().map(Turn::take);
         let mut io = sys::KIST_ITER_OPTIONS_INIT;
         (io.lower, io.upper) = scan.bounds.slices();
         io.prefix = slice(&scan.prefix);
@@ -89,13 +93,25 @@ impl Cursor {
         let mut iter = null_mut();
         // SAFETY: live handles, options with their size whose bytes live, a valid place.
         done(|err| unsafe { sys::kist_iter_new(ks.as_ptr(), &io, &mut iter, err) })?;
-        Ok(Cursor { iter })
+        drop(held);
+        Ok(Cursor { iter, turn })
+    }
+
+    /// One call.
+    #[inline]
+    fn step(
+        &mut self,
+        f: impl FnOnce(*mut sys::kist_iter, *mut sys::kist_err) -> i32,
+    ) -> Result<i32> {
+        let _turn = self.turn.as_ref().map(Turn::take);
+        call(|err| f(self.iter, err))
     }
 
     fn seek_to(&mut self, mode: i32, key: &[u8]) -> Result<Option<Entry<'_>>> {
         let (data, len) = (key.as_ptr().cast(), key.len());
         // SAFETY: a live handle and readable bytes.
-        let rc = call(|err| unsafe { sys::kist_iter_seek(self.iter, mode, data, len, err) })?;
+        let rc =
+            self.step(|iter, err| unsafe { sys::kist_iter_seek(iter, mode, data, len, err) })?;
         self.found(rc)
     }
 
@@ -127,14 +143,14 @@ impl Cursor {
     /// Steps to the next entry.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>> {
         // SAFETY: a live handle.
-        let rc = call(|err| unsafe { sys::kist_iter_next(self.iter, err) })?;
+        let rc = self.step(|iter, err| unsafe { sys::kist_iter_next(iter, err) })?;
         self.found(rc)
     }
 
     /// Steps to the previous entry.
     pub fn prev_entry(&mut self) -> Result<Option<Entry<'_>>> {
         // SAFETY: a live handle.
-        let rc = call(|err| unsafe { sys::kist_iter_prev(self.iter, err) })?;
+        let rc = self.step(|iter, err| unsafe { sys::kist_iter_prev(iter, err) })?;
         self.found(rc)
     }
 
@@ -143,6 +159,7 @@ impl Cursor {
     pub fn entry(&self) -> Result<Entry<'_>> {
         let nothing = sys::kist_slice { data: null(), len: 0 };
         let (mut key, mut val) = (nothing, nothing);
+        let _turn = self.turn.as_ref().map(Turn::take);
         // SAFETY: a live handle and valid places.
         match unsafe { sys::kist_iter_entry(self.iter, &mut key, &mut val) } {
             // SAFETY: valid until the next call that takes &mut self.
@@ -183,8 +200,8 @@ impl Cursor {
         let (to, cap, dir) = (buf.as_mut_ptr().cast(), buf.len(), direction as i32);
         let (used, count, need) = (&mut copied.used, &mut copied.count, &mut copied.need);
         // SAFETY: a live handle, a buffer of `cap` bytes, valid places.
-        let rc = call(|err| unsafe {
-            sys::kist_iter_chunk(self.iter, dir, to, cap, max, used, count, need, err)
+        let rc = self.step(|iter, err| unsafe {
+            sys::kist_iter_chunk(iter, dir, to, cap, max, used, count, need, err)
         })?;
         match rc {
             sys::KIST_OK | sys::KIST_DONE | sys::KIST_TRUNCATED => {
@@ -199,12 +216,16 @@ impl Cursor {
     /// position; a snapshot's stays on it. Cheaper than a new cursor.
     pub fn refresh(&mut self) -> Result<()> {
         // SAFETY: a live handle.
-        done(|err| unsafe { sys::kist_iter_refresh(self.iter, err) })
+        match self.step(|iter, err| unsafe { sys::kist_iter_refresh(iter, err) })? {
+            sys::KIST_OK => Ok(()),
+            rc => Err(Error::from_code(rc)),
+        }
     }
 }
 
 impl Drop for Cursor {
     fn drop(&mut self) {
+        let _turn = self.turn.as_ref().map(Turn::take);
         // SAFETY: nobody else has it.
         unsafe { sys::kist_iter_free(self.iter) }
     }
@@ -250,8 +271,8 @@ impl Chunk {
         self.entries.reserve(max);
         let (to, mut count) = (self.entries.as_mut_ptr(), 0);
         // SAFETY: a live handle and room for `max` entries.
-        let rc = call(|err| unsafe {
-            sys::kist_iter_entries(cursor.iter, direction as i32, to, max, &mut count, err)
+        let rc = cursor.step(|iter, err| unsafe {
+            sys::kist_iter_entries(iter, direction as i32, to, max, &mut count, err)
         })?;
         // SAFETY: the library filled `count` of them.
         unsafe { self.entries.set_len(count) };

@@ -117,7 +117,7 @@ impl Keyspace {
 
     /// A position among the entries that `scan` describes.
     pub fn cursor(&self, scan: &Scan) -> Result<Cursor> {
-        Cursor::new(self, scan, null(), null_mut())
+        Cursor::new(self, scan, null(), None)
     }
 
     // ---- writing
@@ -331,13 +331,15 @@ impl fmt::Debug for Pinned {
 
 // ---- snapshots
 
-/// The methods of a view that reads keyspaces: `$view` makes the read options of a `&self`.
+/// The methods of a view that reads keyspaces: `$view` makes what to hold during a read, and its
+/// options.
 macro_rules! reads {
     ($type:ident, |$self:ident| $view:expr, $snapshot:expr, $txn:expr) => {
         impl $type {
             /// The value of a key, copied.
             pub fn get(&$self, ks: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
-                $crate::keyspace::get(ks, &$view, key.as_ref())
+                let (_turn, ro) = $view;
+                $crate::keyspace::get(ks, &ro, key.as_ref())
             }
             /// Copies the value of a key into `buf`; gives its whole length.
             pub fn get_into(
@@ -346,7 +348,8 @@ macro_rules! reads {
                 key: impl AsRef<[u8]>,
                 buf: &mut [u8],
             ) -> Result<Option<usize>> {
-                $crate::keyspace::get_into(ks, &$view, key.as_ref(), buf)
+                let (_turn, ro) = $view;
+                $crate::keyspace::get_into(ks, &ro, key.as_ref(), buf)
             }
             /// The value of a key where it lies, without a copy.
             pub fn get_pinned(
@@ -354,7 +357,8 @@ macro_rules! reads {
                 ks: &Keyspace,
                 key: impl AsRef<[u8]>,
             ) -> Result<Option<Pinned>> {
-                $crate::keyspace::get_pinned(ks, &$view, key.as_ref())
+                let (_turn, ro) = $view;
+                $crate::keyspace::get_pinned(ks, &ro, key.as_ref())
             }
             /// The values of many keys, in the order of the keys.
             pub fn multi_get<K: AsRef<[u8]>>(
@@ -362,15 +366,18 @@ macro_rules! reads {
                 ks: &Keyspace,
                 keys: &[K],
             ) -> Result<Vec<Result<Option<Pinned>>>> {
-                $crate::keyspace::multi_get(ks, &$view, keys)
+                let (_turn, ro) = $view;
+                $crate::keyspace::multi_get(ks, &ro, keys)
             }
             /// Whether a key has a value.
             pub fn contains(&$self, ks: &Keyspace, key: impl AsRef<[u8]>) -> Result<bool> {
-                $crate::keyspace::contains(ks, &$view, key.as_ref())
+                let (_turn, ro) = $view;
+                $crate::keyspace::contains(ks, &ro, key.as_ref())
             }
             /// How long a value will live; `None` where there is no value.
             pub fn ttl(&$self, ks: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Ttl>> {
-                $crate::keyspace::ttl(ks, &$view, key.as_ref())
+                let (_turn, ro) = $view;
+                $crate::keyspace::ttl(ks, &ro, key.as_ref())
             }
             /// All entries in key order.
             pub fn iter(&$self, ks: &Keyspace) -> Result<Iter> {
@@ -442,7 +449,7 @@ impl Snapshot {
     }
 }
 
-reads!(Snapshot, |self| self.view(), (self.0).0, null_mut());
+reads!(Snapshot, |self| ((), self.view()), (self.0).0, None);
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

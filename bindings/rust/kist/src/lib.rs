@@ -7,8 +7,8 @@
 //! are lent (by [`Iter::next_entry`], [`Cursor`], [`Feed`]) are the only thing with a lifetime.
 //!
 //! # Blocking
-//! A call may wait for the disk as its function in kist.h says. No call holds a lock of this crate
-//! meanwhile; [`Db::close`] waits for calls that run.
+//! A call may wait for the disk as its function in kist.h says. None holds a lock that another one
+//! needs, but that a transaction and its iterators take turns; [`Db::close`] waits for calls that run.
 #![warn(missing_docs, missing_debug_implementations, unsafe_op_in_unsafe_fn)]
 
 mod batch;

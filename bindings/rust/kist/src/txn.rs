@@ -1,4 +1,7 @@
 //! Transactions.
+//!
+//! A transaction and its iterators share state in the library, which asks for one thread at a time
+//! for all of them; each of them may go to a thread of its own here, so their calls take turns.
 use crate::error::{done, Result};
 use crate::iter::{Cursor, Iter, Scan};
 use crate::keyspace::{reads, Keyspace, Pinned};
@@ -7,6 +10,7 @@ use crate::range::{range_bytes, KeyRange};
 use crate::sys;
 use std::fmt;
 use std::ptr::{null, null_mut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Reads and writes that succeed together or not at all.
 ///
@@ -25,10 +29,24 @@ use std::ptr::{null, null_mut};
 /// txn.commit()?;
 /// # Ok::<(), kist::Error>(())
 /// ```
-pub struct Txn(*mut sys::kist_txn);
+pub struct Txn {
+    txn: *mut sys::kist_txn,
+    turn: Turn,
+}
 
-// SAFETY: kist_txn has no thread affinity; it is not Sync, so one thread at a time uses it.
+// SAFETY: kist_txn has no thread affinity; it is not Sync, and its iterators take turns with it.
 unsafe impl Send for Txn {}
+
+/// What a transaction and its iterators hold during their calls.
+#[derive(Clone, Default)]
+pub(crate) struct Turn(Arc<Mutex<()>>);
+
+impl Turn {
+    #[inline]
+    pub(crate) fn take(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Txn {
     /// `db` is live during the call.
@@ -36,18 +54,24 @@ impl Txn {
         let mut txn = null_mut();
         // SAFETY: a live handle and a valid place.
         done(|err| unsafe { sys::kist_txn_begin(db, isolation, &mut txn, err) })?;
-        Ok(Txn(txn))
+        Ok(Txn { txn, turn: Turn::default() })
     }
 
-    fn view(&self) -> sys::kist_read_options {
+    fn view(&self) -> (MutexGuard<'_, ()>, sys::kist_read_options) {
         let mut ro = sys::KIST_READ_OPTIONS_INIT;
-        ro.txn = self.0;
-        ro
+        ro.txn = self.txn;
+        (self.turn.take(), ro)
+    }
+
+    /// One call that changes the transaction.
+    fn change(&self, f: impl FnOnce(*mut sys::kist_err) -> i32) -> Result<()> {
+        let _turn = self.turn.take();
+        done(f)
     }
 
     /// Reads a key, and conflicts with any commit to it since the transaction began.
     pub fn get_for_update(&self, ks: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
-        let mut ro = self.view();
+        let (_turn, mut ro) = self.view();
         ro.flags = sys::KIST_READ_FOR_UPDATE;
         crate::keyspace::get(ks, &ro, key.as_ref())
     }
@@ -68,9 +92,9 @@ impl Txn {
         let (key, value, ttl) = (key.as_ref(), value.as_ref(), ttl.millis());
         let (val, val_len) = (value.as_ptr().cast(), value.len());
         // SAFETY: live handles and readable bytes.
-        done(|err| unsafe {
+        self.change(|err| unsafe {
             let (ks, key, key_len) = (ks.as_ptr(), key.as_ptr().cast(), key.len());
-            sys::kist_txn_put(self.0, ks, key, key_len, val, val_len, ttl, err)
+            sys::kist_txn_put(self.txn, ks, key, key_len, val, val_len, ttl, err)
         })
     }
 
@@ -78,8 +102,8 @@ impl Txn {
     pub fn delete(&self, ks: &Keyspace, key: impl AsRef<[u8]>) -> Result<()> {
         let key = key.as_ref();
         // SAFETY: live handles and readable bytes.
-        done(|err| unsafe {
-            sys::kist_txn_delete(self.0, ks.as_ptr(), key.as_ptr().cast(), key.len(), err)
+        self.change(|err| unsafe {
+            sys::kist_txn_delete(self.txn, ks.as_ptr(), key.as_ptr().cast(), key.len(), err)
         })
     }
 
@@ -88,22 +112,22 @@ impl Txn {
         let range = range_bytes(&range);
         let (begin, end) = range.slices();
         // SAFETY: live handles and readable bytes.
-        done(|err| unsafe {
+        self.change(|err| unsafe {
             let ks = ks.as_ptr();
-            sys::kist_txn_delete_range(self.0, ks, begin.data, begin.len, end.data, end.len, err)
+            sys::kist_txn_delete_range(self.txn, ks, begin.data, begin.len, end.data, end.len, err)
         })
     }
 
     /// Pushes a savepoint.
     pub fn savepoint(&self) -> Result<()> {
         // SAFETY: a live handle.
-        done(|err| unsafe { sys::kist_txn_savepoint(self.0, err) })
+        self.change(|err| unsafe { sys::kist_txn_savepoint(self.txn, err) })
     }
 
     /// Pops the newest savepoint and undoes the writes that followed it.
     pub fn rollback_to_savepoint(&self) -> Result<()> {
         // SAFETY: a live handle.
-        done(|err| unsafe { sys::kist_txn_rollback_to(self.0, err) })
+        self.change(|err| unsafe { sys::kist_txn_rollback_to(self.txn, err) })
     }
 
     /// Commits; gives the commit's sequence number.
@@ -116,7 +140,7 @@ impl Txn {
         let wo = write_options(durability, Ttl::Default);
         let mut seq = 0;
         // SAFETY: a live handle, options with their size, a valid place.
-        done(|err| unsafe { sys::kist_txn_commit(self.0, &wo, &mut seq, err) })?;
+        self.change(|err| unsafe { sys::kist_txn_commit(self.txn, &wo, &mut seq, err) })?;
         Ok(seq)
     }
 
@@ -124,12 +148,13 @@ impl Txn {
     pub fn rollback(self) {}
 }
 
-reads!(Txn, |self| self.view(), null(), self.0);
+reads!(Txn, |self| self.view(), null(), Some((self.txn, self.turn.clone())));
 
 impl Drop for Txn {
     fn drop(&mut self) {
+        let _turn = self.turn.take();
         // SAFETY: nobody else has it.
-        unsafe { sys::kist_txn_free(self.0) }
+        unsafe { sys::kist_txn_free(self.txn) }
     }
 }
 

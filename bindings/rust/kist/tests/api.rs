@@ -325,6 +325,57 @@ fn a_conflict_is_retried() {
 }
 
 #[test]
+fn a_transaction_and_its_iterators_take_turns() {
+    let db = memory();
+    for i in 0..300 {
+        db.put(format!("{:03}", i), "old").unwrap();
+    }
+    for round in 0..20 {
+        let txn = db.begin_serializable().unwrap();
+        txn.put(&db, "000", "own").unwrap();
+        let iters: Vec<_> = (0..2).map(|_| txn.iter(&db).unwrap()).collect();
+        let scans: Vec<_> = iters
+            .into_iter()
+            .map(|mut iter| {
+                thread::spawn(move || loop {
+                    match iter.next_entry() {
+                        Ok(Some((key, value))) => assert!(key.len() == 3 && value.len() == 3),
+                        Ok(None) => break,
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::Closed);
+                            break;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for i in 0..round {
+            txn.put(&db, format!("{:03}", i), "own").unwrap();
+        }
+        txn.rollback();
+        for scan in scans {
+            scan.join().unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_an_iterator_lent_outlives_its_transaction() {
+    let db = memory();
+    db.put("a", "1").unwrap();
+    db.flush().unwrap();
+    let txn = db.begin().unwrap();
+    txn.put(&db, "b", "2").unwrap();
+    let mut cursor = txn.cursor(&db, &Scan::new()).unwrap();
+    let entries = cursor.take(Direction::Forward, 9).unwrap();
+    drop(txn);
+    db.delete_range(..).unwrap();
+    db.compact(..).unwrap();
+    assert_eq!(entries, [(&b"a"[..], &b"1"[..]), (b"b", b"2")]);
+    assert_eq!(kind(cursor.next_entry().map(drop)), ErrorKind::Closed);
+}
+
+#[test]
 fn times_to_live_are_whole_milliseconds() {
     let db = memory();
     let long = PutOptions::new().ttl(Ttl::After(Duration::MAX)).durability(Durability::Os);
