@@ -114,6 +114,100 @@ fn restore_job(
     Ok(seq)
 }
 
+/// What a target holds of one life of a database: commits that can be restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Generation {
+    /// From 1; later ones have higher numbers.
+    pub number: u64,
+    /// Whether it has a base copy: it can be restored from.
+    pub finished: bool,
+    /// The first commit that can be restored.
+    pub first_seq: u64,
+    /// The last one.
+    pub last_seq: u64,
+    /// When its oldest base copy was made.
+    pub first_time: SystemTime,
+    /// When its newest object was made.
+    pub last_time: SystemTime,
+    /// How many base copies it has.
+    pub bases: u64,
+    /// How many pieces of log it has.
+    pub ranges: u64,
+    /// Bytes of its log.
+    pub bytes: u64,
+    /// Bytes of the tables that its bases name, which others may share.
+    pub table_bytes: u64,
+}
+
+/// The generations of a target, oldest first.
+pub fn generations(target: impl AsRef<OsStr>) -> Result<Vec<Generation>> {
+    let target = c_path(target.as_ref().as_ref())?;
+    let mut list = vec![sys::KIST_GENERATION_INIT; 16];
+    loop {
+        let mut count = 0;
+        let (to, cap) = (list.as_mut_ptr(), list.len());
+        // SAFETY: NUL-terminated text, `cap` structs with their size, a valid place.
+        let rc = call(|err| unsafe {
+            sys::kist_generations(target.as_ptr(), to, cap, &mut count, err)
+        })?;
+        list.resize(count, sys::KIST_GENERATION_INIT);
+        if rc == sys::KIST_OK {
+            return Ok(list.iter().map(generation).collect());
+        }
+    }
+}
+
+fn generation(from: &sys::kist_generation) -> Generation {
+    let time = |ms| UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0));
+    Generation {
+        number: from.number,
+        finished: from.flags & sys::KIST_GENERATION_FINISHED != 0,
+        first_seq: from.first_seq,
+        last_seq: from.last_seq,
+        first_time: time(from.first_time_ms),
+        last_time: time(from.last_time_ms),
+        bases: from.bases,
+        ranges: from.ranges,
+        bytes: from.bytes,
+        table_bytes: from.table_bytes,
+    }
+}
+
+/// What [`prune`] keeps: base copies that either rule names, and the newest always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    count: u64,
+    age: Duration,
+}
+
+impl Keep {
+    /// So many of the newest.
+    pub fn newest(count: u64) -> Keep {
+        Keep { count, age: Duration::ZERO }
+    }
+    /// Those made in this time before now, and the one before.
+    pub fn made_within(age: Duration) -> Keep {
+        Keep { count: 0, age }
+    }
+    /// What either of both keeps.
+    pub fn or(self, other: Keep) -> Keep {
+        Keep { count: self.count.max(other.count), age: self.age.max(other.age) }
+    }
+}
+
+/// Removes the oldest base copies of a target, with what no kept one needs; gives the bytes removed.
+pub fn prune(target: impl AsRef<OsStr>, keep: Keep) -> Result<u64> {
+    let target = c_path(target.as_ref().as_ref())?;
+    let mut options = sys::KIST_PRUNE_OPTIONS_INIT;
+    options.keep_count = keep.count;
+    options.keep_ms = timeout_ms(Some(keep.age));
+    let mut removed = 0;
+    // SAFETY: NUL-terminated text, options with their size, a valid place.
+    done(|err| unsafe { sys::kist_prune(target.as_ptr(), &options, null(), &mut removed, err) })?;
+    Ok(removed)
+}
+
 /// Removes the database in directory `path`: Kist's own files, then the directory where it is empty.
 pub fn destroy(path: impl AsRef<Path>) -> Result<()> {
     let path = c_path(path.as_ref())?;

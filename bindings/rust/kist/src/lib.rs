@@ -23,8 +23,8 @@ mod range;
 mod txn;
 
 pub use batch::Batch;
-pub use copies::{destroy, repair, restore, restore_with, version};
-pub use copies::{RestoreTo, Stream, StreamState, StreamStatus};
+pub use copies::{destroy, generations, prune, repair, restore, restore_with, version};
+pub use copies::{Generation, Keep, RestoreTo, Stream, StreamState, StreamStatus};
 pub use db::{Db, KeyspaceMode, StatsFormat};
 pub use error::{Error, ErrorKind, Result};
 pub use feed::{Commit, Feed, Op, Ops};

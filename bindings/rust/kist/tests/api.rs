@@ -429,6 +429,33 @@ fn a_feed_tells_types() {
 }
 
 #[test]
+fn backups_are_listed_restored_and_pruned() {
+    let home = Home::new("backups");
+    let (path, target) = (home.0.join("db"), home.0.join("target"));
+    std::fs::create_dir_all(&home.0).unwrap();
+    let db = Db::open(&path).unwrap();
+    assert_eq!(kind(generations(&target)), ErrorKind::Missing);
+    for i in 0..3 {
+        db.put("count", i.to_string()).unwrap();
+        let seq = db.backup_with(&target, |_, _| ControlFlow::Continue(())).unwrap();
+        assert_eq!(seq, i + 1);
+    }
+    let list = generations(&target).unwrap();
+    assert_eq!((list[0].number, list[0].finished), (1, true));
+    assert_eq!(list.last().unwrap().last_seq, 3);
+    assert!(list[0].first_time <= list[0].last_time);
+    assert_eq!(kind(prune(&target, Keep::default())), ErrorKind::Invalid);
+    prune(&target, Keep::newest(1).or(Keep::made_within(Duration::from_millis(1)))).unwrap();
+    let there = home.0.join("there");
+    let now = std::time::SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(restore(&target, &there, RestoreTo::Time(now)).unwrap(), 3);
+    assert_eq!(Db::open(&there).unwrap().get("count").unwrap().unwrap(), b"2");
+    let never =
+        restore_with(&target, home.0.join("no"), RestoreTo::Newest, |_, _| ControlFlow::Break(()));
+    assert_eq!(kind(never), ErrorKind::Cancelled);
+}
+
+#[test]
 fn iterators_of_one_call_lend_what_they_take() {
     let db = memory();
     for i in 0..1000 {
