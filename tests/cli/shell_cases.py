@@ -105,7 +105,8 @@ def shell__remembers_its_lines(tool):
         same(shell.finish(), 0, shell.text)
     if not history.exists():
         return print("built without line editing")
-    lines = [line for line in history.read_text().splitlines() if not line.startswith("_")]
+    text = history.read_text().replace("\\040", " ")  # as libedit writes a blank
+    lines = [line for line in text.splitlines() if not line.startswith("_")]
     same(lines, ["put a 1", "get a"])
     same(history.stat().st_mode & 0o777, 0o600)
 
