@@ -21,6 +21,7 @@
 #include "db/buffer_pool.h"
 #include "db/clock.h"
 #include "db/db.h"
+#include "db/group_pace.h"
 #include "db/keyspaces.h"
 #include "db/retain.h"
 #include "db/snapshots.h"
@@ -165,7 +166,8 @@ class DbImpl final : public Db {
 
   // ---- write.cc
   Status Commit(GroupWriter* w);
-  void LeadGroup(GroupWriter* w);
+  void AwaitCompany();
+  WriteQueue::Waiter* LeadGroup(GroupWriter* leader);
   void ExpectEntry(GroupWriter** group, size_t count);
   Status CommitGroup(GroupWriter** group, size_t count);
   void CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes);
@@ -269,6 +271,7 @@ class DbImpl final : public Db {
   Memtable* memtable_ = nullptr;        // slots_.back()'s
   std::shared_ptr<SegmentWriter> log_;  // changed under log_mutex_ too
   Sequence last_lsn_ = 0;
+  GroupPace pace_;
   double delay_owed_us_ = 0;
   bool appended_ = false;  // the group at hand is in the log
   PreparedRecord records_[kGroupMax];

@@ -27,6 +27,7 @@ constexpr size_t kGroupRangesMax = 64;  // of a transaction that joins another's
 constexpr size_t kPadBytes = 8;         // behind a record's data, for its padding
 constexpr size_t kStackBytes = 4608;    // a record of a 4 KiB value
 constexpr uint64_t kCompressFrom = 128;
+constexpr int kRelaxes = 50;  // between two looks for company
 constexpr double kSleepFromUs = 200;
 constexpr uint64_t kSleepMaxUs = 50000;
 
@@ -242,14 +243,33 @@ Status DbImpl::Commit(GroupWriter* w) {
   w->record.data_crc = crc32c::Value(w->record.data, w->record.data_bytes);
   w->waiter.request = w;
   if (queue_.Join(&w->waiter)) {
-    LeadGroup(w);
+    if (WantsSync(w->durability, 1)) AwaitCompany();
+    WriteQueue::Waiter* followers = LeadGroup(w);
     queue_.Leave();
+    // The next group is on its way while these are woken.
+    while (followers != nullptr) {
+      WriteQueue::Waiter* next = followers->next;
+      queue_.Complete(followers);
+      followers = next;
+    }
   }
   if (packed.bytes != 0) buffers_.Give(std::move(packed));
   return std::move(w->waiter.status);
 }
 
-void DbImpl::LeadGroup(GroupWriter* leader) {
+void DbImpl::AwaitCompany() {
+  const size_t wanted = pace_.Wanted();
+  if (wanted <= 1) return;
+  const uint64_t start = vfs_->MonotonicUs();
+  bool all = false;
+  while (!(all = queue_.Waiting() + 1 >= wanted) && Since(vfs_, start) < pace_.LongestWaitUs()) {
+    for (int i = 0; i < kRelaxes; ++i) CpuRelax();
+  }
+  pace_.Waited(all);
+}
+
+// Returns the followers, with their outcome, to be completed.
+WriteQueue::Waiter* DbImpl::LeadGroup(GroupWriter* leader) {
   GroupWriter* group[kGroupMax];
   size_t count = 1;
   uint64_t bytes = 0;
@@ -273,14 +293,12 @@ void DbImpl::LeadGroup(GroupWriter* leader) {
     if (appended_) s = Poison(Status::Bare(Code::kIo), "memory ran out between log and memtable");
   }
   leader->waiter.status = leader->conflict.ok() ? s : std::move(leader->conflict);
-  while (followers != nullptr) {
-    WriteQueue::Waiter* next = followers->next;
-    auto* w = static_cast<GroupWriter*>(followers->request);
-    followers->status = Planted(Bug::kFollowersToldOk) ? Status() : s;
-    if (!w->conflict.ok()) followers->status = std::move(w->conflict);
-    queue_.Complete(followers);
-    followers = next;
+  for (WriteQueue::Waiter* f = followers; f != nullptr; f = f->next) {
+    auto* w = static_cast<GroupWriter*>(f->request);
+    f->status = Planted(Bug::kFollowersToldOk) ? Status() : s;
+    if (!w->conflict.ok()) f->status = std::move(w->conflict);
   }
+  return followers;
 }
 
 bool DbImpl::WantsSync(Durability durability, uint64_t commits) {
@@ -369,7 +387,9 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   appended_ = true;
   last_lsn_ += count;
   if (sync && !Planted(Bug::kAcknowledgeBeforeSync)) {
+    const uint64_t start = vfs_->MonotonicUs();
     Status synced = SyncLog();
+    pace_.Synced(count, queue_.Waiting(), Since(vfs_, start));
     if (!synced.ok() && Planted(Bug::kFailedCommitVisible)) {
       ApplyBatch(memtable_, group[0]->batch, records[0].lsn, now);
       visible_seq_.store(last_lsn_, std::memory_order_release);

@@ -64,6 +64,14 @@ class WriteQueue {
     return first;
   }
 
+  // How many wait; holder only.
+  size_t Waiting() {
+    Collect();
+    size_t n = 0;
+    for (const Waiter* w = pending_; w != nullptr; w = w->next) ++n;
+    return n;
+  }
+
   // Completes a follower, whose status was set. It must not be touched after.
   void Complete(Waiter* w) { Signal(w, kDone); }
 
