@@ -1,6 +1,7 @@
 // A main for fuzz targets where there is no libFuzzer: runs every file of the directories named,
-// and each of them mutated a hundred times by a fixed random sequence. So any compiler replays the
-// corpora.
+// and mutations of each by a fixed random sequence, a thousand or so in all. So any compiler
+// replays the corpora.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -14,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
-constexpr int kMutations = 100;
+constexpr size_t kMutations = 1000;  // over all files
 
 void Run(const std::string& bytes) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
@@ -41,16 +42,21 @@ std::string Mutated(std::string bytes, std::mt19937* random) {
 
 int main(int argc, char** argv) {
   std::mt19937 random(1);
-  int inputs = 0;
+  std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
     for (const auto& entry : std::filesystem::directory_iterator(argv[i])) {
       std::ifstream file(entry.path(), std::ios::binary);
-      const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-      Run(bytes);
-      for (int n = 0; n < kMutations; ++n) Run(Mutated(bytes, &random));
-      inputs += 1 + kMutations;
+      files.emplace_back(std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{});
     }
   }
-  std::printf("%d inputs\n", inputs);
+  std::sort(files.begin(), files.end());  // the directory's order is nobody's
+  size_t inputs = 0;
+  for (const std::string& bytes : files) {
+    Run(bytes);
+    const size_t mutations = 1 + kMutations / files.size();
+    for (size_t n = 0; n < mutations; ++n) Run(Mutated(bytes, &random));
+    inputs += 1 + mutations;
+  }
+  std::printf("%zu inputs\n", inputs);
   return inputs == 0 ? 1 : 0;
 }

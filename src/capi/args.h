@@ -25,9 +25,10 @@ inline bool Unlikely(bool b) { return __builtin_expect(b, 0); }
 
 // ---- handles
 
-inline bool Is(const Handle* handle, Magic magic) {
+// Of any kind of handle, whatever the caller took it for: each begins with its Handle.
+inline bool Is(const void* handle, Magic magic) {
   return Likely(handle != nullptr) &&
-         Likely(handle->magic.load(std::memory_order_relaxed) == magic);
+         Likely(static_cast<const Handle*>(handle)->magic.load(std::memory_order_relaxed) == magic);
 }
 
 inline kist_rc CheckDb(const kist_db* db, kist_err* err) {

@@ -12,7 +12,8 @@ namespace kist {
 
 bool DropRule::SeenBetween(Sequence seq, Sequence newer) const {
   const auto& s = visibility_.snapshots;
-  const auto it = std::lower_bound(s.begin(), s.end(), seq);
+  const auto it =
+      std::lower_bound(s.begin(), s.end(), seq + (Planted(Bug::kSnapshotOffByOne) ? 1 : 0));
   if (it != s.end() && *it < newer && !Planted(Bug::kSnapshotsIgnored)) return true;
   // The newest state, and every later snapshot, sees at least visibility_.newest.
   return newer > visibility_.newest;
@@ -75,7 +76,7 @@ Verdict DropRule::Decide(Slice key, uint64_t tag, Slice value, bool bottom, uint
   bool expired = false;
   if (kind == EntryKind::kPutTtl) {
     const int64_t expiry = value.size() >= 8 ? static_cast<int64_t>(Load64(value.data())) : 0;
-    if (expiry <= visibility_.ttl_time_ms) {
+    if (expiry <= visibility_.ttl_time_ms || Planted(Bug::kExpiryIgnoresSnapshots)) {
       kind = EntryKind::kDelete;
       expired = true;
     }

@@ -7,6 +7,7 @@
 
 #include "db/db_impl.h"
 #include "db/txn.h"
+#include "util/planted.h"
 
 namespace kist {
 namespace {
@@ -43,7 +44,7 @@ Status KeyChanged(const View& view, const KeyspaceVersion* kv, uint32_t id, Slic
   for (const auto& m : view.memtables) {
     if (m->LatestSequence(id, key) > since) return *changed = true, Status();
   }
-  if (kv == nullptr) return Status();
+  if (kv == nullptr || Planted(Bug::kTxnFlushedKeyMissed)) return Status();
   const uint64_t hash = HashKey(key);
   for (const Level& level : kv->levels) {
     for (const auto& f : level.files()) {
@@ -150,6 +151,7 @@ Status DbImpl::CheckFootprint(const TxnFootprint& footprint, Sequence* looked_at
     }
   }
   for (const KeyRange& r : footprint.ranges) {
+    if (Planted(Bug::kTxnRangeMissed)) break;
     const KeyspaceImpl& ks = *footprint.keyspaces[r.keyspace];
     KIST_TRY(RangeChanged(*view, view->version->Find(ks.slot(), ks.id()), ks.id(), r,
                           footprint.since, &changed));

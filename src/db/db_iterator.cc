@@ -246,11 +246,13 @@ size_t DbIteratorImpl::KeepForward(size_t n, bool* skip) {
 void DbIteratorImpl::SettleForward(bool skip) {
   InternalIterator* const m = merged_.get();
   const Slice upper(upper_);
+  const bool past_upper = Planted(Bug::kUpperBoundIncluded);
   passed_ = 0;
   last_key_ = saved_;
   while (m->valid() && !sink_.failed()) {
-    if (has_upper_ && m->key() >= upper) break;
-    const size_t n = m->Run(true, has_upper_ ? &upper : nullptr, run_, NextRunMax());
+    if (has_upper_ && (past_upper ? m->key() > upper : m->key() >= upper)) break;
+    const size_t n = m->Run(true, has_upper_ && !past_upper ? &upper : nullptr, run_,
+                            past_upper ? 1 : NextRunMax());
     const size_t kept = KeepForward(n, &skip);
     if (kept != 0) return Yield(kept);
     if (passed_ >= kStepsBeforeSeek && passed_unseen_) {

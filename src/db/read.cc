@@ -5,6 +5,7 @@
 #include "db/db_impl.h"
 #include "util/check.h"
 #include "util/coding.h"
+#include "util/planted.h"
 
 namespace kist {
 
@@ -82,14 +83,18 @@ Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_
       std::memory_order_seq_cst);  // pairs with PublishView; ordered after the guard's claim
   const Sequence seq =
       snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
-  const auto now = [&] { return snapshot != nullptr ? snapshot->time_ms : clock_.NowMs(); };
+  const auto now = [&] {
+    if (Planted(Bug::kTtlByWallClock)) return vfs_->WallMs();
+    return snapshot != nullptr ? snapshot->time_ms : clock_.NowMs();
+  };
   found->found = false;
   found->expires_ms = 0;
   Lookup l;
   l.key = key;
   l.seq = seq;
   for (const auto& m : view->memtables) {
-    l.covering = std::max(l.covering, m->MaxCovering(ks->id(), key, seq));
+    if (!Planted(Bug::kMemtableRangesIgnored))
+      l.covering = std::max(l.covering, m->MaxCovering(ks->id(), key, seq));
     Memtable::Found f;
     if (m->Get(ks->id(), key, seq, &f)) {
       ResolveFound(f.tag, f.value, l.covering, TagKind(f.tag) == EntryKind::kPutTtl ? now() : 0,

@@ -7,6 +7,7 @@
 
 #include "db/apply.h"
 #include "key/file_name.h"
+#include "util/planted.h"
 
 namespace kist {
 
@@ -16,7 +17,8 @@ Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
   KIST_TRY_ASSIGN(std::vector<std::string> names, vfs_->List(path_));
   uint64_t next = state.next_file;
   for (const std::string& name : names) {
-    if (const auto parsed = ParseFileName(name)) next = std::max(next, parsed->number + 1);
+    const auto parsed = ParseFileName(name);
+    if (parsed && !Planted(Bug::kFileNumberReused)) next = std::max(next, parsed->number + 1);
   }
   next_file_.store(next, std::memory_order_relaxed);
   KIST_TRY(Replay(state, recovery));
@@ -97,6 +99,14 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
   }
   KIST_TRY(
       recovery->memtable->Reserve(summary.count, bytes, summary.one_keyspace ? 1 : summary.count));
+  if (Planted(Bug::kReplayedTtlFromZero)) time_ms = 0;
+  if (Planted(Bug::kBatchHalfReplayed) && summary.count > 1 && summary.keyspace_ops == 0) {
+    BatchWalker walker(batch);
+    Op op;
+    for (uint32_t i = 0; i < summary.count / 2 && walker.Next(&op); ++i)
+      ApplyOp(recovery->memtable.get(), op, seq, time_ms);
+    return Status();
+  }
   if (summary.keyspace_ops == 0) {
     ApplyBatch(recovery->memtable.get(), batch, seq, time_ms);
     return Status();
@@ -112,6 +122,7 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
       next_keyspace_ = std::max(next_keyspace_, op.keyspace + 1);
       edit.keyspaces.push_back({op.keyspace, seq, std::string(op.key), std::string(op.value)});
     } else if (op.kind == OpKind::kDropKeyspace) {
+      if (Planted(Bug::kKeyspaceResurrected)) continue;
       if (op.keyspace == 0 || !registry_.Contains(op.keyspace)) {
         return Status::Invalid("keyspace " + std::to_string(op.keyspace) +
                                " is dropped but does not exist");

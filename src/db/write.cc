@@ -506,7 +506,7 @@ Status DbImpl::SwitchMemtable() {
   slots_.back().segment = next;
   {
     MutexLock log_lock(&log_mutex_);
-    unsynced_.push_back(log_);
+    if (!Planted(Bug::kOldLogNeverSynced)) unsynced_.push_back(log_);
     next_reserve_ =
         std::clamp<uint64_t>(log_->size() + log_->size() / 8, kFirstReserveBytes, kReserveBytesMax);
     log_ = std::move(next);

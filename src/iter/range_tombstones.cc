@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "util/planted.h"
+
 namespace kist {
 namespace {
 
@@ -51,10 +53,11 @@ void RangeTombstoneSet::Index() {
   }
   std::sort(keys_.begin(), keys_.end());
   keys_.erase(std::unique(keys_.begin(), keys_.end()), keys_.end());
+  const Rank extra = Planted(Bug::kRangeEndIncluded) ? 1 : 0;
   spans_.reserve(tombstones_.size());
   for (const RangeTombstone& t : tombstones_) {
     spans_.push_back(
-        {RankOf(t.begin), t.end.empty() ? static_cast<Rank>(keys_.size()) : RankOf(t.end)});
+        {RankOf(t.begin), t.end.empty() ? static_cast<Rank>(keys_.size()) : RankOf(t.end) + extra});
   }
   const auto n = static_cast<uint32_t>(tombstones_.size());
   if (n == 0) return;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "util/planted.h"
+
 namespace kist {
 namespace {
 
@@ -33,6 +35,7 @@ Level::Level(Files files, bool sorted) : files_(std::move(files)) {
   } else {
     std::sort(files_.begin(), files_.end(), [](const auto& a, const auto& b) {
       const uint64_t x = a->properties().largest_seq, y = b->properties().largest_seq;
+      if (Planted(Bug::kOldestTableFirst)) return x < y;
       return x != y ? x > y : a->number() > b->number();
     });
   }

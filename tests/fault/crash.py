@@ -19,9 +19,9 @@ RESULT = re.compile(r"^.*: (\d+) states \(by crashes:([\d ]+)\), (\d+) violation
 
 
 def run(program, workload):
-    env = {**os.environ, "CMOCKA_TEST_ABORT": "1"}
+    env = {**os.environ, "CMOCKA_TEST_ABORT": "1", "KIST_TEST": workload}
     return subprocess.run(
-        [program, workload], env=env, text=True, errors="replace",
+        [program], env=env, text=True, errors="replace",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
 

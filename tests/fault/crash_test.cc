@@ -1,9 +1,9 @@
 // Crash-state enumeration over the whole engine: each workload runs on a recording file system, and
 // states of the disk that a crash could leave are opened and judged (support/crash_harness.h), the
-// crashes of recoveries among them. An argument is the one workload to run (crash.py runs them side
-// by side). KIST_CRASH_STATES: distinct states of each workload; KIST_CRASH_DEPTH: how often a
-// recovery is crashed; KIST_CRASH_SCALE: so many times longer workloads, and more subsets of what
-// was on its way to the disk.
+// crashes of recoveries among them (crash.py runs the workloads side by side).
+// KIST_CRASH_STATES: distinct states of each workload; KIST_CRASH_DEPTH: how often a recovery is
+// crashed; KIST_CRASH_SCALE: so many times longer workloads, and more subsets of what was on its
+// way to the disk.
 #include <malloc.h>
 
 #include <cstdio>
@@ -242,12 +242,11 @@ void crash__write_back(void**) {
 }  // namespace
 }  // namespace kist::test
 
-int main(int argc, char** argv) {
+int main() {
   using namespace kist::test;
   // Each state's memory comes and goes: keep it.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  if (argc > 1) cmocka_set_test_filter(argv[1]);
   const CMUnitTest tests[] = {
       cmocka_unit_test(crash__synced_puts),
       cmocka_unit_test(crash__mixed_durability),
