@@ -11,7 +11,7 @@ release := build/release
 build := cmake --build
 INSTALLED ?= $(release)/installed.txt
 
-.PHONY: all demo test bench fuzz crash soak bare packages reproducible abi install uninstall format clean help
+.PHONY: all demo test bench fuzz crash soak coverage bare packages reproducible abi install uninstall format clean help
 
 all: ## build libkist.so, libkist.a and the kist tool in build/release
 	@tests/setup build
@@ -71,6 +71,10 @@ reproducible: ## build twice in different places and compare every byte
 abi: all ## take additions to kist.h into the stored promise, tests/consumer/abi; refuses any change
 	@tests/setup test
 	@python3 tests/consumer/abi.py $(release) --accept
+
+coverage: ## lines and branches that the tests reach; build/coverage/coverage.html
+	@tests/setup coverage
+	@tests/coverage $(JOBS)
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	@DESTDIR=$(DESTDIR) cmake --install $(release) --prefix $(PREFIX) >$(INSTALLED).log || \
