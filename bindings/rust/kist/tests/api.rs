@@ -376,6 +376,38 @@ fn what_an_iterator_lent_outlives_its_transaction() {
 }
 
 #[test]
+fn a_close_ends_an_iterator_with_an_error_that_is_no_end() {
+    let home = Home::new("iterclose");
+    let db = Db::open(&home.0).unwrap();
+    for i in 0..1000 {
+        db.put(format!("{:04}", i), [b'v'; 100]).unwrap();
+    }
+    db.compact(..).unwrap();
+    let mut iter = db.iter().unwrap();
+    for i in 0..5 {
+        assert_eq!(iter.next().unwrap().unwrap().0, format!("{:04}", i).as_bytes());
+    }
+    db.close().unwrap();
+    drop(db);
+    let (mut count, mut end) = (5, None);
+    for entry in &mut iter {
+        match entry {
+            Ok((key, value)) => {
+                assert_eq!(
+                    (&*key, &*value),
+                    (format!("{:04}", count).as_bytes(), &[b'v'; 100][..])
+                );
+                count += 1;
+            }
+            Err(error) => end = Some(error.kind()),
+        }
+    }
+    assert!(count < 20, "{} entries came from a closed database", count);
+    assert_eq!(end, Some(ErrorKind::Closed));
+    assert!(iter.next().is_none() && iter.next_back().is_none());
+}
+
+#[test]
 fn times_to_live_are_whole_milliseconds() {
     let db = memory();
     let long = PutOptions::new().ttl(Ttl::After(Duration::MAX)).durability(Durability::Os);
