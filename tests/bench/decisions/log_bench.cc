@@ -9,8 +9,8 @@
 // data's is taken before the queue, and only the header's under the token. No time unless asked
 // for, or needed by a TTL; not the coarse clock, whose steps are 4 ms. The log is not compressed as
 // a standard: pwrite costs the same for half the bytes. pread for replay: a mapping saves
-// 5 ns of some 300, and a file that shrinks is a bus error. sync=every_write, because only that loses
-// nothing; the rest is for those who may lose something (us a put: see the output).
+// 5 ns of some 300, and a file that shrinks is a bus error. sync=every_write, because only that
+// loses nothing; the rest is for those who may lose something (us a put: see the output).
 #include <fcntl.h>
 #include <kist/kist.h>
 #include <snappy.h>
