@@ -3,6 +3,9 @@
 // Invariant: what Db::Get found is used, copied or pinned inside the epoch guard under which it was
 // found.
 // Threads: any.
+#include <algorithm>
+#include <memory>
+
 #include "capi/args.h"
 #include "util/alloc.h"
 
@@ -98,16 +101,6 @@ kist_rc GetCopy(kist_keyspace* ks, const kist_read_options* ro, const void* key,
   });
 }
 
-// A snapshot for the call where the caller gave none.
-kist_rc FixState(kist_db* db, ReadArgs* args, std::unique_ptr<Snapshot>* own, kist_err* err) {
-  if (args->snapshot != nullptr || args->txn != nullptr) return KIST_OK;
-  auto made = db->engine->NewSnapshot();
-  if (!made.ok()) return FailWith(err, made.status());
-  *own = made.Take();
-  args->snapshot = own->get();
-  return KIST_OK;
-}
-
 kist_rc Ttl(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
             int64_t* left_ms_out, kist_err* err) {
   SetOut<int64_t>(left_ms_out, 0);
@@ -118,15 +111,19 @@ kist_rc Ttl(kist_keyspace* ks, const kist_read_options* ro, const void* key, siz
   ReadArgs args;
   if (ro != nullptr) KIST_CHECKED(CheckReadOptions(db, ro, &args, err));
   KIST_CHECKED(CheckKey(db, key, key_len, 0, err));
-  // The time left counts from the time at which the state was fixed.
-  std::unique_ptr<Snapshot> own;
-  KIST_CHECKED(FixState(db, &args, &own, err));
   Epoch::Guard guard(*db->epoch);
   ReadFound found;
   KIST_CHECKED(Look(ks, args, Bytes(key, key_len), &found, err));
   if (!found.found) return KIST_NOT_FOUND;
-  const int64_t now = args.txn != nullptr ? args.txn->txn->time_ms() : args.snapshot->time_ms;
-  *left_ms_out = found.expires_ms == 0 ? -1 : found.expires_ms - now;
+  if (found.expires_ms == 0) {
+    *left_ms_out = -1;
+    return KIST_OK;
+  }
+  const int64_t now = args.txn != nullptr        ? args.txn->txn->time_ms()
+                      : args.snapshot != nullptr ? args.snapshot->time_ms
+                                                 : db->engine->NowMs();
+  if (found.expires_ms <= now) return KIST_NOT_FOUND;  // since it was looked at
+  *left_ms_out = found.expires_ms - now;
   return KIST_OK;
 }
 
@@ -158,6 +155,97 @@ kist_rc MultiGetOne(kist_keyspace* ks, const ReadArgs& args, const kist_slice& k
   return KIST_OK;
 }
 
+// Keys that are sorted and looked up at a time, on the stack; and how many may hold up the freeing
+// of memory before a snapshot takes the place of the guard.
+constexpr size_t kManyMax = 64;
+constexpr size_t kGuardedMax = 1024;
+
+// Room for kManyMax, of which only those are made that there are.
+class Gets {
+ public:
+  Gets() = default;
+  ~Gets() { std::destroy_n(first(), count_); }
+  Gets(const Gets&) = delete;
+  Gets& operator=(const Gets&) = delete;
+  void Add(Slice key) { (new (first() + count_++) ManyGet())->key = key; }
+  ManyGet& operator[](size_t i) { return first()[i]; }
+
+ private:
+  ManyGet* first() { return reinterpret_cast<ManyGet*>(memory_); }
+  alignas(ManyGet) char memory_[kManyMax * sizeof(ManyGet)];
+  size_t count_ = 0;
+};
+
+// Up to kManyMax of them. Inside a guard.
+void MultiGetSome(kist_keyspace* ks, const ReadState& state, bool fill_cache, size_t count,
+                  const kist_slice* keys, kist_pin* pins_out, kist_rc* rcs_out) {
+  struct Place {
+    uint64_t prefix;
+    uint32_t at;
+  };
+  Place order[kManyMax];
+  size_t n = 0;
+  size_t shared = SIZE_MAX;  // bytes that all keys begin with tell nothing about their order
+  const auto key = [&](uint32_t at) { return Bytes(keys[at].data, keys[at].len); };
+  for (uint32_t i = 0; i < count; ++i) {
+    rcs_out[i] = CheckKey(ks->link.db, keys[i].data, keys[i].len, 0, nullptr);
+    if (rcs_out[i] != KIST_OK) continue;
+    order[n++] = {0, i};
+    shared = std::min(shared, n == 1 ? keys[i].len : CommonPrefixLength(key(order[0].at), key(i)));
+  }
+  for (size_t i = 0; i < n; ++i) order[i].prefix = Prefix64(key(order[i].at).substr(shared));
+  std::sort(order, order + n, [&](const Place& a, const Place& b) {
+    return a.prefix != b.prefix ? a.prefix < b.prefix : key(a.at) < key(b.at);
+  });
+  Gets gets;
+  for (size_t i = 0; i < n; ++i) gets.Add(key(order[i].at));
+  ks->link.db->engine->GetMany(ks->keyspace.get(), state, fill_cache, &gets[0], n);
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t at = order[i].at;
+    if (!gets[i].status.ok()) {
+      rcs_out[at] = FailWith(nullptr, gets[i].status);
+    } else if (gets[i].found.found) {
+      FillPin(&gets[i].found, &pins_out[at]);
+    } else {
+      rcs_out[at] = KIST_NOT_FOUND;
+    }
+  }
+}
+
+kist_rc MultiGetAll(kist_keyspace* ks, const ReadArgs& args, size_t count, const kist_slice* keys,
+                    kist_pin* pins_out, kist_rc* rcs_out, kist_err* err) {
+  PinsOnFailure pinned(pins_out, rcs_out);
+  kist_db* db = ks->link.db;
+  if (args.txn != nullptr) {
+    for (; pinned.count < count; ++pinned.count) {
+      const size_t i = pinned.count;
+      rcs_out[i] = MultiGetOne(ks, args, keys[i], &pins_out[i]);
+    }
+    pinned.count = 0;
+    return KIST_OK;
+  }
+  const Snapshot* snapshot = args.snapshot;
+  std::unique_ptr<Snapshot> own;
+  if (snapshot == nullptr && count > kGuardedMax) {
+    auto made = db->engine->NewSnapshot();
+    if (!made.ok()) return FailWith(err, made.status());
+    own = made.Take();
+    snapshot = own.get();
+  }
+  while (pinned.count < count) {
+    Epoch::Guard guard(*db->epoch);
+    const ReadState state = db->engine->FixState(snapshot);
+    const size_t end = snapshot == nullptr ? count : std::min(count, pinned.count + kGuardedMax);
+    for (size_t n = 0; pinned.count < end; pinned.count += n) {
+      const size_t i = pinned.count;
+      n = std::min(kManyMax, end - i);
+      MultiGetSome(ks, state, args.fill_cache, n, keys + i, pins_out + i, rcs_out + i);
+    }
+  }
+  pinned.count = 0;
+  return KIST_OK;
+}
+
 kist_rc MultiGet(kist_keyspace* ks, const kist_read_options* ro, size_t count,
                  const kist_slice* keys, kist_pin* pins_out, kist_rc* rcs_out, kist_err* err) {
   for (size_t i = 0; i < count && pins_out != nullptr; ++i) ClearPin(&pins_out[i]);
@@ -170,15 +258,7 @@ kist_rc MultiGet(kist_keyspace* ks, const kist_read_options* ro, size_t count,
   if (keys == nullptr) return FailNull(err, "keys");
   if (pins_out == nullptr) return FailNull(err, "pins_out");
   if (rcs_out == nullptr) return FailNull(err, "rcs_out");
-  std::unique_ptr<Snapshot> own;
-  KIST_CHECKED(FixState(ks->link.db, &args, &own, err));
-  PinsOnFailure pinned(pins_out, rcs_out);
-  for (size_t i = 0; i < count; ++i) {
-    rcs_out[i] = MultiGetOne(ks, args, keys[i], &pins_out[i]);
-    pinned.count = i + 1;
-  }
-  pinned.count = 0;
-  return KIST_OK;
+  return MultiGetAll(ks, args, count, keys, pins_out, rcs_out, err);
 }
 
 }  // namespace

@@ -112,6 +112,11 @@ CompactionPlan PlanFor(const KeyspaceVersion& v, const PickOptions& o, Compactio
   return plan;
 }
 
+CompactionPlan NotMoved(CompactionPlan plan) {
+  plan.trivial_move = false;
+  return plan;
+}
+
 // Neighbouring newest-first L0 files of like size whose merge is cheap; at least l0_trigger of
 // them.
 std::optional<CompactionPlan> PickTiered(const KeyspaceVersion& v, const PickOptions& o) {
@@ -158,21 +163,39 @@ std::optional<CompactionPlan> PickFromLevel(const KeyspaceVersion& v, const Pick
   return PlanFor(v, o, CompactionReason::kLevelSize, level, level + 1, {file});
 }
 
-// A file full of tombstones, or whose entries have all expired. At the bottom it is rewritten in
-// place.
-std::optional<CompactionPlan> PickGarbage(const KeyspaceVersion& v, const PickOptions& o) {
+// When a table is more than kTombstoneShare deletes and expired entries, if expiries are spread
+// evenly over what they span; INT64_MAX: never. Where they are not, the rewrite drops less, and
+// what it writes tells anew.
+int64_t ExpiredEnoughMs(const TableProperties& p) {
+  const double needed =
+      kTombstoneShare * static_cast<double>(p.entries) - static_cast<double>(p.deletes);
+  if (p.ttl_entries == 0 || needed > static_cast<double>(p.ttl_entries)) return INT64_MAX;
+  const double share = std::max(0.0, needed / static_cast<double>(p.ttl_entries));
+  const double span =
+      static_cast<double>(p.latest_expiry_ms) - static_cast<double>(p.earliest_expiry_ms);
+  const double at = static_cast<double>(p.earliest_expiry_ms) + share * span;
+  return at >= static_cast<double>(p.latest_expiry_ms) ? p.latest_expiry_ms
+                                                       : static_cast<int64_t>(at);
+}
+
+// A file full of tombstones, or of which most has expired. At the bottom it is rewritten in place.
+// Of level 0 all goes down, as files there overlap.
+std::optional<CompactionPlan> PickGarbage(const KeyspaceVersion& v, const PickOptions& o,
+                                          const LevelTargets& t) {
   const int last = v.last_level();
-  for (int level = 1; level <= last; ++level) {
+  for (int level = 0; level <= last; ++level) {
     for (const auto& f : v.levels[level].files()) {
       const TableProperties& p = f->properties();
       const bool droppable = p.largest_seq <= o.oldest_snapshot;
-      const bool expired = p.ttl_entries > 0 && p.ttl_entries + p.deletes == p.entries &&
-                           p.latest_expiry_ms <= o.now_ms;
+      const bool expired = ExpiredEnoughMs(p) <= o.now_ms;
       const bool dense = p.entries > 0 && static_cast<double>(p.deletes) >
                                               kTombstoneShare * static_cast<double>(p.entries);
-      if (!droppable || !(expired || dense || p.range_tombstones > 0)) continue;
+      if (!droppable || !(expired || (level > 0 && (dense || p.range_tombstones > 0)))) continue;
       const auto reason = expired ? CompactionReason::kExpired : CompactionReason::kTombstones;
-      return PlanFor(v, o, reason, level, level == last ? level : level + 1, {f});
+      if (level == 0) return NotMoved(PlanFor(v, o, reason, 0, t.base_level, v.levels[0].files()));
+      const int output = level == last ? level : level + 1;
+      CompactionPlan plan = PlanFor(v, o, reason, level, output, {f});
+      return expired ? NotMoved(std::move(plan)) : plan;
     }
   }
   return std::nullopt;
@@ -220,7 +243,15 @@ std::optional<CompactionPlan> PickCompaction(const KeyspaceVersion& v, const Pic
     }
   }
   if (level > 0) return PickFromLevel(v, o, level);
-  return PickGarbage(v, o);
+  return PickGarbage(v, o, t);
+}
+
+int64_t NextExpiryMs(const KeyspaceVersion& v) {
+  int64_t next = INT64_MAX;
+  for (const Level& level : v.levels) {
+    for (const auto& f : level.files()) next = std::min(next, ExpiredEnoughMs(f->properties()));
+  }
+  return next;
 }
 
 std::optional<CompactionPlan> PickManual(const KeyspaceVersion& v, const PickOptions& o,

@@ -19,7 +19,7 @@ struct PickOptions {
   uint64_t base_bytes = uint64_t{64} << 20;  // the least a level that is not empty aims at
   uint64_t target_file_bytes = uint64_t{32} << 20;
   int l0_trigger = 4;
-  int64_t now_ms = 0;  // tables whose every entry has expired by now are worth a compaction
+  int64_t now_ms = 0;  // tables of which enough has expired by now are worth a compaction
   Sequence oldest_snapshot = kMaxSequence;  // tombstones newer than it cannot go yet
   // A manual compaction rewrites no table in place that it has written itself: numbers from here
   // on.
@@ -49,6 +49,9 @@ LevelTargets ComputeTargets(const KeyspaceVersion& version, const PickOptions& o
 
 std::optional<CompactionPlan> PickCompaction(const KeyspaceVersion& version,
                                              const PickOptions& options);
+
+// When, as things are, enough of some table will have expired for a compaction; INT64_MAX: never.
+int64_t NextExpiryMs(const KeyspaceVersion& version);
 
 // The next step of a manual compaction of [begin, end) (to_last: to the last key): level by level
 // downwards, the last step rewriting the bottom where it holds what could be dropped. nullopt:

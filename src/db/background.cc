@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kSlowFromL0Files = 8;
 constexpr size_t kFullL0Files = 24;
 constexpr uint64_t kRetryUs = 200000;
+constexpr uint64_t kExpiryLookUs = 500000;
+constexpr uint64_t kObsoleteLookUs = 200000;
 constexpr double kSlowestUsPerMib = 250000;  // 4 MiB/s: slow, never stopped
 constexpr double kFirstUsPerMib = 2000;
 
@@ -157,16 +159,29 @@ void DbImpl::CollectDead() {
   }
 }
 
+// False where there is none to do: the database closes, or tables that nobody lists any more wait
+// for their last readers, who remove nothing themselves.
+bool DbImpl::WaitForFlush() {
+  MutexLock lock(&mutex_);
+  while (!closing_.load(std::memory_order_acquire) &&
+         (!FlushPending() || poisoned_.load(std::memory_order_acquire))) {
+    if (poisoned_.load(std::memory_order_acquire) || !store_->has_obsolete()) {
+      flush_cond_.Wait(&mutex_);
+    } else if (!flush_cond_.WaitFor(&mutex_, kObsoleteLookUs)) {
+      return false;
+    }
+  }
+  if (closing_.load(std::memory_order_acquire)) return false;
+  flush_running_ = true;
+  return true;
+}
+
 void DbImpl::FlushThread() {
   for (;;) {
-    {
-      MutexLock lock(&mutex_);
-      while (!closing_.load(std::memory_order_acquire) &&
-             (!FlushPending() || poisoned_.load(std::memory_order_acquire))) {
-        flush_cond_.Wait(&mutex_);
-      }
+    if (!WaitForFlush()) {
       if (closing_.load(std::memory_order_acquire)) return;
-      flush_running_ = true;
+      CollectDead();
+      continue;
     }
     Status s;
     try {
@@ -316,7 +331,20 @@ void DbImpl::CompactionThread() {
       continue;
     }
     done_cond_.SignalAll();
-    compact_cond_.Wait(&mutex_);
+    WaitForCompaction();
+  }
+}
+
+// Until something may be due: a signal, or database time at which enough of some table has expired.
+// Time may jump, so it is looked at now and then, but only where there is something to expire.
+void DbImpl::WaitForCompaction() {
+  int64_t due_ms = INT64_MAX;
+  for (const auto& kv : version_->keyspaces) {
+    if (kv) due_ms = std::min(due_ms, NextExpiryMs(*kv));
+  }
+  if (due_ms == INT64_MAX || options_.compaction_manual) return compact_cond_.Wait(&mutex_);
+  while (!closing_.load(std::memory_order_acquire) &&
+         !compact_cond_.WaitFor(&mutex_, kExpiryLookUs) && clock_.NowMs() < due_ms) {
   }
 }
 

@@ -74,6 +74,25 @@ struct ReadFound {
 // `covering` (0: none) lies: fills found, value and expiry. read.cc
 void ResolveFound(uint64_t tag, Slice value, Sequence covering, int64_t now_ms, ReadFound* found);
 
+// One key of several that are read together.
+struct ManyGet {
+  Slice key;
+  ReadFound found;
+  Status status;  // an error of this key alone
+  // The engine's.
+  uint64_t hash = 0;
+  Sequence covering = 0;
+  uint32_t block = 0;
+  bool done = false;
+};
+
+// The state that several reads have in common; valid inside the guard under which it was fixed.
+struct ReadState {
+  class View* view = nullptr;
+  Sequence seq = 0;
+  int64_t time_ms = 0;
+};
+
 // A reference that outlives the guard: release(owner) once.
 struct PinRef {
   void* owner = nullptr;  // nullptr: nothing to release
@@ -225,6 +244,11 @@ class Db {
   virtual Epoch& epoch() = 0;
   virtual Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
                      ReadFound* found) = 0;
+  // The newest state, or the snapshot's. Inside a guard, as GetMany with it, which wants keys in
+  // ascending order and is quickest for some dozens at a time.
+  virtual ReadState FixState(const Snapshot* snapshot) = 0;
+  virtual void GetMany(Keyspace* ks, const ReadState& state, bool fill_cache, ManyGet* gets,
+                       size_t count) = 0;
   // Takes a reference to what holds found->value; still inside the guard.
   static PinRef MakePin(ReadFound* found);
   virtual Result<std::unique_ptr<Snapshot>> NewSnapshot() = 0;

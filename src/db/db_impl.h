@@ -76,6 +76,9 @@ class DbImpl final : public Db {
   Epoch& epoch() override { return epoch_; }
   Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
              ReadFound* found) override;
+  ReadState FixState(const Snapshot* snapshot) override;
+  void GetMany(Keyspace* ks, const ReadState& state, bool fill_cache, ManyGet* gets,
+               size_t count) override;
   Result<std::unique_ptr<Snapshot>> NewSnapshot() override;
   Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks,
                                                   const IterOptions& options) override;
@@ -178,6 +181,8 @@ class DbImpl final : public Db {
   void Throttle(uint64_t bytes);
   bool WantsSync(Durability durability, uint64_t commits);
   void ApplyKeyspaceOps(Slice batch, Sequence seq);
+  Status ChangeKeyspaceOptions(const RefPtr<KeyspaceImpl>& ks, const OptionSet& options);
+  Status FlushSoon();
   Status Normalize(Slice batch, const BatchSummary& summary, BatchBuilder* out, bool* changed);
   Status CheckKeyspaces(Slice batch, const BatchSummary& summary);
   Status WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value,
@@ -204,7 +209,9 @@ class DbImpl final : public Db {
 
   // ---- background.cc, install.cc
   void FlushThread();
+  bool WaitForFlush();
   void CompactionThread();
+  void WaitForCompaction() KIST_REQUIRES(mutex_);
   void CollectDead();
   Status FlushOldest();
   Status CompactOnce(bool* did);

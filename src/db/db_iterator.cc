@@ -113,13 +113,18 @@ Status DbIteratorImpl::AddTables(const KeyspaceVersion& kv, const ReadContext& c
 
 Status DbIteratorImpl::Open() {
   Sequence newest = 0;
-  view_ = db_->AcquireView(&newest);
+  const RefPtr<View> view = db_->AcquireView(&newest);
   if (!explicit_snapshot_) {
     seq_ = newest;
     time_ms_ = db_->clock().NowMs();
   }
-  const KeyspaceVersion* kv = view_->version->Find(keyspace_->slot(), keyspace_->id());
-  for (const auto& m : view_->memtables) TakeSets(*m, seq_);
+  const KeyspaceVersion* kv = view->version->Find(keyspace_->slot(), keyspace_->id());
+  tables_ = RefPtr<KeyspaceVersion>::Share(const_cast<KeyspaceVersion*>(kv));
+  memtables_.clear();
+  for (const auto& m : view->memtables) {
+    if (m->Has(keyspace_->id())) memtables_.push_back(m);
+  }
+  for (const auto& m : memtables_) TakeSets(*m, seq_);
   if (kv != nullptr && !empty_range_) KIST_TRY(TakeTableSets(*kv));
   if (own_) TakeSets(*own_, own_limit_);
   std::vector<std::unique_ptr<InternalIterator>> sources;
@@ -127,7 +132,7 @@ Status DbIteratorImpl::Open() {
     if (own_) {
       if (auto it = own_->NewIterator(keyspace_->id())) sources.push_back(Wrap(std::move(it), 0));
     }
-    for (const auto& m : view_->memtables) {
+    for (const auto& m : memtables_) {
       if (auto it = m->NewIterator(keyspace_->id())) sources.push_back(Wrap(std::move(it), 0));
     }
     ReadContext context;

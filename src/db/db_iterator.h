@@ -10,7 +10,7 @@
 //     too, or into what sink_ keeps.
 //  2. Backwards, where versions come oldest first, the last key of a run may have newer ones before
 //     it: the best so far waits in pending_ for the next run.
-//  3. The view, with every table and memtable, is held until the iterator goes or is refreshed.
+//  3. Its keyspace's tables and memtables, and no others, are held until it goes or is refreshed.
 //  4. Time is fixed at creation: what has not expired then stays for the iterator's life.
 // Threads: one.
 #pragma once
@@ -101,7 +101,8 @@ class DbIteratorImpl final : public DbIterator {
   bool has_upper_ = false;
   bool empty_range_ = false;
 
-  RefPtr<View> view_;
+  std::vector<RefPtr<Memtable>> memtables_;
+  RefPtr<KeyspaceVersion> tables_;
   PinSink sink_;
   std::vector<RefPtr<Table>> tombstone_tables_;
   std::vector<std::shared_ptr<const RangeTombstoneSet>> memtable_sets_;

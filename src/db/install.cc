@@ -163,6 +163,7 @@ Status DbImpl::Install(Outcome* outcome) {
 
   MutexLock lock(&mutex_);
   MarkObsolete(*base, edit);
+  if (store_->has_obsolete()) flush_cond_.Signal();  // whose thread removes the files
   version_ = version;
   if (outcome->drops_memtable) {
     const MemtableSlot& done = slots_.front();

@@ -38,6 +38,7 @@ Result<RefPtr<Keyspace>> DbImpl::OpenKeyspace(const std::string& name, KeyspaceM
   if (auto ks = registry_.FindName(name)) {
     if (mode == KeyspaceMode::kCreateNew)
       return Status::Error(Code::kExists, "keyspace '" + name + "' exists");
+    if (options != nullptr) KIST_TRY(ChangeKeyspaceOptions(ks, *options));
     return RefPtr<Keyspace>::Adopt(ks.Release());
   }
   if (mode == KeyspaceMode::kOpen)
@@ -63,6 +64,35 @@ Result<RefPtr<Keyspace>> DbImpl::OpenKeyspace(const std::string& name, KeyspaceM
   return RefPtr<Keyspace>::Adopt(ks.Release());
 }
 
+// Those that are set take the place of what it has, for the tables and values to come. The manifest
+// keeps them; a creation that is in the log alone is brought there first.
+Status DbImpl::ChangeKeyspaceOptions(const RefPtr<KeyspaceImpl>& ks, const OptionSet& options) {
+  const KeyspaceOptions values = options.KeyspaceOver(ks->options());
+  const std::string encoded = EncodeKeyspaceOptions(values);
+  if (options_.read_only || encoded == EncodeKeyspaceOptions(ks->options())) return Status();
+  const bool listed = [&] {
+    MutexLock lock(&manifest_mutex_);
+    return manifest_state_.keyspaces.count(ks->id()) != 0;
+  }();
+  if (!listed) KIST_TRY(Flush());
+  Outcome outcome;
+  outcome.edit.keyspace_options.emplace_back(ks->id(), encoded);
+  KIST_TRY(Install(&outcome));
+  registry_.SetOptions(ks.get(), values);
+  return Status();
+}
+
+// Starts a flush of what is in memory, where none is under way.
+Status DbImpl::FlushSoon() {
+  WriteQueue::Token token(&queue_);
+  if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+  {
+    MutexLock lock(&mutex_);
+    if (slots_.size() > kMaxFullMemtables) return Status();
+  }
+  return SwitchMemtable();
+}
+
 Status DbImpl::DropKeyspace(const std::string& name) {
   if (name == kDefaultName) return Status::Invalid("the default keyspace cannot be dropped");
   KIST_TRY(CheckName(name));
@@ -78,7 +108,15 @@ Status DbImpl::DropKeyspace(const std::string& name) {
   request.batch_bytes = batch.data().size();
   request.has_headroom = true;
   request.summary = batch.summary();
-  return Write(&request, nullptr);
+  KIST_TRY(Write(&request, nullptr));
+  // The manifest lets go of its tables with the flush of this commit, which should not have to wait
+  // for a memtable to fill.
+  const bool has_tables = [&] {
+    MutexLock lock(&mutex_);
+    return version_->Find(ks->slot(), ks->id()) != nullptr;
+  }();
+  if (has_tables) static_cast<void>(FlushSoon().ok());  // the drop itself has succeeded
+  return Status();
 }
 
 std::vector<std::string> DbImpl::ListKeyspaces() {

@@ -27,6 +27,11 @@ class KeyspaceImpl final : public Keyspace {
     MutexLock lock(&mutex_);
     return options_;
   }
+  void SetOptions(const KeyspaceOptions& options) {
+    MutexLock lock(&mutex_);
+    options_ = options;
+    default_ttl_ms_.store(options.default_ttl_ms, std::memory_order_relaxed);
+  }
   int64_t default_ttl_ms() const { return default_ttl_ms_.load(std::memory_order_relaxed); }
 
  private:
@@ -76,6 +81,14 @@ class KeyspaceRegistry {
     }
     if (options.default_ttl_ms != 0) with_ttl_.fetch_add(1, std::memory_order_relaxed);
     return ks;
+  }
+  void SetOptions(KeyspaceImpl* ks, const KeyspaceOptions& options) {
+    MutexLock lock(&mutex_);
+    // Raised before and lowered after, so that no put with a default TTL is missed.
+    if (options.default_ttl_ms != 0) with_ttl_.fetch_add(1, std::memory_order_seq_cst);
+    const bool had = ks->default_ttl_ms() != 0;
+    ks->SetOptions(options);
+    if (had) with_ttl_.fetch_sub(1, std::memory_order_seq_cst);
   }
   // The keyspace is gone for callers; its slot is freed when the version has let go of its tables
   // (FreeSlot).

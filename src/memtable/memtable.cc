@@ -240,6 +240,11 @@ std::shared_ptr<const RangeTombstoneSet> Memtable::RangeTombstones(uint32_t keys
   return log == nullptr ? nullptr : log->RangeSet();
 }
 
+bool Memtable::Has(uint32_t keyspace) const noexcept {
+  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  return tree != nullptr && !tree->empty();
+}
+
 std::vector<uint32_t> Memtable::Keyspaces() const {
   std::vector<uint32_t> ids;
   impl_->trees_.ForEach([&ids](const KeyspaceTree* tree) {

@@ -71,6 +71,8 @@ class Memtable {
   std::vector<std::shared_ptr<const RangeTombstoneSet>> RangeTombstoneSets(uint32_t keyspace) const;
   // The same as one set, nullptr where there are none; built anew after an addition: for flushes.
   std::shared_ptr<const RangeTombstoneSet> RangeTombstones(uint32_t keyspace) const;
+  // Whether the keyspace has entries or tombstones.
+  bool Has(uint32_t keyspace) const noexcept;
   // Keyspaces that have entries or tombstones, ascending.
   std::vector<uint32_t> Keyspaces() const;
 

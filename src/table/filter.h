@@ -48,6 +48,12 @@ class Filter {
   const char* Load(Slice payload, bool* no_memory);
   bool present() const { return lines_ != nullptr; }
   size_t memory_bytes() const { return size_t{line_count_} * kFilterLineBytes; }
+  // Begins to fetch what MayContain looks at.
+  void Prefetch(uint64_t hash) const {
+    if (lines_ != nullptr)
+      __builtin_prefetch(lines_.get() +
+                         filter_internal::Line(hash, line_count_) * kFilterLineBytes);
+  }
   // Whether the key may be there; true where there is no filter.
   bool MayContain(uint64_t hash) const {
     if (lines_ == nullptr) return true;

@@ -151,8 +151,20 @@ Status Table::Get(Slice key, uint64_t hash, Sequence seq, const ReadContext& con
                   TableFound* found) {
   found->found = false;
   if (!filter_.MayContain(hash) || blocks_.index().blocks() == 0) return Status();
+  return GetAt(blocks_.Find(key, SeekTag(seq)), key, hash, seq, context, found);
+}
+
+uint32_t Table::Locate(Slice key, uint64_t hash, Sequence seq) const {
+  if (!filter_.MayContain(hash) || blocks_.index().blocks() == 0) return kNowhere;
+  const uint32_t number = blocks_.Find(key, SeekTag(seq));
+  if (const Block* block = blocks_.Cached(number)) Block::Prefetch(block);
+  return number;
+}
+
+Status Table::GetAt(uint32_t number, Slice key, uint64_t hash, Sequence seq,
+                    const ReadContext& context, TableFound* found) {
+  found->found = false;
   const uint64_t tag = SeekTag(seq);
-  const uint32_t number = blocks_.Find(key, tag);
   Block* block = blocks_.Cached(number);
   if (__builtin_expect(block != nullptr, 1)) {
     Block::Prefetch(block);

@@ -89,6 +89,14 @@ class Table {
   // cache's epoch. `hash` is HashKey(key), computed once per lookup over all tables. Range
   // tombstones apart.
   Status Get(Slice key, uint64_t hash, Sequence seq, const ReadContext& context, TableFound* found);
+  // The same in three steps, for callers with many keys, who take each step for all of them before
+  // the next, so that its cache misses overlap. Locate gives kNowhere where the filter knows that
+  // the key is absent.
+  static constexpr uint32_t kNowhere = UINT32_MAX;
+  void Prefetch(uint64_t hash) const { filter_.Prefetch(hash); }
+  uint32_t Locate(Slice key, uint64_t hash, Sequence seq) const;
+  Status GetAt(uint32_t block, Slice key, uint64_t hash, Sequence seq, const ReadContext& context,
+               TableFound* found);
   // The filter's answer.
   bool MayContain(uint64_t hash) const { return filter_.MayContain(hash); }
   // Holds a reference. With context.readahead_bytes 0 it begins to read ahead by itself once

@@ -60,6 +60,8 @@ enum class Bug {
   kOldLogNeverSynced = 46,       // rocksdb#10560
   kOverlappingTableMissed = 47,  // rocksdb HIST 11.1.0
   kExpiryIgnoresSnapshots = 48,  // slatedb#218
+  kRangeReadsForgotten = 49,     // phantom, Berenson 1995
+  kGroupConflictMissed = 50,     // lost update, Berenson 1995
 };
 
 #ifdef KIST_PLANTED_BUGS

@@ -21,6 +21,11 @@ void LiveTable::Unref() {
   delete this;
 }
 
+void LiveTable::MarkObsolete() {
+  if (!obsolete_.exchange(true, std::memory_order_acq_rel))
+    store_->obsolete_.fetch_add(1, std::memory_order_acq_rel);
+}
+
 Status LiveTable::OpenReader(Table** table) {
   RefPtr<Table> opened;
   KIST_TRY(store_->Open(this, &opened));
@@ -133,11 +138,6 @@ void TableStore::Died(LiveTable* file) {
   if (file->obsolete_.load(std::memory_order_acquire)) dead_.push_back(file->number_);
 }
 
-bool TableStore::HasDead() {
-  MutexLock lock(&mutex_);
-  return !dead_.empty();
-}
-
 size_t TableStore::open_tables() {
   MutexLock lock(&mutex_);
   return open_.size();
@@ -153,7 +153,11 @@ void TableStore::RemoveDead() {
   std::vector<uint64_t> kept;
   for (uint64_t number : dead) {
     Status s = options_.vfs->Remove(Path(number));
-    if (!s.ok() && !s.Is(Code::kMissing)) kept.push_back(number);
+    if (!s.ok() && !s.Is(Code::kMissing)) {
+      kept.push_back(number);
+    } else {
+      obsolete_.fetch_sub(1, std::memory_order_acq_rel);
+    }
   }
   if (kept.empty()) return;
   MutexLock lock(&mutex_);

@@ -68,7 +68,7 @@ class LiveTable {
     file_crc_.store(uint64_t{1} << 32 | crc, std::memory_order_relaxed);
   }
 
-  void MarkObsolete() { obsolete_.store(true, std::memory_order_release); }
+  void MarkObsolete();
 
  private:
   friend class TableStore;
@@ -105,7 +105,8 @@ class TableStore {
   std::string Path(uint64_t number) const;
   // Unlinks what died. A file that cannot be removed is kept for the next call.
   void RemoveDead();
-  bool HasDead();
+  // Whether a file is to be removed, now or when its last reader goes.
+  bool has_obsolete() const { return obsolete_.load(std::memory_order_acquire) != 0; }
   size_t open_tables();
   uint64_t reader_bytes() const { return reader_bytes_.load(std::memory_order_relaxed); }
 
@@ -123,6 +124,7 @@ class TableStore {
   size_t hand_ KIST_GUARDED_BY(mutex_) = 0;
   std::vector<uint64_t> dead_ KIST_GUARDED_BY(mutex_);
   std::atomic<uint64_t> reader_bytes_{0};
+  std::atomic<uint64_t> obsolete_{0};  // files marked and not removed yet
 };
 
 }  // namespace kist

@@ -1,6 +1,10 @@
 /* Keyspaces: create, open, list, drop with live handles, ids, options, recovery. */
 #include "support/tempdir.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+
 static kist_keyspace* open_ks(kist_db* db, const char* name, uint32_t mode) {
   kist_keyspace* ks = NULL;
   OK(kist_keyspace_open(db, name, mode, NULL, &ks, &err));
@@ -262,6 +266,186 @@ static void keyspace__options_that_are_not_set_come_from_open(void** state) {
   close_strict(db);
 }
 
+/* Those that are set when a keyspace is opened again take the place of what it had, for good. */
+static void keyspace__options_of_one_that_exists(void** state) {
+  char* path = new_path();
+  kist_db* db = open_plain(path);
+  kist_keyspace* ks = open_ks(db, "a", KIST_KEYSPACE_CREATE);
+  kist_options* options = NULL;
+  int64_t left = 0;
+  int round;
+  (void)state;
+  put(ks, "before", "1");
+  OK(kist_options_new(&options));
+  OK(kist_options_parse(options, "default_ttl=1h", &err));
+  for (round = 0; round < 3; ++round) { /* created in the log; in the manifest; after reopening */
+    kist_keyspace* again = NULL;
+    OK(kist_keyspace_open(db, "a", KIST_KEYSPACE_CREATE, round == 0 ? options : NULL, &again,
+                          &err));
+    put(ks, "after", "1"); /* older handles too */
+    OK(kist_ttl(again, NULL, "after", 5, &left, &err));
+    assert_true(left > 3500000 && left <= 3600000);
+    OK(kist_ttl(again, NULL, "before", 6, &left, &err));
+    assert_int_equal(left, -1);
+    kist_keyspace_free(again);
+    if (round == 0) OK(kist_flush(db, &err));
+    if (round == 1) {
+      kist_keyspace_free(ks);
+      close_strict(db);
+      db = open_plain(path);
+      ks = open_ks(db, "a", KIST_KEYSPACE_OPEN);
+    }
+  }
+  /* What is not set stays: the TTL, where another option changes. */
+  kist_options_free(options);
+  OK(kist_options_new(&options));
+  OK(kist_options_parse(options, "compression=none", &err));
+  kist_keyspace_free(ks);
+  OK(kist_keyspace_open(db, "a", KIST_KEYSPACE_OPEN, options, &ks, &err));
+  put(ks, "later", "1");
+  OK(kist_ttl(ks, NULL, "later", 5, &left, &err));
+  assert_true(left > 3500000);
+  kist_options_free(options);
+  OK(kist_verify(db, NULL, &err));
+  kist_keyspace_free(ks);
+  close_strict(db);
+  drop_path(path);
+}
+
+static void wait_for_tables(const char* path, size_t most) {
+  int i;
+  for (i = 0; i < 600 && count_files(path, ".kst") > most; ++i) usleep(100000);
+  assert_true(count_files(path, ".kst") <= most);
+}
+
+/* Nothing else is written, flushed or compacted: the files go by themselves, those that an iterator
+ * reads from when it is freed. */
+static void keyspace__dropping_gives_the_space_back(void** state) {
+  char* path = new_path();
+  kist_db* db = open_with(path, "sync=never; compaction=manual");
+  kist_keyspace *a = open_ks(db, "a", KIST_KEYSPACE_CREATE),
+                *b = open_ks(db, "b", KIST_KEYSPACE_CREATE);
+  kist_iter* it = NULL;
+  char key[16];
+  int i, count = 1;
+  (void)state;
+  for (i = 0; i < 5000; ++i) {
+    sprintf(key, "%06d", i);
+    put(a, key, "value");
+    put(b, key, "value");
+  }
+  OK(kist_flush(db, &err));
+  assert_int_equal(count_files(path, ".kst"), 2);
+  OK(kist_iter_new(b, NULL, &it, &err));
+  OK(kist_iter_next(it, &err));
+  OK(kist_keyspace_drop(db, "a", &err));
+  wait_for_tables(path, 1);
+  OK(kist_keyspace_drop(db, "b", &err));
+  usleep(600000);
+  assert_int_equal(count_files(path, ".kst"), 1);
+  while (kist_iter_next(it, NULL) == KIST_OK) ++count;
+  assert_int_equal(count, 5000);
+  kist_iter_free(it);
+  wait_for_tables(path, 0);
+  kist_keyspace_free(a);
+  kist_keyspace_free(b);
+  close_strict(db);
+  drop_path(path);
+}
+
+/* One log for all, in memtables and tables, dropped ones among them, killed. */
+static void keyspace__recovery_of_several(void** state) {
+  char* path = new_path();
+  const pid_t child = fork();
+  kist_db* db;
+  char name[16], key[16];
+  int i, status;
+  (void)state;
+  if (child == 0) {
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    db = open_plain(path);
+    for (i = 0; i < 60; ++i) {
+      kist_batch* batch = NULL;
+      kist_keyspace* ks;
+      sprintf(name, "ks%02d", i % 12);
+      ks = open_ks(db, name, KIST_KEYSPACE_CREATE);
+      sprintf(key, "%d", i);
+      OK(kist_batch_new(&batch));
+      OK(kist_batch_put(batch, ks, key, strlen(key), name, 4, 0, &err));
+      OK(kist_batch_put(batch, kist_default(db), key, strlen(key), name, 4, 0, &err));
+      OK(kist_write(db, NULL, batch, NULL, &err));
+      kist_batch_free(batch);
+      if (i == 30) OK(kist_flush(db, &err));
+      if (i == 20 || i == 50) OK(kist_keyspace_drop(db, "ks05", &err));
+      kist_keyspace_free(ks);
+    }
+    kill(getpid(), SIGKILL);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  db = open_plain(path);
+  for (i = 0; i < 60; ++i) {
+    kist_keyspace* ks;
+    sprintf(name, "ks%02d", i % 12);
+    sprintf(key, "%d", i);
+    ks = open_ks(db, name, KIST_KEYSPACE_OPEN);
+    expect(kist_default(db), NULL, key, name);
+    expect(ks, NULL, key, i % 12 != 5 || i > 50 ? name : NULL);
+    kist_keyspace_free(ks);
+  }
+  OK(kist_verify(db, NULL, &err));
+  close_strict(db);
+  drop_path(path);
+}
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Idle ones cost no memtable, and next to nothing when the database is opened. */
+static void keyspace__a_thousand(void** state) {
+  char* path = new_path();
+  kist_db* db = open_with(path, "sync=never; memory_budget=64MiB");
+  char name[16];
+  uint64_t before = 0;
+  double start;
+  size_t len = 0;
+  int i;
+  (void)state;
+  put(kist_default(db), "k", "v");
+  before = stat_of(db, "memtable_bytes");
+  for (i = 0; i < 1000; ++i) {
+    kist_keyspace* ks;
+    sprintf(name, "ks%04d", i);
+    ks = open_ks(db, name, KIST_KEYSPACE_CREATE);
+    if (i % 100 == 0) put(ks, "k", name);
+    kist_keyspace_free(ks);
+  }
+  /* Ten of them were written: a small tree each. */
+  assert_true(stat_of(db, "memtable_bytes") <= before + (64 << 10));
+  close_strict(db);
+  start = now();
+  db = open_plain(path);
+  print_message("opened in %.1f ms\n", (now() - start) * 1e3);
+  ASSERT_RC(KIST_TRUNCATED, kist_keyspace_list(db, NULL, 0, &len, &err));
+  assert_int_equal(len, 1000 * 7 + 8);
+  assert_true(count_files(path, ".kst") <= 11); /* of those that were written */
+  start = now();
+  for (i = 0; i < 1000; ++i) {
+    kist_keyspace* ks;
+    sprintf(name, "ks%04d", i);
+    ks = open_ks(db, name, KIST_KEYSPACE_OPEN);
+    expect(ks, NULL, "k", i % 100 == 0 ? name : NULL);
+    kist_keyspace_free(ks);
+  }
+  print_message("each taken and read in %.1f us\n", (now() - start) * 1e3);
+  assert_true(stat_of(db, "memtable_bytes") <= before + (64 << 10));
+  close_strict(db);
+  drop_path(path);
+}
+
 static void keyspace__names_and_bad_arguments(void** state) {
   kist_db* db = open_memory();
   kist_keyspace *ks = NULL, *none = (kist_keyspace*)db;
@@ -346,6 +530,10 @@ int main(void) {
       cmocka_unit_test(keyspace__options_that_are_not_set_come_from_open),
       cmocka_unit_test(keyspace__names_and_bad_arguments),
       cmocka_unit_test(keyspace__many),
+      cmocka_unit_test(keyspace__options_of_one_that_exists),
+      cmocka_unit_test(keyspace__dropping_gives_the_space_back),
+      cmocka_unit_test(keyspace__recovery_of_several),
+      cmocka_unit_test(keyspace__a_thousand),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,6 +197,41 @@ static void ttl__survives_reopening(void** state) {
   }
 }
 
+/* The bytes of all tables fall to nothing once the values have expired, without a write. */
+static void ttl__a_keyspace_of_expired_values_shrinks(void** state) {
+  kist_keyspace* expiring = NULL;
+  kist_options* options = NULL;
+  char key[16], value[512];
+  uint64_t bytes = 0, others;
+  int i, level;
+  (void)state;
+  memset(value, 'v', sizeof value);
+  for (level = 0; level < 2; ++level) {
+    OK(kist_options_new(&options));
+    OK(kist_options_parse(options, "default_ttl=300ms; compression=none", &err));
+    OK(kist_keyspace_open(db, "expiring", KIST_KEYSPACE_CREATE_NEW, options, &expiring, &err));
+    kist_options_free(options);
+    put(ks, "for ever", "1");
+    for (i = 0; i < 2000; ++i) {
+      sprintf(key, "%06d", i);
+      OK(kist_put(expiring, NULL, key, 6, value, sizeof value, &err));
+    }
+    OK(kist_flush(db, &err)); /* one table of level 0 */
+    if (level == 1) OK(kist_compact(expiring, NULL, 0, NULL, 0, NULL, &err));
+    for (i = 0; i < 600; ++i) { /* a minute at most, on a machine that does nothing else for us */
+      OK(kist_approximate_size(expiring, NULL, 0, NULL, 0, &bytes, &err));
+      if (bytes == 0) break;
+      usleep(100000);
+    }
+    assert_int_equal(bytes, 0);
+    OK(kist_approximate_size(ks, NULL, 0, NULL, 0, &others, &err));
+    assert_true(others > 0);
+    expect(ks, NULL, "for ever", "1");
+    kist_keyspace_free(expiring);
+    OK(kist_keyspace_drop(db, "expiring", &err));
+  }
+}
+
 static void ttl__bad_arguments(void** state) {
   int64_t left = 9;
   (void)state;
@@ -216,6 +251,7 @@ int main(void) {
       TEST(ttl__in_batches),
       TEST(ttl__a_keyspace_default),
       TEST(ttl__survives_reopening),
+      TEST(ttl__a_keyspace_of_expired_values_shrinks),
       TEST(ttl__bad_arguments),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,93 +1,108 @@
-// Steps of a random history, on the database and on the model.
+// Building the graph of dependencies and looking for ways back in it. Small histories, checked
+// often: no cleverness.
 #include "support/history.h"
 
-#include <cstdio>
-#include <cstdlib>
+#include <algorithm>
+#include <map>
 
 namespace kist::test {
 namespace {
 
-void Must(const Status& s, const char* what) {
-  if (s.ok()) return;
-  std::fprintf(stderr, "%s: %s\n", what, s.ToString().c_str());
-  std::abort();
-}
+std::string Name(const TxnRecord& t) { return "T" + std::to_string(t.id); }
 
 }  // namespace
 
-RefPtr<Keyspace> History::Ks(const std::string& name) {
-  auto ks = db_->OpenKeyspace(name, KeyspaceMode::kOpen, nullptr);
-  Must(ks.status(), "keyspace");
-  return ks.Take();
-}
-
-void History::Rewind(Sequence seq) {
-  contents_ = std::prev(by_seq_.upper_bound(seq))->second;
-  states_.erase(states_.upper_bound(seq), states_.end());
-  by_seq_.erase(by_seq_.upper_bound(seq), by_seq_.end());
-}
-
-void History::Step() {
-  const uint64_t dice = rng_.Below(100);
-  if (dice < 3) return Must(db_->Flush(), "flush");
-  if (dice < 4) return Must(db_->Compact(Ks("default").get(), Slice(), Slice(), {}), "compact");
-  const bool second = contents_.count("second") != 0;
-  if (dice < 6) {
-    if (second) {
-      Must(db_->DropKeyspace("second"), "drop");
-      contents_.erase("second");
-    } else {
-      Must(db_->OpenKeyspace("second", KeyspaceMode::kCreateNew, nullptr).status(), "create");
-      contents_["second"];
+History::Graph History::Edges(const std::vector<TxnRecord>& txns, std::string* dirty) const {
+  std::map<uint64_t, size_t> by_id;
+  std::vector<std::vector<size_t>> writers(keys_);  // by key, in commit order
+  for (size_t i = 0; i < txns.size(); ++i) {
+    by_id[txns[i].id] = i;
+    for (const uint32_t key : txns[i].writes) writers[key].push_back(i);
+  }
+  for (auto& of_key : writers) {
+    std::sort(of_key.begin(), of_key.end(),
+              [&](size_t a, size_t b) { return txns[a].seq < txns[b].seq; });
+  }
+  Graph graph(txns.size());
+  for (uint32_t key = 0; key < keys_; ++key) {
+    for (size_t i = 1; i < writers[key].size(); ++i)
+      graph[writers[key][i - 1]].push_back({writers[key][i], 'w', key});
+  }
+  for (size_t i = 0; i < txns.size(); ++i) {
+    for (const TxnRecord::Read& r : txns[i].reads) {
+      const auto& of_key = writers[r.key];
+      auto next = of_key.begin();
+      if (r.writer != kNobody) {
+        const auto writer = by_id.find(r.writer);
+        const auto at = writer == by_id.end()
+                            ? of_key.end()
+                            : std::find(of_key.begin(), of_key.end(), writer->second);
+        if (at == of_key.end()) {
+          *dirty = Name(txns[i]) + " read key " + std::to_string(r.key) + " of T" +
+                   std::to_string(r.writer) + ", which never committed it";
+          continue;
+        }
+        if (*at != i) graph[*at].push_back({i, 'r', r.key});
+        next = at + 1;
+      }
+      if (next != of_key.end() && *next != i) graph[i].push_back({*next, 'a', r.key});
     }
-    return Remember(db_->last_seq());
   }
-  const std::string name = second && rng_.OneIn(3) ? "second" : "default";
-  auto& map = contents_[name];
-  auto ks = Ks(name);
-  const Durability d = rng_.OneIn(4)   ? Durability::kSync
-                       : rng_.OneIn(2) ? Durability::kBuffered
-                                       : Durability::kOs;
-  Sequence seq = 0;
-  if (dice < 20) {
-    const std::string key = Key();
-    Must(db_->Delete(ks.get(), d, key, &seq), "delete");
-    map.erase(key);
-  } else if (dice < 25) {
-    std::string begin = Key(), end = Key();
-    if (end < begin) std::swap(begin, end);
-    if (begin == end) end += "0";
-    Must(db_->DeleteRange(ks.get(), d, begin, end, &seq), "delete range");
-    map.erase(map.lower_bound(begin), map.lower_bound(end));
-  } else {
-    const std::string key = Key();
-    const std::string value = rng_.Bytes(rng_.OneIn(10) ? 3000 : rng_.Below(60), 'a', 26);
-    Must(db_->Put(ks.get(), d, key, value, 0, &seq), "put");
-    map[key] = value;
-  }
-  Remember(seq);
+  return graph;
 }
 
-std::string Dump(Db* db) {
-  std::string error;
-  const Contents contents = ReadAll(db, &error);
-  if (!error.empty()) {
-    std::fprintf(stderr, "reading a copy: %s\n", error.c_str());
-    std::abort();
+std::string History::Way(const Graph& graph, const std::vector<TxnRecord>& txns, size_t from,
+                         size_t to, bool rw_edges) {
+  std::vector<std::pair<size_t, const Edge*>> came(graph.size(), {0, nullptr});
+  std::vector<bool> seen(graph.size(), false);
+  std::vector<size_t> queue = {from};
+  seen[from] = true;
+  for (size_t q = 0; q < queue.size(); ++q) {
+    const size_t at = queue[q];
+    for (const Edge& e : graph[at]) {
+      if (seen[e.to] || (e.kind == 'a' && !rw_edges)) continue;
+      seen[e.to] = true;
+      came[e.to] = {at, &e};
+      queue.push_back(e.to);
+    }
   }
-  return Serialise(contents);
+  if (!seen[to]) return std::string();
+  std::string way = Name(txns[to]);
+  for (size_t at = to; at != from; at = came[at].first) {
+    const Edge& e = *came[at].second;
+    const char* kind = e.kind == 'w' ? "ww" : e.kind == 'r' ? "wr" : "rw";
+    way = Name(txns[came[at].first]) + " -" + kind + ":" + std::to_string(e.key) + "-> " + way;
+  }
+  return way;
 }
 
-std::string DumpAt(Vfs* vfs, const std::string& path, Sequence* last_seq) {
-  OptionSet options;
-  Must(options.Parse("memory_budget=4MiB; create_if_missing=false"), "options");
-  auto db = Db::Open(path, options, LogSink(), vfs);
-  Must(db.status(), path.c_str());
-  std::string dump = Dump(db->get());
-  Must((*db)->Verify({}), "verify");
-  if (last_seq != nullptr) *last_seq = (*db)->last_seq();
-  Must((*db)->Close(), "close");
-  return dump;
+History::Verdict History::Check() const {
+  Verdict v;
+  const Graph graph = Edges(txns_, &v.dirty);
+  for (size_t i = 0; i < graph.size(); ++i) {
+    for (const Edge& e : graph[i]) {
+      const std::string first = Name(txns_[i]) + " -" + e.kind + "-> ";
+      if (v.cycle.empty()) {
+        const std::string back = Way(graph, txns_, e.to, i, true);
+        if (!back.empty()) v.cycle = first + back;
+      }
+      if (v.bad_cycle.empty()) {
+        const std::string back = Way(graph, txns_, e.to, i, false);
+        if (!back.empty()) v.bad_cycle = first + back;
+      }
+    }
+  }
+  return v;
+}
+
+bool History::WouldCycle(const TxnRecord& txn) const {
+  std::vector<TxnRecord> txns = txns_;
+  txns.push_back(txn);
+  std::string dirty;
+  const Graph graph = Edges(txns, &dirty);
+  const size_t last = txns.size() - 1;
+  return std::any_of(graph[last].begin(), graph[last].end(),
+                     [&](const Edge& e) { return !Way(graph, txns, e.to, last, true).empty(); });
 }
 
 }  // namespace kist::test

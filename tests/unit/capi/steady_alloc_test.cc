@@ -49,6 +49,9 @@ void steady_alloc__reads_allocate_nothing(void**) {
   for (int i = 0; i < 1000; ++i) Put(o.ks, i);
   std::vector<std::string> keys;
   for (int i = 0; i < 25000; i += 7) keys.push_back(Key(i));
+  std::vector<kist_slice> slices(1024);
+  std::vector<kist_pin> pins(1024);
+  std::vector<kist_rc> rcs(1024);
   for (int round = 0; round < 2; ++round) {
     AllocationScope scope;
     for (const std::string& key : keys) {
@@ -61,6 +64,15 @@ void steady_alloc__reads_allocate_nothing(void**) {
       assert_int_equal(kist_exists(o.ks, nullptr, key.data(), key.size(), nullptr), rc);
       assert_int_equal(kist_get_pin(o.ks, nullptr, key.data(), key.size(), &pin, nullptr), rc);
       kist_pin_release(&pin);
+      int64_t left = 0;
+      assert_int_equal(kist_ttl(o.ks, nullptr, key.data(), key.size(), &left, nullptr), rc);
+    }
+    for (size_t i = 0; i + 1024 <= keys.size(); i += 1024) {
+      for (size_t j = 0; j < 1024; ++j) slices[j] = {keys[i + j].data(), keys[i + j].size()};
+      assert_int_equal(
+          kist_multi_get(o.ks, nullptr, 1024, slices.data(), pins.data(), rcs.data(), nullptr),
+          KIST_OK);
+      for (kist_pin& p : pins) kist_pin_release(&p);
     }
     if (round == 1) assert_int_equal(scope.count(), 0);
   }

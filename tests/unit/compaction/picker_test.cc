@@ -119,7 +119,7 @@ void picker__tombstones_and_expired_tables_are_worth_it(void**) {
   assert_false(PickCompaction(*dense.Make(), o).has_value());
   p.deletes = 0;
   p.ttl_entries = 100;
-  p.latest_expiry_ms = 1000;
+  p.earliest_expiry_ms = p.latest_expiry_ms = 1000;
   Shape expired;
   expired.Add(6, p);
   o = PickOptions();
@@ -128,6 +128,43 @@ void picker__tombstones_and_expired_tables_are_worth_it(void**) {
   o.now_ms = 1000;
   plan = PickCompaction(*expired.Make(), o);
   assert_true(plan.has_value() && plan->reason == CompactionReason::kExpired);
+  assert_int_equal(NextExpiryMs(*expired.Make()), 1000);
+}
+
+// Half of a table is enough, counted as if expiries lay evenly between the first and the last one;
+// level 0 takes part.
+void picker__partly_expired_tables(void**) {
+  TableProperties p;
+  p.smallest_key = "a";
+  p.largest_key = "z";
+  p.file_bytes = kMiB;
+  p.entries = 100;
+  p.largest_seq = 50;
+  p.ttl_entries = 80;
+  p.earliest_expiry_ms = 1000;
+  p.latest_expiry_ms = 1800;
+  for (const int level : {0, 6}) {
+    Shape shape;
+    shape.Add(level, p);
+    assert_int_equal(NextExpiryMs(*shape.Make()), 1500);
+    PickOptions o;
+    o.now_ms = 1499;
+    assert_false(PickCompaction(*shape.Make(), o).has_value());
+    o.now_ms = 1500;
+    const auto plan = PickCompaction(*shape.Make(), o);
+    assert_true(plan.has_value() && plan->reason == CompactionReason::kExpired);
+    assert_false(plan->trivial_move);
+    assert_true(plan->output_level > 0);
+    o.oldest_snapshot = 49;
+    assert_false(PickCompaction(*shape.Make(), o).has_value());
+  }
+  p.ttl_entries = 40;  // too few to be worth it, ever
+  Shape few;
+  few.Add(6, p);
+  assert_true(NextExpiryMs(*few.Make()) == INT64_MAX);
+  PickOptions o;
+  o.now_ms = 5000;
+  assert_false(PickCompaction(*few.Make(), o).has_value());
 }
 
 void picker__targets_grow_from_the_bottom(void**) {
@@ -189,6 +226,7 @@ int main() {
       cmocka_unit_test(picker__files_that_overlap_nothing_move),
       cmocka_unit_test(picker__a_level_above_its_aim_gives_the_cheapest_file),
       cmocka_unit_test(picker__tombstones_and_expired_tables_are_worth_it),
+      cmocka_unit_test(picker__partly_expired_tables),
       cmocka_unit_test(picker__targets_grow_from_the_bottom),
       cmocka_unit_test(picker__the_same_version_gives_the_same_plan),
   };
