@@ -15,6 +15,9 @@ KIST_API int64_t bench_put(kist_keyspace* ks, const char* keys, size_t n, const 
 KIST_API int64_t bench_batch(kist_db* db, kist_keyspace* ks, const char* keys, size_t n,
                              const void* value, size_t value_len);
 KIST_API int64_t bench_scan(kist_keyspace* ks);
-KIST_API void bench_nothing(void); /* what a crossing alone costs */
+/* What a crossing alone costs: nothing, with the arguments of kist_get. */
+KIST_API kist_rc bench_nothing(kist_keyspace* ks, const kist_read_options* ro, const void* key,
+                               size_t key_len, void* buf, size_t cap, size_t* len_out,
+                               kist_err* err);
 
 #endif

@@ -122,24 +122,35 @@ func (r Reader) ForUpdate() Reader {
 	return r
 }
 
-// enter keeps snapshot and transaction from being freed until exit.
-func (r *Reader) enter() (ro raw.Read, err error) {
-	ro.Flags = r.flags
-	if r.snap != nil {
-		ro.Snapshot, err = r.snap.core.h, r.snap.core.enter()
-	} else if r.txn != nil {
-		ro.Txn, err = r.txn.core.h, r.txn.core.enter()
+// enter keeps snapshot and transaction from being freed until exit. Both are inlined: most readers
+// have neither.
+func (r *Reader) enter() (raw.Read, error) {
+	if r.snap == nil && r.txn == nil {
+		return raw.Read{Flags: r.flags}, nil
 	}
-	return ro, err
+	return r.enterState()
+}
+
+func (r *Reader) enterState() (raw.Read, error) {
+	if r.snap != nil {
+		return raw.Read{Flags: r.flags, Snapshot: r.snap.core.h}, r.snap.core.enter()
+	}
+	return raw.Read{Flags: r.flags, Txn: r.txn.core.h}, r.txn.core.enter()
 }
 
 func (r *Reader) exit() {
-	if r.snap != nil {
-		r.snap.core.exit()
-	} else if r.txn != nil {
-		r.txn.core.exit()
+	if r.snap != nil || r.txn != nil {
+		r.exitState()
 	}
 	runtime.KeepAlive(r.ks)
+}
+
+func (r *Reader) exitState() {
+	if r.snap != nil {
+		r.snap.core.exit()
+	} else {
+		r.txn.core.exit()
+	}
 }
 
 // get makes one try; what fits of the value is in buf.
