@@ -11,8 +11,8 @@ import (
 
 type progressKey struct{}
 
-// WithProgress makes a context with which Compact, Verify, Backup, Restore and Repair report how far
-// they are, in bytes, from time to time, on a goroutine of its own; total may grow.
+// WithProgress makes a context with which Compact, Verify, Backup, Restore, Prune and Repair report
+// how far they are, in bytes (Prune: objects), from time to time, on a goroutine of its own; total may grow.
 func WithProgress(ctx context.Context, report func(done, total uint64)) context.Context {
 	return context.WithValue(ctx, progressKey{}, report)
 }
@@ -134,6 +134,53 @@ func Restore(ctx context.Context, target, path string, o RestoreOptions) (seq ui
 	}
 	return runJob(ctx, func(job *raw.Job) raw.Result {
 		return raw.Restore(target, path, o.ToSeq, ms, job)
+	})
+}
+
+// Generation is an unbroken stretch of a database's history in a target.
+type Generation struct {
+	Number            uint64    // from 1; later ones have higher numbers
+	Finished          bool      // it has a base copy: it can be restored from
+	FirstSeq, LastSeq uint64    // commits that can be restored
+	FirstTime         time.Time // at which its oldest base copy was made
+	LastTime          time.Time // at which its newest object was made
+	Bases, Ranges     uint64    // base copies, and pieces of log
+	Bytes             uint64    // of its log
+	TableBytes        uint64    // of the tables that its bases name, which others may share
+}
+
+// Generations lists the generations of a target, oldest first.
+func Generations(target string) ([]Generation, error) {
+	if err := checkText(target); err != nil {
+		return nil, err
+	}
+	found, r := raw.Generations(target)
+	list := make([]Generation, len(found))
+	for i, g := range found {
+		list[i] = Generation{
+			Number: g.Number, Finished: g.Flags&raw.GENERATION_FINISHED != 0,
+			FirstSeq: g.FirstSeq, LastSeq: g.LastSeq,
+			FirstTime: time.UnixMilli(g.FirstTimeMS), LastTime: time.UnixMilli(g.LastTimeMS),
+			Bases: g.Bases, Ranges: g.Ranges, Bytes: g.Bytes, TableBytes: g.TableBytes,
+		}
+	}
+	return list, check(r)
+}
+
+// PruneOptions say what Prune keeps: base copies that either rule names.
+type PruneOptions struct {
+	KeepCount uint64        // so many of the newest
+	KeepAge   time.Duration // those made in this time before now, and the one before
+}
+
+// Prune removes the oldest base copies of a target, with the log and the tables that no kept one
+// needs. It returns how many bytes were removed.
+func Prune(ctx context.Context, target string, o PruneOptions) (removed uint64, err error) {
+	if err := checkText(target); err != nil {
+		return 0, err
+	}
+	return runJob(ctx, func(job *raw.Job) raw.Result {
+		return raw.Prune(target, o.KeepCount, milliseconds(o.KeepAge), job)
 	})
 }
 

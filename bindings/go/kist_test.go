@@ -364,6 +364,35 @@ func TestContextsEndJobs(t *testing.T) {
 	must(t, ks.Compact(context.Background(), nil, nil))
 }
 
+func TestTargetsAreListedAndPruned(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "target")
+	db := open(t, filepath.Join(dir, "db"), "sync=never")
+	if _, err := Generations(target); !errors.Is(err, ErrMissing) {
+		t.Fatal(err)
+	}
+	for i := byte(0); i < 3; i++ {
+		must(t, db.Default().Put([]byte{i}, nil))
+		if seq, err := db.Backup(bg, target); err != nil || seq != uint64(i)+1 {
+			t.Fatal(seq, err)
+		}
+	}
+	list, err := Generations(target)
+	if err != nil || len(list) == 0 || !list[0].Finished || list[len(list)-1].LastSeq != 3 ||
+		time.Since(list[0].FirstTime) > time.Hour {
+		t.Fatal(list, err)
+	}
+	if _, err := Prune(bg, target, PruneOptions{}); !errors.Is(err, ErrInvalid) {
+		t.Fatal(err)
+	}
+	if _, err := Prune(bg, target, PruneOptions{KeepCount: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if seq, err := Restore(bg, target, filepath.Join(dir, "again"), RestoreOptions{}); seq != 3 {
+		t.Fatal(seq, err)
+	}
+}
+
 func TestUpdateTriesAgain(t *testing.T) {
 	db := open(t, ":memory:", "sync=never")
 	ks := db.Default()
@@ -573,7 +602,7 @@ func TestHeader(t *testing.T) {
 				field = "._type"
 			}
 			switch name {
-			case "kist_option_info", "kist_stream_info", "kist_err":
+			case "kist_option_info", "kist_stream_info", "kist_generation", "kist_err":
 				if words[2] != "size" && words[2] != "code" && !strings.Contains(source, field) {
 					t.Errorf("raw ignores %s%s", name, field)
 				}

@@ -267,6 +267,25 @@ public sealed class DatabaseTests : IDisposable
     }
 
     [Fact]
+    public void TargetsAreListedAndPruned()
+    {
+        string target = NewPath;
+        using Database db = Database.Open(NewPath, "sync=never");
+        Assert.Equal(KistCode.Missing, Assert.Throws<KistException>(() => Database.Generations(target)).Code);
+        for (byte i = 0; i < 3; i++)
+        {
+            db.Default.Put([i], default);
+            Assert.Equal(i + 1ul, db.Backup(target));
+        }
+        IReadOnlyList<Generation> list = Database.Generations(target);
+        Assert.True(list[0].Finished && DateTimeOffset.UtcNow - list[0].FirstTime < TimeSpan.FromHours(1));
+        Assert.Equal(3ul, list[^1].LastSequence);
+        Assert.Equal(KistCode.Invalid, Assert.Throws<KistException>(() => Database.Prune(target, 0)).Code);
+        Database.Prune(target, keepCount: 1);
+        Assert.Equal(3ul, Database.Restore(target, NewPath));
+    }
+
+    [Fact]
     public async Task WaitsHeedTimeAndClose()
     {
         using Database db = InMemory();

@@ -146,6 +146,58 @@ public sealed unsafe partial class Database
         return seq;
     }
 
+    /// <summary>Lists the generations of a target, oldest first.</summary>
+    public static IReadOnlyList<Generation> Generations(string target)
+    {
+        byte[] t = Text.C(target);
+        Err.Begin(out kist_err err);
+        for (var list = new kist_generation[16]; ;)
+        {
+            nuint count;
+            list[0].size = (uint)sizeof(kist_generation);
+            fixed (byte* p = t)
+            fixed (kist_generation* g = list)
+            {
+                int rc = kist_generations(p, g, (nuint)list.Length, &count, &err);
+                if (KistException.Check(rc, &err) != KIST_TRUNCATED)
+                    return Array.ConvertAll(list[..(int)count], raw => new Generation(raw));
+            }
+            list = new kist_generation[2 * (int)count];
+        }
+    }
+
+    /// <summary>Removes the oldest base copies of a target, with the log and the tables that no kept
+    /// one needs.</summary>
+    /// <param name="target">Which one.</param>
+    /// <param name="keepCount">Keeps so many of the newest.</param>
+    /// <param name="keepAge">Keeps those made in this time before now, and the one before.</param>
+    /// <param name="progress">Receives the progress, in objects.</param>
+    /// <param name="cancel">Ends it.</param>
+    /// <returns>How many bytes were removed.</returns>
+    public static ulong Prune(
+        string target, ulong keepCount, TimeSpan? keepAge = null,
+        IProgress<JobProgress>? progress = null, CancellationToken cancel = default)
+    {
+        byte[] t = Text.C(target);
+        ulong removed = 0;
+        Job.Run(progress, cancel, (job, err) =>
+        {
+            kist_prune_options o = new()
+            {
+                size = (uint)sizeof(kist_prune_options),
+                keep_count = keepCount,
+                keep_ms = Ttl.ToMilliseconds(keepAge),
+            };
+            ulong bytes;
+            int rc;
+            fixed (byte* p = t)
+                rc = kist_prune(p, &o, job, &bytes, err);
+            removed = bytes;
+            return rc;
+        });
+        return removed;
+    }
+
     /// <summary>Salvages what a damaged database still holds into what opens again.</summary>
     /// <returns>A report with a line for each loss.</returns>
     public static string Repair(
@@ -197,6 +249,54 @@ public sealed unsafe partial class Database
             Handle.Exit();
         }
     }
+}
+
+/// <summary>An unbroken stretch of a database's history in a target.</summary>
+public sealed record Generation
+{
+    internal Generation(in kist_generation raw)
+    {
+        Number = raw.number;
+        Finished = (raw.flags & KIST_GENERATION_FINISHED) != 0;
+        FirstSequence = raw.first_seq;
+        LastSequence = raw.last_seq;
+        FirstTime = DateTimeOffset.FromUnixTimeMilliseconds(raw.first_time_ms);
+        LastTime = DateTimeOffset.FromUnixTimeMilliseconds(raw.last_time_ms);
+        Bases = raw.bases;
+        Ranges = raw.ranges;
+        Bytes = raw.bytes;
+        TableBytes = raw.table_bytes;
+    }
+
+    /// <summary>From 1; later ones have higher numbers.</summary>
+    public ulong Number { get; }
+
+    /// <summary>It has a base copy: it can be restored from.</summary>
+    public bool Finished { get; }
+
+    /// <summary>The first commit that can be restored.</summary>
+    public ulong FirstSequence { get; }
+
+    /// <summary>The last commit that can be restored.</summary>
+    public ulong LastSequence { get; }
+
+    /// <summary>When its oldest base copy was made.</summary>
+    public DateTimeOffset FirstTime { get; }
+
+    /// <summary>When its newest object was made.</summary>
+    public DateTimeOffset LastTime { get; }
+
+    /// <summary>Base copies.</summary>
+    public ulong Bases { get; }
+
+    /// <summary>Pieces of log.</summary>
+    public ulong Ranges { get; }
+
+    /// <summary>Bytes of its log.</summary>
+    public ulong Bytes { get; }
+
+    /// <summary>Bytes of the tables that its bases name, which others may share.</summary>
+    public ulong TableBytes { get; }
 }
 
 /// <summary>What a stream does.</summary>

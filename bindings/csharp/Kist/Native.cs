@@ -136,6 +136,33 @@ public unsafe struct kist_restore_options
     public long to_time_ms;
 }
 
+/// <summary>kist_generation.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct kist_generation
+{
+    public uint size;
+    public uint flags;
+    public ulong number;
+    public ulong first_seq;
+    public ulong last_seq;
+    public long first_time_ms;
+    public long last_time_ms;
+    public ulong bases;
+    public ulong ranges;
+    public ulong bytes;
+    public ulong table_bytes;
+}
+
+/// <summary>kist_prune_options.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct kist_prune_options
+{
+    public uint size;
+    public uint flags;
+    public ulong keep_count;
+    public long keep_ms;
+}
+
 /// <summary>kist_stream_info.</summary>
 [StructLayout(LayoutKind.Sequential)]
 public unsafe struct kist_stream_info
@@ -227,6 +254,7 @@ public static unsafe partial class Native
     public const int KIST_SEEK_LT = 5;
     public const uint KIST_TXN_SNAPSHOT = 0;
     public const uint KIST_TXN_SERIALIZABLE = 1;
+    public const uint KIST_GENERATION_FINISHED = 1;
     public const uint KIST_STREAM_RUNNING = 0;
     public const uint KIST_STREAM_RETRYING = 1;
     public const uint KIST_STREAM_FAILED = 2;
@@ -541,6 +569,14 @@ public static unsafe partial class Native
     /// <summary>Builds a database in `path`, which must be missing or empty, exactly as it was after one commit.</summary>
     [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
     public static partial int kist_restore(byte* target, byte* path, kist_restore_options* options, kist_job* job, ulong* seq_out, kist_err* err);
+
+    /// <summary>Lists the generations of a target, oldest first.</summary>
+    [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
+    public static partial int kist_generations(byte* target, kist_generation* list, nuint cap, nuint* count_out, kist_err* err);
+
+    /// <summary>Removes the oldest base copies of a target, with the log and the tables that no kept one needs.</summary>
+    [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
+    public static partial int kist_prune(byte* target, kist_prune_options* options, kist_job* job, ulong* removed_bytes_out, kist_err* err);
 
     /// <summary>Keeps a target up to date in the background, segment by segment, as the database is written.</summary>
     [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]

@@ -78,6 +78,14 @@ type StreamInfo struct {
 	ShippedBytes, Errors uint64
 }
 
+// Generation is kist_generation.
+type Generation struct {
+	Flags                            uint32
+	Number, FirstSeq, LastSeq        uint64
+	FirstTimeMS, LastTimeMS          int64
+	Bases, Ranges, Bytes, TableBytes uint64
+}
+
 // OptionInfo is kist_option_info.
 type OptionInfo struct {
 	Flags                              uint32
@@ -374,6 +382,28 @@ func Backup(db DB, target string, job *Job) Result {
 func Restore(target, path string, toSeq uint64, toTimeMS int64, job *Job) Result {
 	return result(C.kg_restore(text(target), text(path), C.uint64_t(toSeq), C.int64_t(toTimeMS),
 		job.c()))
+}
+
+// Generations makes the whole list.
+func Generations(target string) ([]Generation, Result) {
+	r := C.kg_generations_list(text(target))
+	var list []Generation
+	if r.list != nil {
+		defer C.kg_generations_free(r.list)
+		for _, g := range unsafe.Slice(r.list, int(r.count)) {
+			list = append(list, Generation{
+				Flags: uint32(g.flags), Number: uint64(g.number),
+				FirstSeq: uint64(g.first_seq), LastSeq: uint64(g.last_seq),
+				FirstTimeMS: int64(g.first_time_ms), LastTimeMS: int64(g.last_time_ms),
+				Bases: uint64(g.bases), Ranges: uint64(g.ranges),
+				Bytes: uint64(g.bytes), TableBytes: uint64(g.table_bytes),
+			})
+		}
+	}
+	return list, Result{RC: int32(r.rc), err: r.err}
+}
+func Prune(target string, keepCount uint64, keepMS int64, job *Job) Result {
+	return result(C.kg_prune(text(target), C.uint64_t(keepCount), C.int64_t(keepMS), job.c()))
 }
 
 func StreamStart(db DB, target string, o Options) Result {

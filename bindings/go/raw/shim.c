@@ -189,7 +189,7 @@ kg_pinned kg_get_pin(uintptr_t ks, kg_read ro, kg_bytes key, size_t key_len) {
 }
 
 void kg_pin_release(uintptr_t data, size_t len, uintptr_t owner, uint64_t reserved) {
-  kist_pin pin = {(const void *)data, len, (void *)owner, reserved};
+  kist_pin pin = {(const void*)data, len, (void*)owner, reserved};
   kist_pin_release(&pin);
 }
 
@@ -407,6 +407,37 @@ kg_result kg_restore(kg_bytes target, kg_bytes path, uint64_t to_seq, int64_t to
                      kg_job* job) {
   const kist_restore_options o = {sizeof o, 0, to_seq, to_time_ms};
   CALL(kist_restore(TEXT(target), TEXT(path), &o, job_of(job), &result.n, err));
+}
+
+/* A target may grow between the two calls: as long as the list is too short it is made again. */
+kg_generations kg_generations_list(kg_bytes target) {
+  kg_generations result = {NULL, NULL, 0, KIST_TRUNCATED};
+  kist_err details;
+  begin(&details);
+  for (size_t cap = 64; result.rc == KIST_TRUNCATED; cap = 2 * result.count) {
+    free(result.list);
+    result.list = malloc(cap * sizeof *result.list);
+    if (result.list == NULL) {
+      result.rc = KIST_E_NOMEM;
+      break;
+    }
+    result.list->size = sizeof *result.list;
+    result.rc = kist_generations(TEXT(target), result.list, cap, &result.count, &details);
+  }
+  if (result.rc < 0) {
+    free(result.list);
+    result.list = NULL;
+    result.count = 0;
+  }
+  result.err = keep(&details, result.rc);
+  return result;
+}
+
+void kg_generations_free(kist_generation* list) { free(list); }
+
+kg_result kg_prune(kg_bytes target, uint64_t keep_count, int64_t keep_ms, kg_job* job) {
+  const kist_prune_options o = {sizeof o, 0, keep_count, keep_ms};
+  CALL(kist_prune(TEXT(target), &o, job_of(job), &result.n, err));
 }
 
 kg_result kg_stream_start(uintptr_t db, kg_bytes target, uintptr_t options) {

@@ -59,6 +59,13 @@ typedef struct kg_stream_state {
   kist_rc rc;
 } kg_stream_state;
 
+typedef struct kg_generations {
+  kist_err* err;
+  kist_generation* list; /* to kg_generations_free */
+  size_t count;
+  kist_rc rc;
+} kg_generations;
+
 /* How a read is made: kist_read_options as numbers. */
 typedef struct kg_read {
   uintptr_t snapshot, txn;
@@ -151,6 +158,9 @@ kg_result kg_checkpoint(uintptr_t db, kg_bytes path);
 kg_result kg_backup(uintptr_t db, kg_bytes target, kg_job* job);
 kg_result kg_restore(kg_bytes target, kg_bytes path, uint64_t to_seq, int64_t to_time_ms,
                      kg_job* job);
+kg_generations kg_generations_list(kg_bytes target);
+void kg_generations_free(kist_generation* list);
+kg_result kg_prune(kg_bytes target, uint64_t keep_count, int64_t keep_ms, kg_job* job);
 kg_result kg_stream_start(uintptr_t db, kg_bytes target, uintptr_t options);
 kg_stream_state kg_stream_status(uintptr_t stream);
 kg_result kg_stream_wait(uintptr_t stream, uint64_t seq, int64_t timeout_ms);
