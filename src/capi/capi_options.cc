@@ -53,8 +53,10 @@ kist_rc OptionsParse(kist_options* options, const char* text, kist_err* err) {
   Use use(&options->state, err);
   KIST_CHECKED(use.rc());
   if (text == nullptr) return FailNull(err, "text");
-  const Status s = options->set.Parse(text);
-  return s.ok() ? KIST_OK : FailWith(err, s, KIST_D_VALUE);
+  Slice name;
+  const Status s = options->set.Parse(text, &name);
+  if (s.ok()) return KIST_OK;
+  return FailWith(err, s, name.empty() ? KIST_D_VALUE : DetailOf(name));
 }
 
 kist_rc OptionsGet(const kist_options* options, const char* name, char* buf, size_t cap,

@@ -448,7 +448,7 @@ Status OptionSet::SetU64(Slice name, uint64_t value) {
   return Status();
 }
 
-Status OptionSet::Parse(Slice text) {
+Status OptionSet::Parse(Slice text, Slice* failed_name) {
   OptionSet parsed = *this;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find(';', at), text.size());
@@ -461,7 +461,9 @@ Status OptionSet::Parse(Slice text) {
     if (equals == Slice::npos) {
       return Status::Invalid(where + ": expected name=value, found " + Quoted(Trim(pair)));
     }
-    Status s = parsed.Set(Trim(pair.substr(0, equals)), Trim(pair.substr(equals + 1)));
+    const Slice name = Trim(pair.substr(0, equals));
+    Status s = parsed.Set(name, Trim(pair.substr(equals + 1)));
+    if (!s.ok() && failed_name != nullptr) *failed_name = name;
     if (!s.ok()) return s.Prefixed(where);
   }
   *this = parsed;

@@ -84,8 +84,9 @@ class OptionSet {
   Status Set(Slice name, Slice value);
   // Bytes, counts, microseconds of durations, 0 or 1 of bools.
   Status SetU64(Slice name, uint64_t value);
-  // "a=1; b=2": all or nothing; the message says at which byte.
-  Status Parse(Slice text);
+  // "a=1; b=2": all or nothing; the message says at which byte, failed_name (may be NULL) of which
+  // option, empty where there is none.
+  Status Parse(Slice text, Slice* failed_name = nullptr);
   // Canonical text of the value set, else the standard one.
   Result<std::string> Get(Slice name) const;
   const DbOptions& values() const { return values_; }
