@@ -349,7 +349,7 @@ func TestContextsEndJobs(t *testing.T) {
 		t.Fatal(reports.Load(), last.Load(), total.Load())
 	}
 	cancelled := false
-	for wait := time.Duration(1); wait < time.Second && !cancelled; wait *= 2 {
+	for wait := time.Millisecond; wait < time.Second && !cancelled; wait *= 2 {
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		err := ks.Compact(ctx, nil, nil)
 		cancel()
