@@ -153,8 +153,8 @@ Status DbImpl::FlushOldest() {
 
 void DbImpl::CollectDead() {
   try {
+    epoch_.Collect();  // first: old views hold the files
     store_->RemoveDead();
-    epoch_.Collect();
   } catch (const std::bad_alloc&) {  // the next open removes what is left
   }
 }

@@ -37,7 +37,7 @@ constexpr size_t kMaxFullMemtables = 2;
 // What a log segment reserves while the database has not shown how much it writes.
 constexpr uint64_t kFirstReserveBytes = uint64_t{1} << 20;
 // The most it reserves at a time, however much is written; it goes on in stretches.
-constexpr uint64_t kReserveBytesMax = uint64_t{8} << 20;
+constexpr uint64_t kReserveBytesMax = uint64_t{2} << 20;
 constexpr size_t kGroupMax = 64;  // commits in one append of the log
 
 enum class StallReason { kMemtables, kLevel0, kDebt };

@@ -96,7 +96,8 @@ Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobCont
       done_cond_.SignalAll();
       compact_cond_.SignalAll();
     }
-    store_->RemoveDead();
+    epoch_.Drain();  // not Collect: whoever asked for the space looks at once
+    CollectDead();
     KIST_TRY(std::move(s));
   }
 }

@@ -62,7 +62,7 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(Vfs* vfs, const std
 
 Status SegmentWriter::WriteHead(uint64_t preallocate_bytes) {
   if (preallocate_bytes != 0) {
-    const uint64_t step = preallocate_bytes / 8;
+    const uint64_t step = preallocate_bytes / 2;
     reserve_step_ = step < kReserveStepMin   ? kReserveStepMin
                     : step > kReserveStepMax ? kReserveStepMax
                                              : step;
