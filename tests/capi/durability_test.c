@@ -234,6 +234,25 @@ static void durability__sync_policies(void** state) {
   drop_path(path);
 }
 
+/* every_n counts what is not durable: a sync of any kind begins it anew. */
+static void durability__every_n_counts_from_the_last_sync(void** state) {
+  char* path = new_path();
+  kist_db* db = open_with(path, "sync=every_n:4");
+  uint64_t synced;
+  int i;
+  (void)state;
+  for (i = 0; i < 3; ++i) put(kist_default(db), "a", "1");
+  OK(kist_sync(db, &err));
+  synced = kist_last_seq(db);
+  assert_int_equal(kist_durable_seq(db), synced);
+  for (i = 0; i < 3; ++i) put(kist_default(db), "a", "2");
+  assert_int_equal(kist_durable_seq(db), synced);
+  put(kist_default(db), "a", "3");
+  assert_int_equal(kist_durable_seq(db), kist_last_seq(db));
+  close_strict(db);
+  drop_path(path);
+}
+
 static void durability__flush_makes_durable(void** state) {
   char* path = new_path();
   kist_db* db = open_plain(path);
@@ -276,6 +295,7 @@ int main(void) {
       cmocka_unit_test(durability__sequence_numbers),
       cmocka_unit_test(durability__waiting),
       cmocka_unit_test(durability__sync_policies),
+      cmocka_unit_test(durability__every_n_counts_from_the_last_sync),
       cmocka_unit_test(durability__flush_makes_durable),
       cmocka_unit_test(durability__bad_handles),
   };

@@ -174,6 +174,30 @@ static void feed__waits(void** state) {
   close_strict(db);
 }
 
+static void* wait_for_ever(void* arg) {
+  kist_slice packed;
+  const kist_rc rc = kist_feed_next(arg, -1, NULL, NULL, &packed, NULL);
+  return (void*)(intptr_t)rc;
+}
+
+/* A call that waits takes no part in what closing waits for. */
+static void feed__closing_ends_a_wait(void** state) {
+  int round;
+  (void)state;
+  for (round = 0; round < 20; ++round) {
+    kist_db* db = open_plain(":memory:");
+    kist_feed* feed = feed_from(db, 0);
+    pthread_t thread;
+    void* rc = NULL;
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_ever, feed), 0);
+    usleep((useconds_t)round * 6000); /* inside a turn, between two */
+    OK(kist_close(db, KIST_CLOSE_REVOKE, &err));
+    pthread_join(thread, &rc);
+    assert_int_equal((kist_rc)(intptr_t)rc, KIST_E_CLOSED);
+    kist_feed_free(feed);
+  }
+}
+
 static void feed__bad_arguments_and_closing(void** state) {
   kist_db* db = open_plain(":memory:");
   kist_feed *feed = NULL, *none = (kist_feed*)(void*)db;
@@ -200,6 +224,7 @@ int main(void) {
       TEST(feed__a_gap_is_said),
       TEST(feed__batches_and_keyspaces),
       TEST(feed__waits),
+      TEST(feed__closing_ends_a_wait),
       TEST(feed__bad_arguments_and_closing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

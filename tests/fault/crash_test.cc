@@ -66,6 +66,15 @@ void crash__mixed_durability(void**) {
   Judge(&h, "mixed durability");
 }
 
+// Buffered commits between others, over segment switches: what survives is a prefix all the same.
+void crash__mixed_durability_over_segments(void**) {
+  CrashHarness h("mixed durability over segments",
+                 "sync=never; write_buffer_size=64KiB; write_back_interval=1h");
+  for (uint64_t i = 0; i < 60; ++i)
+    h.Put("default", K(i % 20), V(i, 4000), i % 11 == 10 ? kSync : i % 4 == 0 ? kOs : kBuffered);
+  Judge(&h, "mixed durability over segments");
+}
+
 void crash__eight_threads(void**) {
   CrashHarness h("eight threads", "");
   std::vector<std::thread> threads;
@@ -250,6 +259,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(crash__synced_puts),
       cmocka_unit_test(crash__mixed_durability),
+      cmocka_unit_test(crash__mixed_durability_over_segments),
       cmocka_unit_test(crash__eight_threads),
       cmocka_unit_test(crash__overwrite_delete_flush),
       cmocka_unit_test(crash__range_deletes_compaction),

@@ -147,10 +147,78 @@ class Walk {
     states_ = std::move(next);
   }
 
+  // Alone, so it never conflicts: its reads see its writes, and its commit makes them the state.
+  void Transaction() {
+    auto made = db_->NewTxn(random_.Below(2) == 0);
+    MUST(made.status());
+    std::unique_ptr<Txn> txn = made.Take();
+    std::vector<State> next = states_, saved = states_;
+    bool savepoint = false;
+    for (uint64_t n = random_.Below(20); n > 0; --n) {
+      const size_t k = AnyKeyspace();
+      const std::string key = Key();
+      const uint64_t kind = random_.Below(12);
+      if (kind < 5) {
+        const std::string v = Value();
+        MUST(txn->Put(keyspaces_[k].get(), key, v, 0));
+        next[k][key] = v;
+      } else if (kind < 7) {
+        MUST(txn->Delete(keyspaces_[k].get(), key));
+        next[k].erase(key);
+      } else if (kind == 7) {
+        const std::string end = Key();
+        if (end < key || end.empty()) continue;
+        MUST(txn->DeleteRange(keyspaces_[k].get(), key, end));
+        EraseRange(&next[k], key, end);
+      } else if (kind == 8 && !savepoint) {
+        MUST(txn->Savepoint());
+        saved = next;
+        savepoint = true;
+      } else if (kind == 9 && savepoint) {
+        MUST(txn->RollbackTo());
+        next = saved;
+        savepoint = false;
+      } else {
+        auto it = txn->NewIterator(keyspaces_[k].get(), IterOptions());
+        MUST(it.status());
+        Scan(it->get(), next[k], k);
+      }
+    }
+    if (random_.Below(4) == 0) return;  // rolled back
+    MUST(txn->Commit(AnyDurability(), nullptr));
+    states_ = std::move(next);
+  }
+
+  // Several keys of one state, as kist_multi_get reads them.
+  void CheckMany(size_t k) {
+    std::vector<std::string> keys;
+    for (uint64_t n = random_.Below(60); n > 0; --n) keys.push_back(Key());
+    std::sort(keys.begin(), keys.end());
+    const Held* h = snapshots_.empty() || random_.Below(2) == 0
+                        ? nullptr
+                        : &snapshots_[random_.Below(snapshots_.size())];
+    const State& state = h != nullptr ? h->states[k] : states_[k];
+    std::vector<ManyGet> gets(keys.size());
+    for (size_t i = 0; i < keys.size(); ++i) gets[i].key = keys[i];
+    Epoch::Guard guard(db_->epoch());
+    const ReadState at = db_->FixState(h != nullptr ? h->snapshot.get() : nullptr);
+    db_->GetMany(keyspaces_[k].get(), at, random_.Below(2) == 0, gets.data(), gets.size());
+    for (const ManyGet& g : gets) {
+      MUST(g.status);
+      const auto it = state.find(std::string(g.key));
+      if (g.found.found != (it != state.end())) Fail("many: presence", k, std::string(g.key));
+      if (g.found.found && g.found.value != it->second) Fail("many: value", k, std::string(g.key));
+    }
+  }
+
   void Step() {
     const uint64_t op = random_.Below(1000);
     const size_t k = AnyKeyspace();
-    if (op < 500) {
+    if (random_.Below(25) == 0) {
+      Transaction();
+    } else if (random_.Below(25) == 0) {
+      CheckMany(k);
+    } else if (op < 500) {
       const std::string key = Key(), v = Value();
       MUST(db_->Put(keyspaces_[k].get(), AnyDurability(), key, v, 0, nullptr));
       states_[k][key] = v;
