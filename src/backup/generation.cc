@@ -128,6 +128,7 @@ Result<std::unique_ptr<GenerationWriter>> GenerationWriter::Continue(Db* db, Tar
   w->last_time_ms_ = h.last_time_ms;
   w->shipped_lsn_.store(h.last_lsn, std::memory_order_relaxed);
   w->base_lsn_.store(g.bases.rbegin()->first, std::memory_order_relaxed);
+  w->has_base_.store(true, std::memory_order_relaxed);
   MutexLock lock(&w->mutex_);
   w->next_index_ = h.index + 1;
   w->last_crc_ = h.crc;
@@ -289,6 +290,7 @@ Status GenerationWriter::Publish(const PinnedState& pin) {
   Status s = target_->Put(FormatObjectName(name), &source);
   if (!s.ok() && !s.Is(Code::kExists)) return s;  // an answer was lost: the same state stands there
   base_lsn_.store(pin.state.flushed_lsn, std::memory_order_release);
+  has_base_.store(true, std::memory_order_release);
   name.kind = ObjectKind::kPending;
   static_cast<void>(target_->Delete(FormatObjectName(name)).ok());  // pruning takes stale ones away
   return Status();

@@ -53,7 +53,8 @@ class GenerationWriter {
 
   uint64_t generation() const { return generation_; }
   Sequence shipped_lsn() const { return shipped_lsn_.load(std::memory_order_acquire); }
-  Sequence base_lsn() const { return base_lsn_.load(std::memory_order_acquire); }  // 0: none yet
+  bool has_base() const { return has_base_.load(std::memory_order_acquire); }
+  Sequence base_lsn() const { return base_lsn_.load(std::memory_order_acquire); }  // of the newest
   uint64_t shipped_bytes() const { return shipped_bytes_.load(std::memory_order_relaxed); }
 
  private:
@@ -77,6 +78,7 @@ class GenerationWriter {
 
   std::atomic<Sequence> shipped_lsn_{0};
   std::atomic<Sequence> base_lsn_{0};
+  std::atomic<bool> has_base_{false};
   std::atomic<uint64_t> shipped_bytes_{0};
   Mutex mutex_;
   uint64_t next_index_ KIST_GUARDED_BY(mutex_) = 0;

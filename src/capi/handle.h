@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "backup/stream.h"
 #include "batch/packed_batch.h"
 #include "capi/gate.h"
 #include "db/db.h"
@@ -34,6 +35,7 @@ enum Magic : uint32_t {
   kBatchMagic = 0x4b424154,
   kTxnMagic = 0x4b54584e,
   kFeedMagic = 0x4b464545,
+  kStreamMagic = 0x4b535452,
 };
 
 enum UserState : uint32_t { kIdle = 0, kBusy = 1, kRevoked = 2 };
@@ -56,6 +58,7 @@ struct Link {
   Link* previous = nullptr;
   Link* next = nullptr;
   std::atomic<uint32_t>* state = nullptr;  // of a single-user child: what revoking it sets
+  kist::Stream* stream = nullptr;          // whose threads are ended before the engine closes
 };
 
 // Owns what kist_options_set_logger was given; the last owner calls drop.
@@ -127,6 +130,12 @@ struct kist_feed : kist::capi::SingleUser {
   kist::capi::Link link;
   std::unique_ptr<kist::Feed> feed;
   kist::Status failed;  // sticky
+};
+
+struct kist_stream : kist::capi::Handle {
+  kist_stream() : Handle(kist::capi::kStreamMagic) {}
+  kist::capi::Link link;
+  std::unique_ptr<kist::Stream> stream;
 };
 
 struct kist_db : kist::capi::Handle {

@@ -24,6 +24,7 @@ void Unref(kist_db* db) noexcept {
 void RevokeChildren(kist_db* db) {
   MutexLock lock(&db->mutex);
   for (Link* child = db->children; child != nullptr; child = child->next) {
+    if (child->stream != nullptr) child->stream->Abandon();
     if (child->state == nullptr) continue;
     for (;;) {
       uint32_t idle = kIdle;

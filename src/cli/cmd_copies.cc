@@ -1,6 +1,6 @@
-// kist checkpoint, backup, restore, generations, prune: copies of a database, and what is in a
-// target. They are long jobs: they show progress, and Ctrl-C ends them between two steps. The work
-// is the library's; the tool says what came of it.
+// kist checkpoint, backup, stream, restore, generations, prune: copies of a database, and what is
+// in a target. They are long jobs: they show progress, and Ctrl-C ends them between two steps. The
+// work is the library's; the tool says what came of it.
 #include "cli/commands.h"
 #include "cli/database.h"
 #include "cli/interrupt.h"
@@ -123,6 +123,43 @@ int Prune(Context& context) {
   if (!ReadRule(context, &rule, &any)) return kExitUsage;
   if (!any) return context.Usage("say what to keep: --keep N, --keep-age DURATION, or both");
   return PruneTarget(context, context.Path(), rule);
+}
+
+// Waits in turns, so that Ctrl-C is heard.
+int Stream(Context& context) {
+  const std::string& target = context.args.operands()[1];
+  Database database;
+  const int code = database.Open(context, Database::Mode::kWrite);
+  if (code != kExitOk) return code;
+  kist_stream* stream = nullptr;
+  kist_err err = KIST_ERR_INIT;
+  kist_rc rc = kist_stream_start(database.db(), target.c_str(), nullptr, &stream, &err);
+  if (rc != KIST_OK) return context.Fail(target, rc, err);
+  Progress progress(context.console, "stream", Progress::Unit::kBytes, context.ShowProgress());
+  const uint64_t seq = kist_last_seq(database.db());
+  kist_stream_info info = KIST_STREAM_INFO_INIT;
+  do {
+    kist_err again = KIST_ERR_INIT;
+    err = again;
+    rc = kist_stream_wait(stream, seq, 200, &err);
+    if (kist_stream_status(stream, &info, nullptr) == KIST_OK)
+      progress.Update(info.shipped_bytes, 0, 0);
+  } while (rc == KIST_E_TIMEOUT && InterruptPending() == 0);
+  context.console->ClearStatus();
+  if (rc == KIST_OK) {
+    rc = kist_stream_stop(stream, -1, &err);
+  } else {
+    static_cast<void>(kist_stream_stop(stream, 0, nullptr));
+  }
+  if (rc == KIST_E_TIMEOUT) {
+    context.console->Error("interrupted: shipped up to commit " + std::to_string(info.shipped_seq));
+    return kExitSignal + InterruptPending();
+  }
+  if (rc != KIST_OK) return context.Fail(target, rc, err);
+  context.console->Note("shipped up to commit " + std::to_string(seq) + ", " +
+                        FormatBytes(static_cast<double>(info.shipped_bytes)) + " in " +
+                        FormatSeconds(progress.Seconds()));
+  return database.Close(context);
 }
 
 bool ReadPoint(Context& context, kist_restore_options* options, int* code) {
@@ -258,6 +295,25 @@ const Command kBackupCommand = {
     true,
 };
 
+const Command kStreamCommand = {
+    "stream",
+    "DB TARGET",
+    "ship the log since the last time to a target",
+    "Brings TARGET up to date and ends: where the log follows what it holds exactly, by the log\n"
+    "alone, so that every commit in between can be restored too; else by a new base copy, with\n"
+    "tables that it has already shared. For a database that a program has open the program\n"
+    "streams by itself, with kist_stream_start, for as long as it runs, a second behind at most.",
+    "  kist stream /var/lib/app/db /backups/app\n"
+    "  kist generations /backups/app",
+    nullptr,
+    0,
+    kShareDatabase | kShareProgress,
+    2,
+    2,
+    Stream,
+    true,
+};
+
 const Command kRestoreCommand = {
     "restore",
     "TARGET DIR",
@@ -285,7 +341,7 @@ const Command kGenerationsCommand = {
     "list what a target holds",
     "Lists the generations in TARGET, oldest first. A generation is an unbroken stretch of the\n"
     "database's history: any commit between its first and its last can be restored. Each\n"
-    "backup makes one.",
+    "backup makes one; a stream goes on with one as long as it can.",
     "  kist generations /backups/app\n"
     "  kist generations --json /backups/app | jq .last_seq",
     kGenerationsOptions,

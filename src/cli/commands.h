@@ -30,6 +30,7 @@ extern const Command kFlushCommand;
 extern const Command kSyncCommand;
 extern const Command kCheckpointCommand;
 extern const Command kBackupCommand;
+extern const Command kStreamCommand;
 extern const Command kRestoreCommand;
 extern const Command kGenerationsCommand;
 extern const Command kPruneCommand;

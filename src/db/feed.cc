@@ -128,7 +128,9 @@ std::vector<LogExtent> DbImpl::LogExtents() {
   MutexLock lock(&mutex_);
   std::vector<LogExtent> all = retained_;
   for (const MemtableSlot& slot : slots_) {
-    if (slot.log_number != 0) all.push_back({slot.log_number, slot.previous_lsn, 0});
+    if (slot.log_number == 0) continue;
+    all.push_back({slot.log_number, slot.previous_lsn,
+                   slot.segment != nullptr ? slot.segment->flushed_size() : 0});
   }
   return all;
 }

@@ -31,6 +31,14 @@ struct KeyspaceOptions {
   uint64_t target_file_size = uint64_t{32} << 20;
 };
 
+// Of kist_stream_start; the database's own are the standard.
+struct StreamOptions {
+  uint64_t interval_us = 250000;                 // between looks for new commits
+  uint64_t log_bytes_max = uint64_t{1} << 30;    // held while the target cannot be reached
+  uint64_t base_percent = 100;                   // log since a base, of the base's size
+  uint64_t base_bytes_min = uint64_t{64} << 20;  // and at least so much; not an option
+};
+
 struct DbOptions {
   bool create_if_missing = true;
   bool error_if_exists = false;
@@ -53,6 +61,7 @@ struct DbOptions {
   uint64_t max_value_size = uint64_t{1} << 30;
   uint64_t log_retention = 0;  // bytes of log kept for feeds beyond need
   bool mmap_reads = false;
+  StreamOptions stream;
   KeyspaceOptions keyspace;  // of the default keyspace, and what others derive from
 
   uint64_t CacheBytes() const;

@@ -17,7 +17,7 @@ namespace kist {
 struct LogExtent {
   uint64_t number = 0;
   Sequence previous_lsn = 0;  // the last commit before its first
-  uint64_t bytes = 0;         // of one that no memtable needs any more; 0: of one that is in use
+  uint64_t bytes = 0;         // of its file up to the last record
 };
 
 class LogHold {

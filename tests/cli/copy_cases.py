@@ -76,3 +76,14 @@ def backup__damage_is_named(tool):
     victim.write_bytes(data)
     tool.fails(5, "restore", "target", "copy", says=victim.name)
     need(not (tool.dir / "copy").exists(), "a directory was left")
+
+
+def stream__goes_on_by_the_log(tool):
+    for i in range(3):
+        tool.ok("put", tool.db, "a", str(i))
+        tool.ok("stream", "-o", "log_retention=64MiB", tool.db, "target")
+    lines = [json.loads(line) for line in tool.ok("generations", "--json", "target").splitlines()]
+    tool.ok("restore", "target", "copy")
+    same(tool.ok("get", "copy", "a"), b"2")
+    need(len(lines) >= 1 and lines[-1]["finished"], lines)
+    tool.fails(7, "stream", tool.db, "no/such/dir")

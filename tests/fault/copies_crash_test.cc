@@ -8,6 +8,7 @@
 #include "backup/checkpoint.h"
 #include "backup/prune.h"
 #include "backup/restore.h"
+#include "backup/stream.h"
 #include "support/crash_states.h"
 #include "support/history.h"
 
@@ -19,7 +20,7 @@ constexpr int kDurable = 0;  // this commit is durable in the original
 
 uint64_t States() {
   const char* v = std::getenv("KIST_CRASH_STATES");
-  return v != nullptr ? std::strtoull(v, nullptr, 10) : 1500;
+  return v != nullptr ? std::strtoull(v, nullptr, 10) : 300;
 }
 
 std::unique_ptr<Db> OpenDb(Vfs* vfs, const std::string& path) {
@@ -205,16 +206,68 @@ void copies_crash__restore(void**) {
   assert_true(opened > 0 && opened < judged);
 }
 
+// A stream while the database is written: what it said was shipped comes back, and what comes back
+// is the state after one commit; the database itself never falls behind its target.
+void copies_crash__stream(void**) {
+  RecordingVfs vfs;
+  auto db = OpenDb(&vfs, "/db");
+  History history(Seed("stream"));
+  history.Use(db.get());
+  history.Steps(40);
+  const size_t from = vfs.op_count();
+  StreamOptions options;
+  options.interval_us = 1000;
+  options.base_bytes_min = 20000;
+  options.base_percent = 1;
+  auto stream = Stream::Start(db.get(), OpenTarget(&vfs, "/target", true).Take(), options);
+  ASSERT_OK(stream.status());
+  for (int i = 0; i < 25; ++i) {
+    history.Steps(4);
+    if (i % 2 != 0) continue;
+    ASSERT_OK((*stream)->Wait(history.last(), 20000));
+    vfs.Mark(history.last() + 1, kDone);
+  }
+  stream->reset();
+  ASSERT_OK(db->Close());
+  db.reset();
+  uint64_t restored = 0;
+  const uint64_t judged = Judge(&vfs, from, history.rng().Next(), [&](const CrashState& s) {
+    auto image = s.MakeVfs();
+    Sequence seq = 0;
+    std::string what, dump;
+    Status status = RestoreFrom(image.get(), {}, &seq, &dump);
+    if (!status.ok()) {
+      if (s.mark(kDone) != 0 || !status.Is(Code::kMissing))
+        fail_msg("%s: %s", s.ToString().c_str(), status.ToString().c_str());
+      return;
+    }
+    ++restored;
+    if (seq + 1 < s.mark(kDone))
+      fail_msg("%s: commit %d came back, %d was shipped", s.ToString().c_str(),
+               static_cast<int>(seq), static_cast<int>(s.mark(kDone)) - 1);
+    if (dump != history.At(seq)) fail_msg("%s: another state", s.ToString().c_str());
+    // The database, recovered, holds that commit too.
+    if (!CommitAt(image.get(), "/db", history, &what, &dump))
+      fail_msg("%s: the original: %s", s.ToString().c_str(), what.c_str());
+    bool reached = false;
+    for (auto it = history.states().lower_bound(seq); it != history.states().end(); ++it)
+      reached |= it->second == dump;
+    if (!reached) fail_msg("%s: the target is ahead of the database", s.ToString().c_str());
+  });
+  std::printf("stream: %llu states, %llu of them restored\n",
+              static_cast<unsigned long long>(judged), static_cast<unsigned long long>(restored));
+  assert_true(restored > 0);
+}
+
 }  // namespace
 }  // namespace kist::test
 
 int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
-      cmocka_unit_test(copies_crash__checkpoint),
-      cmocka_unit_test(copies_crash__backup),
-      cmocka_unit_test(copies_crash__prune),
-      cmocka_unit_test(copies_crash__restore),
+      cmocka_unit_test(copies_crash__checkpoint), cmocka_unit_test(copies_crash__backup),
+      cmocka_unit_test(copies_crash__prune),      cmocka_unit_test(copies_crash__restore),
+      cmocka_unit_test(copies_crash__stream),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -162,7 +162,7 @@ pub const KIST_GENERATION_FINISHED: u32 = 1;
 pub const KIST_STREAM_RUNNING: u32 = 0;
 /// target unreachable; the log is kept
 pub const KIST_STREAM_RETRYING: u32 = 1;
-/// `KIST_STREAM_FAILED` of kist.h.
+/// for good: kist_stream_wait says why
 pub const KIST_STREAM_FAILED: u32 = 2;
 /// for a person, a line each
 pub const KIST_STATS_TEXT: i32 = 0;
@@ -520,7 +520,7 @@ pub struct kist_stream_info {
     pub shipped_seq: u64,
     /// of log that is not shipped
     pub lag_bytes: u64,
-    /// age of the oldest commit that is not shipped
+    /// age of the oldest commit that is not shipped, at most
     pub lag_ms: i64,
     /// since the stream was started
     pub shipped_bytes: u64,
@@ -697,7 +697,7 @@ extern "C" {
     pub fn kist_generations(target: *const c_char, list: *mut kist_generation, cap: usize, count_out: *mut usize, err: *mut kist_err) -> kist_rc;
     /// Removes the oldest base copies of a target, with the log and the tables that no kept one needs.
     pub fn kist_prune(target: *const c_char, options: *const kist_prune_options, job: *const kist_job, removed_bytes_out: *mut u64, err: *mut kist_err) -> kist_rc;
-    /// Keeps a target up to date in the background, segment by segment, as the database is written.
+    /// Keeps a target up to date in the background, as the database is written.
     pub fn kist_stream_start(db: *mut kist_db, target: *const c_char, options: *const kist_options, stream_out: *mut *mut kist_stream, err: *mut kist_err) -> kist_rc;
     /// Tells how a stream is doing.
     pub fn kist_stream_status(stream: *mut kist_stream, info_out: *mut kist_stream_info, err: *mut kist_err) -> kist_rc;

@@ -1,0 +1,301 @@
+// Streams on a directory target: every commit comes back, generations go on or begin anew as they
+// should, and nothing that happens to the target stops a writer.
+#include "backup/stream.h"
+
+#include <algorithm>
+
+#include "backup/backup.h"
+#include "backup/checkpoint.h"
+#include "backup/prune.h"
+#include "backup/restore.h"
+#include "support/fault_vfs.h"
+#include "support/history.h"
+#include "vfs/memory_vfs.h"
+
+namespace kist::test {
+namespace {
+
+constexpr char kTarget[] = "/target";
+constexpr int64_t kPatienceMs = 20000;
+
+std::unique_ptr<Db> OpenDb(Vfs* vfs, const std::string& path, const std::string& more = "") {
+  OptionSet options;
+  ASSERT_OK(options.Parse("memory_budget=4MiB; sync=never; write_buffer_size=64KiB;" + more));
+  auto db = Db::Open(path, options, LogSink(), vfs);
+  ASSERT_OK(db.status());
+  return db.Take();
+}
+
+StreamOptions Fast() {
+  StreamOptions o;
+  o.interval_us = 2000;
+  return o;
+}
+
+std::unique_ptr<Stream> StartOn(Db* db, Vfs* target_vfs, const StreamOptions& options) {
+  auto target = OpenTarget(target_vfs, kTarget, true);
+  ASSERT_OK(target.status());
+  auto stream = Stream::Start(db, target.Take(), options);
+  ASSERT_OK(stream.status());
+  return stream.Take();
+}
+
+Catalog Load(Vfs* vfs) {
+  auto target = OpenTarget(vfs, kTarget, false);
+  ASSERT_OK(target.status());
+  auto catalog = Catalog::Load(target->get());
+  ASSERT_OK(catalog.status());
+  return catalog.Take();
+}
+
+void Expect(Vfs* vfs, const History& history, RestorePoint point, Sequence want) {
+  auto target = OpenTarget(vfs, kTarget, false);
+  ASSERT_OK(target.status());
+  Sequence seq = 0;
+  auto memory = NewMemoryVfs();
+  ASSERT_OK(RestoreBackup(target->get(), memory.get(), "/restored", point, {}, &seq));
+  assert_int_equal(seq, want);
+  ASSERT_SLICE(DumpAt(memory.get(), "/restored"), history.At(want));
+}
+
+// The issue's own sentence: restore after every increment of a random history equals the model.
+void stream__every_commit_comes_back(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  History history(Seed("every commit"));
+  history.Use(db.get());
+  history.Steps(40);
+  StreamOptions options = Fast();
+  options.base_bytes_min = 30000;  // several bases in the course of it
+  options.base_percent = 1;
+  auto stream = StartOn(db.get(), vfs.get(), options);
+  const Sequence first = history.last();
+  for (int i = 0; i < 250; ++i) {
+    history.Step();
+    if (history.rng().OneIn(3)) {
+      ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+      assert_true(stream->GetInfo().shipped_seq >= history.last());
+    }
+    if (i % 50 == 25) {
+      ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+      Expect(vfs.get(), history, {}, history.last());
+    }
+  }
+  ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+  assert_int_equal(stream->GetInfo().errors, 0);
+  stream.reset();
+  const Catalog catalog = Load(vfs.get());
+  assert_int_equal(catalog.generations.size(), 1);
+  assert_true(catalog.generations.begin()->second.bases.size() > 1);
+  for (const auto& [seq, state] : history.states()) {
+    if (seq >= first) Expect(vfs.get(), history, {seq, 0}, seq);
+  }
+  ASSERT_OK(db->Close());
+}
+
+void stream__goes_on_after_an_orderly_end(void**) {
+  auto vfs = NewMemoryVfs();
+  History history(Seed("goes on"));
+  for (int run = 0; run < 4; ++run) {
+    auto db = OpenDb(vfs.get(), "/db");
+    history.Use(db.get());
+    auto stream = StartOn(db.get(), vfs.get(), Fast());
+    if (run != 2) history.Steps(60);  // the third one writes nothing
+    ASSERT_OK(stream->Wait(db->last_seq(), kPatienceMs, stream->TurnsAfterNow()));
+    stream.reset();
+    ASSERT_OK(db->Close());
+    assert_int_equal(Load(vfs.get()).generations.size(), 1);
+    Expect(vfs.get(), history, {}, history.last());
+  }
+  const Sequence first = Load(vfs.get()).generations.begin()->second.bases.begin()->first;
+  for (const auto& [seq, state] : history.states()) {
+    if (seq > first && history.rng().OneIn(4)) Expect(vfs.get(), history, {seq, 0}, seq);
+  }
+}
+
+// What was not shipped when the database closed is gone from its log: a gap, so a new generation;
+// with a retention that reaches back it is shipped after all.
+void stream__a_gap_begins_a_generation(void**) {
+  for (const bool retained : {false, true}) {
+    auto vfs = NewMemoryVfs();
+    const std::string options = retained ? "log_retention=64MiB" : "";
+    History history(Seed("gap"));
+    auto db = OpenDb(vfs.get(), "/db", options);
+    history.Use(db.get());
+    auto stream = StartOn(db.get(), vfs.get(), Fast());
+    history.Steps(50);
+    ASSERT_OK(stream->Wait(history.last(), kPatienceMs, stream->TurnsAfterNow()));
+    stream.reset();
+    const Sequence shipped = history.last();
+    history.Steps(50);
+    ASSERT_OK(db->Close());
+    db = OpenDb(vfs.get(), "/db", options);
+    history.Use(db.get());
+    stream = StartOn(db.get(), vfs.get(), Fast());
+    history.Steps(50);
+    ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+    stream.reset();
+    assert_int_equal(Load(vfs.get()).generations.size(), retained ? 1 : 2);
+    Expect(vfs.get(), history, {}, history.last());
+    Expect(vfs.get(), history, {shipped, 0}, shipped);
+    ASSERT_OK(db->Close());
+  }
+}
+
+void stream__writers_go_on_while_the_target_is_away(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  History history(Seed("away"));
+  history.Use(db.get());
+  FaultVfs away(vfs.get());
+  auto stream = StartOn(db.get(), &away, Fast());
+  history.Steps(50);
+  ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+  for (const int error : {EIO, ENOSPC, EHOSTUNREACH}) {
+    away.Fail({kFaultAll & ~static_cast<uint32_t>(kFaultThread), 1, error, true});
+    history.Steps(60);
+    ASSERT_CODE(stream->Wait(history.last(), 30), Code::kTimeout);
+    while (stream->GetInfo().state != Stream::State::kRetrying) vfs->SleepUs(1000);
+    const Stream::Info info = stream->GetInfo();
+    assert_true(info.errors > 0 && info.lag_bytes > 0 && info.shipped_seq < history.last());
+    ASSERT_SLICE(Dump(db.get()), history.At(history.last()));
+    away.Heal();
+    ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+    assert_true(stream->GetInfo().state == Stream::State::kRunning);
+    assert_int_equal(stream->GetInfo().lag_bytes, 0);
+  }
+  stream.reset();
+  assert_int_equal(Load(vfs.get()).generations.size(), 1);
+  Expect(vfs.get(), history, {}, history.last());
+  ASSERT_OK(db->Close());
+}
+
+void stream__lets_the_log_go_beyond_its_limit(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  History history(Seed("limit"));
+  history.Use(db.get());
+  FaultVfs away(vfs.get());
+  StreamOptions options = Fast();
+  options.log_bytes_max = 100000;
+  auto stream = StartOn(db.get(), &away, options);
+  history.Steps(50);
+  ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+  const Sequence before = history.last();
+  away.Fail({kFaultAll & ~static_cast<uint32_t>(kFaultThread), 1, EIO, true});
+  while (db->LogExtents().size() < 6) history.Step();
+  // A turn notices; from then on flushes take the log away again.
+  for (int i = 0; i < 2000 && db->LogExtents().size() > 3; ++i) {
+    vfs->SleepUs(10000);
+    history.Steps(5);
+    ASSERT_OK(db->Flush());
+  }
+  assert_true(db->LogExtents().size() <= 3);
+  away.Heal();
+  history.Steps(5);
+  ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+  stream.reset();
+  assert_int_equal(Load(vfs.get()).generations.size(), 2);
+  Expect(vfs.get(), history, {}, history.last());
+  Expect(vfs.get(), history, {before, 0}, before);
+  ASSERT_OK(db->Close());
+}
+
+// Two databases of one origin, each with a stream to the same target, in turns.
+void stream__rivals_never_mix(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  History history(Seed("rivals"));
+  history.Use(db.get());
+  history.Steps(30);
+  auto stream = StartOn(db.get(), vfs.get(), Fast());
+  ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+  ASSERT_OK(MakeCheckpoint(db.get(), vfs.get(), "/twin", nullptr));
+  auto twin = OpenDb(vfs.get(), "/twin");
+  History other = history;
+  other.Use(twin.get());
+  auto rival = StartOn(twin.get(), vfs.get(), Fast());
+  for (int i = 0; i < 6; ++i) {
+    history.Steps(15);
+    ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+    vfs->SleepUs(5000);  // the newest is told by time
+    other.rng().Next();
+    other.Steps(11);
+    ASSERT_OK(rival->Wait(other.last(), kPatienceMs));
+    Expect(vfs.get(), other, {}, other.last());
+  }
+  stream.reset();
+  rival.reset();
+  const Catalog catalog = Load(vfs.get());
+  assert_true(catalog.generations.size() >= 2);
+  ASSERT_OK(twin->Close());
+  ASSERT_OK(db->Close());
+}
+
+void stream__fails_for_good_where_it_must(void**) {
+  auto vfs = NewMemoryVfs();
+  FaultVfs disk(vfs.get());
+  auto db = OpenDb(&disk, "/db");
+  auto stream = StartOn(db.get(), vfs.get(), Fast());
+  disk.Fail({
+      kFaultSync,
+      1,
+      EIO,
+      true,
+  });
+  auto ks = db->DefaultKeyspace();
+  static_cast<void>(db->Put(ks.get(), Durability::kSync, "k", "v", 0, nullptr).ok());
+  while (stream->GetInfo().state != Stream::State::kFailed) vfs->SleepUs(1000);
+  disk.Heal();
+  stream.reset();
+  ks = RefPtr<Keyspace>();
+  static_cast<void>(db->Close().ok());
+  auto stranger = OpenDb(vfs.get(), "/stranger");
+  auto target = OpenTarget(vfs.get(), kTarget, true);
+  ASSERT_CODE(Stream::Start(stranger.get(), target.Take(), Fast()), Code::kExists);
+  ASSERT_OK(stranger->Close());
+}
+
+// Pruning beside a live stream and backups beside it.
+void stream__lives_with_backups_and_pruning(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  History history(Seed("company"));
+  history.Use(db.get());
+  StreamOptions options = Fast();
+  options.base_bytes_min = 20000;
+  options.base_percent = 1;
+  auto stream = StartOn(db.get(), vfs.get(), options);
+  for (int i = 0; i < 12; ++i) {
+    history.Steps(40);
+    auto target = OpenTarget(vfs.get(), kTarget, true);
+    if (i % 3 == 0) {
+      Status s = MakeBackup(db.get(), target->get(), {}, nullptr);
+      if (!s.Is(Code::kBusy)) ASSERT_OK(std::move(s));
+    }
+    ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+    PruneReport report;
+    ASSERT_OK(PruneTarget(vfs.get(), target->get(), {2, 0}, {}, &report));
+    Expect(vfs.get(), history, {}, history.last());
+  }
+  stream.reset();
+  ASSERT_OK(db->Close());
+}
+
+}  // namespace
+}  // namespace kist::test
+
+int main() {
+  using namespace kist::test;
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(stream__every_commit_comes_back),
+      cmocka_unit_test(stream__goes_on_after_an_orderly_end),
+      cmocka_unit_test(stream__a_gap_begins_a_generation),
+      cmocka_unit_test(stream__writers_go_on_while_the_target_is_away),
+      cmocka_unit_test(stream__lets_the_log_go_beyond_its_limit),
+      cmocka_unit_test(stream__rivals_never_mix),
+      cmocka_unit_test(stream__fails_for_good_where_it_must),
+      cmocka_unit_test(stream__lives_with_backups_and_pruning),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
