@@ -9,8 +9,8 @@
 #include "backup/prune.h"
 #include "backup/restore.h"
 #include "backup/stream.h"
+#include "support/commit_history.h"
 #include "support/crash_states.h"
-#include "support/history.h"
 
 namespace kist::test {
 namespace {
@@ -33,7 +33,7 @@ std::unique_ptr<Db> OpenDb(Vfs* vfs, const std::string& path) {
 
 // What `path` holds after the crash: the commit whose state it is, or nothing where it does not
 // open.
-bool CommitAt(Vfs* vfs, const std::string& path, const History& history, std::string* what,
+bool CommitAt(Vfs* vfs, const std::string& path, const CommitHistory& history, std::string* what,
               std::string* dump) {
   OptionSet options;
   ASSERT_OK(options.Parse("memory_budget=4MiB; create_if_missing=false"));
@@ -70,7 +70,7 @@ uint64_t Judge(RecordingVfs* vfs, size_t from, uint64_t seed,
 void copies_crash__checkpoint(void**) {
   RecordingVfs vfs;
   auto db = OpenDb(&vfs, "/db");
-  History history(Seed("checkpoint"));
+  CommitHistory history(Seed("checkpoint"));
   history.Use(db.get());
   history.Steps(120);
   ASSERT_OK(db->Sync());
@@ -115,7 +115,7 @@ Status RestoreFrom(Vfs* vfs, const RestorePoint& point, Sequence* seq, std::stri
 void copies_crash__backup(void**) {
   RecordingVfs vfs;
   auto db = OpenDb(&vfs, "/db");
-  History history(Seed("backup"));
+  CommitHistory history(Seed("backup"));
   history.Use(db.get());
   history.Steps(100);
   Sequence before = 0, after = 0;
@@ -147,7 +147,7 @@ void copies_crash__backup(void**) {
 void copies_crash__prune(void**) {
   RecordingVfs vfs;
   auto db = OpenDb(&vfs, "/db");
-  History history(Seed("prune"));
+  CommitHistory history(Seed("prune"));
   history.Use(db.get());
   std::vector<Sequence> made;
   for (int i = 0; i < 4; ++i) {
@@ -180,7 +180,7 @@ void copies_crash__prune(void**) {
 void copies_crash__restore(void**) {
   auto source = NewMemoryVfs();
   auto db = OpenDb(source.get(), "/db");
-  History history(Seed("restore"));
+  CommitHistory history(Seed("restore"));
   history.Use(db.get());
   history.Steps(100);
   Sequence made = 0;
@@ -211,7 +211,7 @@ void copies_crash__restore(void**) {
 void copies_crash__stream(void**) {
   RecordingVfs vfs;
   auto db = OpenDb(&vfs, "/db");
-  History history(Seed("stream"));
+  CommitHistory history(Seed("stream"));
   history.Use(db.get());
   history.Steps(40);
   const size_t from = vfs.op_count();

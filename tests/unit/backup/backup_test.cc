@@ -10,8 +10,8 @@
 #include "backup/prune.h"
 #include "backup/restore.h"
 #include "support/clock_vfs.h"
+#include "support/commit_history.h"
 #include "support/fault_vfs.h"
-#include "support/history.h"
 #include "vfs/memory_vfs.h"
 
 namespace kist::test {
@@ -45,7 +45,7 @@ Status RestoreTo(Vfs* vfs, const std::string& path, RestorePoint point, Sequence
   return RestoreBackup(target->get(), vfs, path, point, {}, seq);
 }
 
-void Expect(Vfs* vfs, const History& history, RestorePoint point, Sequence want) {
+void Expect(Vfs* vfs, const CommitHistory& history, RestorePoint point, Sequence want) {
   Sequence seq = 0, opened = 0;
   ASSERT_OK(RestoreTo(vfs, "/restored", point, &seq));
   assert_int_equal(seq, want);
@@ -69,7 +69,7 @@ std::vector<std::string> Objects(Vfs* vfs, const std::string& part) {
 void backup__restores_each_commit_it_holds(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("each commit"));
+  CommitHistory history(Seed("each commit"));
   history.Use(db.get());
   for (int round = 0; round < 6; ++round) {
     history.Steps(20 + static_cast<int>(history.rng().Below(60)));
@@ -104,7 +104,7 @@ void backup__restores_to_a_time(void**) {
   auto base = NewMemoryVfs();
   ClockVfs vfs(base.get());
   auto db = OpenDb(&vfs, "/db");
-  History history(Seed("time"));
+  CommitHistory history(Seed("time"));
   history.Use(db.get());
   std::map<int64_t, Sequence> at;  // the newest commit at that time
   const auto tick = [&] {
@@ -148,7 +148,7 @@ void backup__restores_to_a_time(void**) {
 void backup__shares_tables_and_goes_on_after_an_interruption(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db", "compaction=manual");
-  History history(3);
+  CommitHistory history(3);
   history.Use(db.get());
   history.Steps(300);
   ASSERT_OK(db->Flush());
@@ -175,12 +175,12 @@ void backup__shares_tables_and_goes_on_after_an_interruption(void**) {
 void backup__tells_divergent_histories_apart(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("divergent"));
+  CommitHistory history(Seed("divergent"));
   history.Use(db.get());
   history.Steps(100);
   const Sequence fork = Backup(db.get(), vfs.get());
   ASSERT_OK(RestoreTo(vfs.get(), "/other", {fork, 0}));
-  History other = history;
+  CommitHistory other = history;
   auto copy = OpenDb(vfs.get(), "/other");
   other.Use(copy.get());
   history.Steps(70);
@@ -219,7 +219,7 @@ void backup__a_target_is_one_databases(void**) {
 void backup__refuses_damage_by_name(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db", "compaction=manual");
-  History history(Seed("damage"));
+  CommitHistory history(Seed("damage"));
   history.Use(db.get());
   history.Steps(150);
   ASSERT_OK(db->Flush());
@@ -288,7 +288,7 @@ void backup__refuses_damage_by_name(void**) {
 void backup__fails_cleanly_at_every_call_of_the_target(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("target faults"));
+  CommitHistory history(Seed("target faults"));
   history.Use(db.get());
   history.Steps(60);
   const Sequence before = Backup(db.get(), vfs.get());
@@ -322,7 +322,7 @@ void backup__fails_cleanly_at_every_call_of_the_target(void**) {
 void backup__restore_fails_cleanly_at_every_call(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("restore faults"));
+  CommitHistory history(Seed("restore faults"));
   history.Use(db.get());
   history.Steps(80);
   const Sequence seq = Backup(db.get(), vfs.get());
@@ -384,7 +384,7 @@ void backup__prune_keeps_what_kept_states_need(void**) {
   auto base = NewMemoryVfs();
   ClockVfs vfs(base.get());
   auto db = OpenDb(&vfs, "/db");
-  History history(Seed("prune"));
+  CommitHistory history(Seed("prune"));
   history.Use(db.get());
   std::vector<std::pair<int64_t, Sequence>> made;
   for (int i = 0; i < 8; ++i) {

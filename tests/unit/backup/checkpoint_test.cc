@@ -8,8 +8,8 @@
 
 #include "db/retain.h"
 #include "record/segment.h"
+#include "support/commit_history.h"
 #include "support/fault_vfs.h"
-#include "support/history.h"
 #include "vfs/memory_vfs.h"
 
 namespace kist::test {
@@ -28,7 +28,7 @@ std::unique_ptr<Db> OpenDb(Vfs* vfs, const std::string& path, const std::string&
 void checkpoint__is_the_newest_state_with_its_number(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("checkpoint"));
+  CommitHistory history(Seed("checkpoint"));
   history.Use(db.get());
   for (int i = 0; i < 30; ++i) {
     const std::string path = "/copy" + std::to_string(i);
@@ -45,11 +45,11 @@ void checkpoint__is_the_newest_state_with_its_number(void**) {
 void checkpoint__and_the_original_go_their_own_ways(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("ways"));
+  CommitHistory history(Seed("ways"));
   history.Use(db.get());
   history.Steps(200);
   ASSERT_OK(MakeCheckpoint(db.get(), vfs.get(), "/copy", nullptr));
-  History other = history;
+  CommitHistory other = history;
   auto copy = OpenDb(vfs.get(), "/copy");
   other.Use(copy.get());
   for (int i = 0; i < 10; ++i) {
@@ -166,7 +166,7 @@ void checkpoint__takes_only_a_missing_or_empty_directory(void**) {
 void checkpoint__fails_cleanly_at_every_call(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(7);
+  CommitHistory history(7);
   history.Use(db.get());
   history.Steps(150);
   ASSERT_OK(db->Sync());

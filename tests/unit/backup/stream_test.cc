@@ -8,8 +8,8 @@
 #include "backup/checkpoint.h"
 #include "backup/prune.h"
 #include "backup/restore.h"
+#include "support/commit_history.h"
 #include "support/fault_vfs.h"
-#include "support/history.h"
 #include "vfs/memory_vfs.h"
 
 namespace kist::test {
@@ -48,7 +48,7 @@ Catalog Load(Vfs* vfs) {
   return catalog.Take();
 }
 
-void Expect(Vfs* vfs, const History& history, RestorePoint point, Sequence want) {
+void Expect(Vfs* vfs, const CommitHistory& history, RestorePoint point, Sequence want) {
   auto target = OpenTarget(vfs, kTarget, false);
   ASSERT_OK(target.status());
   Sequence seq = 0;
@@ -62,7 +62,7 @@ void Expect(Vfs* vfs, const History& history, RestorePoint point, Sequence want)
 void stream__every_commit_comes_back(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("every commit"));
+  CommitHistory history(Seed("every commit"));
   history.Use(db.get());
   history.Steps(40);
   StreamOptions options = Fast();
@@ -95,7 +95,7 @@ void stream__every_commit_comes_back(void**) {
 
 void stream__goes_on_after_an_orderly_end(void**) {
   auto vfs = NewMemoryVfs();
-  History history(Seed("goes on"));
+  CommitHistory history(Seed("goes on"));
   for (int run = 0; run < 4; ++run) {
     auto db = OpenDb(vfs.get(), "/db");
     history.Use(db.get());
@@ -119,7 +119,7 @@ void stream__a_gap_begins_a_generation(void**) {
   for (const bool retained : {false, true}) {
     auto vfs = NewMemoryVfs();
     const std::string options = retained ? "log_retention=64MiB" : "";
-    History history(Seed("gap"));
+    CommitHistory history(Seed("gap"));
     auto db = OpenDb(vfs.get(), "/db", options);
     history.Use(db.get());
     auto stream = StartOn(db.get(), vfs.get(), Fast());
@@ -145,7 +145,7 @@ void stream__a_gap_begins_a_generation(void**) {
 void stream__writers_go_on_while_the_target_is_away(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("away"));
+  CommitHistory history(Seed("away"));
   history.Use(db.get());
   FaultVfs away(vfs.get());
   auto stream = StartOn(db.get(), &away, Fast());
@@ -173,7 +173,7 @@ void stream__writers_go_on_while_the_target_is_away(void**) {
 void stream__lets_the_log_go_beyond_its_limit(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("limit"));
+  CommitHistory history(Seed("limit"));
   history.Use(db.get());
   FaultVfs away(vfs.get());
   StreamOptions options = Fast();
@@ -205,14 +205,14 @@ void stream__lets_the_log_go_beyond_its_limit(void**) {
 void stream__rivals_never_mix(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("rivals"));
+  CommitHistory history(Seed("rivals"));
   history.Use(db.get());
   history.Steps(30);
   auto stream = StartOn(db.get(), vfs.get(), Fast());
   ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
   ASSERT_OK(MakeCheckpoint(db.get(), vfs.get(), "/twin", nullptr));
   auto twin = OpenDb(vfs.get(), "/twin");
-  History other = history;
+  CommitHistory other = history;
   other.Use(twin.get());
   auto rival = StartOn(twin.get(), vfs.get(), Fast());
   for (int i = 0; i < 6; ++i) {
@@ -260,7 +260,7 @@ void stream__fails_for_good_where_it_must(void**) {
 void stream__lives_with_backups_and_pruning(void**) {
   auto vfs = NewMemoryVfs();
   auto db = OpenDb(vfs.get(), "/db");
-  History history(Seed("company"));
+  CommitHistory history(Seed("company"));
   history.Use(db.get());
   StreamOptions options = Fast();
   options.base_bytes_min = 20000;
