@@ -69,11 +69,15 @@ Status LogTail::ReadChainRecord(LogPiece* piece) {
 
 Status LogTail::Fetch(bool* got) {
   if (!pending_) {
-    KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, reader_->Next(&record_));
-    if (outcome != SegmentReader::Outcome::kRecord) {
+    // Appended to, or sealed and cut at its end, since the last look: looked at anew before an end,
+    // a break or a file that became shorter is believed.
+    Result<SegmentReader::Outcome> next = reader_->Next(&record_);
+    if (!next.ok() || *next != SegmentReader::Outcome::kRecord) {
       KIST_TRY(reader_->Refresh());
-      KIST_TRY_ASSIGN(outcome, reader_->Next(&record_));
+      next = reader_->Next(&record_);
     }
+    if (!next.ok()) return std::move(next).status();
+    const SegmentReader::Outcome outcome = *next;
     pending_ = outcome == SegmentReader::Outcome::kRecord;
     if (pending_ && record_.kind != RecordKind::kCommit)
       return Status::Corrupt(Name(), record_.offset, "a record that is not a commit");

@@ -155,6 +155,7 @@ Status Stream::Turn() {
     hold_->Advance(tail_->place().segment);
     MutexLock lock(&mutex_);
     place_ = tail_->place();
+    if (state_ == State::kRetrying) state_ = State::kRunning;
     base_cond_.SignalAll();
     done_cond_.SignalAll();
   };

@@ -74,8 +74,13 @@ Status FeedImpl::Advance(bool* got) {
   bool drained = false;
   for (;;) {
     if (!pending_) {
-      KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, reader_->Next(&record_));
-      pending_ = outcome == SegmentReader::Outcome::kRecord;
+      Result<SegmentReader::Outcome> next = reader_->Next(&record_);
+      if (!next.ok()) {  // sealed and cut at its end since the last look
+        KIST_TRY(reader_->Refresh());
+        next = reader_->Next(&record_);
+      }
+      if (!next.ok()) return std::move(next).status();
+      pending_ = *next == SegmentReader::Outcome::kRecord;
     }
     if (pending_) {
       if (record_.lsn > db_->last_seq()) return Status();
