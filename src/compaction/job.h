@@ -51,8 +51,9 @@ struct JobResult {
 
 // An empty result (all was dropped, or the keyspace has nothing) is fine. Directory entries are not
 // synced: the caller does it once.
-Status RunFlush(const JobContext& context, const Memtable& memtable, uint32_t keyspace,
-                const Visibility& visibility, JobResult* result);
+// memtables: newest first.
+Status RunFlush(const JobContext& context, const std::vector<const Memtable*>& memtables,
+                uint32_t keyspace, const Visibility& visibility, JobResult* result);
 
 // Where plan.trivial_move is set the caller moves the files itself. `version`: what the plan was
 // made from.

@@ -3,7 +3,6 @@
 // debt, one at a time each.
 // Threads: each loop is one thread's; the rest as db_impl.h says.
 #include <algorithm>
-#include <cerrno>
 #include <new>
 
 #include "db/db_impl.h"
@@ -15,11 +14,14 @@ namespace {
 
 constexpr size_t kSlowFromL0Files = 8;
 constexpr size_t kFullL0Files = 24;
-constexpr uint64_t kRetryUs = 200000;
+constexpr uint64_t kRetryUs = 200000;        // after a failed job; doubled for each that follows
+constexpr uint32_t kRetryDoublings = 3;      // at most
 constexpr uint64_t kExpiryLookUs = 500000;
 constexpr uint64_t kObsoleteLookUs = 200000;
 constexpr double kSlowestUsPerMib = 250000;  // 4 MiB/s: slow, never stopped
 constexpr double kFirstUsPerMib = 2000;
+
+uint64_t RetryAfterUs(uint32_t failed) { return kRetryUs << std::min(failed - 1, kRetryDoublings); }
 
 }  // namespace
 
@@ -66,17 +68,21 @@ void DbImpl::UpdatePressure() {
   delay_us_per_mib_.store(static_cast<uint32_t>(us), std::memory_order_relaxed);
 }
 
-void DbImpl::BackgroundFailed(const Status& s, const char* doing) {
+// A failed sync and a manifest in doubt have poisoned by themselves. What else fails has touched
+// nothing that counts, so it is tried again: no space, memory or descriptors, a read or write that
+// the system refused.
+void DbImpl::BackgroundFailed(const Status& s, bool flush) {
   if (s.Is(Code::kCancelled) || s.Is(Code::kPoisoned)) return;
+  const char* const doing = flush ? "flush" : "compaction";
   try {
     Log(3, std::string(doing) + " failed: " + s.ToString());
   } catch (const std::bad_alloc&) {
   }
   counters_.background_errors.fetch_add(1, std::memory_order_relaxed);
-  const bool descriptors = s.sys_errno() == EMFILE || s.sys_errno() == ENFILE;
-  if (s.Is(Code::kNoSpace) || s.Is(Code::kNoMem) || descriptors) {  // heals; tried again
+  if (poisoned_.load(std::memory_order_acquire)) return;
+  if (s.Is(Code::kNoSpace) || s.Is(Code::kNoMem) || s.Is(Code::kIo) || s.Is(Code::kPermission)) {
     MutexLock lock(&mutex_);
-    background_error_ = s;
+    (flush ? flush_error_ : compaction_error_) = s;
     done_cond_.SignalAll();
     return;
   }
@@ -87,65 +93,88 @@ void DbImpl::BackgroundFailed(const Status& s, const char* doing) {
     done_cond_.SignalAll();
     return;
   }
-  if (!poisoned_.load(std::memory_order_acquire)) static_cast<void>(Poison(s, doing).ok());
+  static_cast<void>(Poison(s, doing).ok());
 }
 
-// The oldest full memtable to tables, then its segment of the log away.
-Status DbImpl::FlushOldest() {
-  RefPtr<Memtable> memtable;
-  Outcome outcome;
-  Sequence last_seq = 0;
-  std::vector<uint32_t> freed_slots;
-  std::shared_ptr<SegmentWriter> segment;
-  {
-    MutexLock lock(&mutex_);
-    const MemtableSlot& slot = slots_.front();
-    memtable = slot.memtable;
-    outcome.edit.keyspaces = slot.created;
-    outcome.edit.dropped = slot.dropped;
-    freed_slots = slot.freed_slots;
-    outcome.edit.log_number = slots_[1].log_number;
-    last_seq = slot.last_seq;
-    segment = slot.segment;
+void DbImpl::RemoveUnlisted(const Edit& edit) {
+  for (const NewTable& t : edit.added) static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
+}
+
+// A level-0 table for each keyspace that the memtables hold. On an error none is left, except after
+// a failed sync.
+Status DbImpl::FlushKeyspaces(const std::vector<const Memtable*>& memtables,
+                              const Visibility& visibility, Outcome* outcome) {
+  std::vector<uint32_t> ids;
+  for (const Memtable* m : memtables) {
+    for (uint32_t id : m->Keyspaces()) ids.push_back(id);
   }
-  outcome.edit.flushed_lsn = last_seq;
-  outcome.edit.last_lsn = last_seq;
-  const Visibility visibility = snapshots_.Sample(visible_seq_, clock_.NowMs());
-  for (uint32_t id : memtable->Keyspaces()) {
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  for (uint32_t id : ids) {
     auto ks = registry_.Find(id);
-    if (!ks || (Planted(Bug::kFlushOfOneKeyspace) && !outcome.added.empty())) continue;  // dropped
+    if (!ks || (Planted(Bug::kFlushOfOneKeyspace) && !outcome->added.empty())) continue;  // dropped
     JobResult result;
-    const JobContext job = MakeJob(ks->options());
-    Status s = RunFlush(job, *memtable, id, visibility, &result);
+    Status s = RunFlush(MakeJob(ks->options()), memtables, id, visibility, &result);
     if (!s.ok()) {
-      if (poisoned_.load(std::memory_order_acquire)) return s;
-      for (const NewTable& t : outcome.edit.added)
-        static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
+      if (!poisoned_.load(std::memory_order_acquire)) RemoveUnlisted(outcome->edit);
       return s;
     }
     for (NewTable& t : result.tables) {
-      outcome.added.push_back(
+      outcome->added.push_back(
           RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), t.number, id, t.properties)));
-      outcome.edit.added.push_back(std::move(t));
+      outcome->edit.added.push_back(std::move(t));
     }
     counters_.flush_bytes.fetch_add(result.bytes_written, std::memory_order_relaxed);
     counters_.dropped_shadowed.fetch_add(result.dropped.shadowed, std::memory_order_relaxed);
     counters_.dropped_range.fetch_add(result.dropped.range_deleted, std::memory_order_relaxed);
   }
-  outcome.drops_memtable = true;
-  if (Planted(Bug::kLogRemovedBeforeEdit)) static_cast<void>(vfs_->Remove(segment->path()).ok());
+  return Status();
+}
+
+// The oldest `count` full memtables to tables, then their segments of the log away. More than one
+// at a time where space is short: what later ones delete then takes no space.
+Status DbImpl::FlushOldest(size_t count) {
+  std::vector<RefPtr<Memtable>> held;
+  std::vector<const Memtable*> memtables;
+  std::vector<std::shared_ptr<SegmentWriter>> segments;
+  std::vector<uint32_t> freed_slots;
+  Outcome outcome;
+  Sequence last_seq = 0;
+  const auto append = [](auto* to, const auto& from) {
+    to->insert(to->end(), from.begin(), from.end());
+  };
+  {
+    MutexLock lock(&mutex_);
+    count = std::min(count, slots_.size() - 1);
+    for (size_t i = 0; i < count; ++i) {
+      const MemtableSlot& slot = slots_[i];
+      held.push_back(slot.memtable);
+      if (slot.segment != nullptr) segments.push_back(slot.segment);
+      append(&outcome.edit.keyspaces, slot.created);
+      append(&outcome.edit.dropped, slot.dropped);
+      append(&freed_slots, slot.freed_slots);
+      last_seq = slot.last_seq;
+    }
+    outcome.edit.log_number = slots_[count].log_number;
+  }
+  for (auto m = held.rbegin(); m != held.rend(); ++m) memtables.push_back(m->get());
+  outcome.edit.flushed_lsn = last_seq;
+  outcome.edit.last_lsn = last_seq;
+  outcome.drops_memtables = count;
+  const Visibility visibility = snapshots_.Sample(visible_seq_, clock_.NowMs());
+  KIST_TRY(FlushKeyspaces(memtables, visibility, &outcome));
+  if (Planted(Bug::kLogRemovedBeforeEdit)) {
+    for (const auto& segment : segments) static_cast<void>(vfs_->Remove(segment->path()).ok());
+  }
   Status s = Install(&outcome);
   if (!s.ok()) {
-    if (!poisoned_.load(std::memory_order_acquire)) {
-      for (const NewTable& t : outcome.edit.added)
-        static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
-    }
+    if (!poisoned_.load(std::memory_order_acquire)) RemoveUnlisted(outcome.edit);
     return s;
   }
   for (uint32_t slot : freed_slots) registry_.FreeSlot(slot);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   RaiseDurable(last_seq);
-  KIST_TRY(KeepSegment(segment));
+  for (const auto& segment : segments) KIST_TRY(KeepSegment(segment));
   TrimRetained();
   RemoveOldLogs();
   return Status();
@@ -153,8 +182,10 @@ Status DbImpl::FlushOldest() {
 
 void DbImpl::CollectDead() {
   try {
-    epoch_.Collect();  // first: old views hold the files
+    epoch_.Collect();  // what it frees may be the last to have used a file
     store_->RemoveDead();
+    if (!poisoned_.load(std::memory_order_acquire) && !reserve_.whole())
+      static_cast<void>(reserve_.Hold());
   } catch (const std::bad_alloc&) {  // the next open removes what is left
   }
 }
@@ -177,6 +208,9 @@ bool DbImpl::WaitForFlush() {
 }
 
 void DbImpl::FlushThread() {
+  uint32_t failed = 0;  // in a row
+  bool short_of_space = false;
+  uint64_t tried = UINT64_MAX;  // with the reserve released, after so many commits
   for (;;) {
     if (!WaitForFlush()) {
       if (closing_.load(std::memory_order_acquire)) return;
@@ -185,20 +219,28 @@ void DbImpl::FlushThread() {
     }
     Status s;
     try {
-      s = FlushOldest();
+      s = FlushOldest(short_of_space ? SIZE_MAX : 1);
+      const uint64_t commits = counters_.commits.load(std::memory_order_relaxed);
+      if (s.Is(Code::kNoSpace) && tried != commits) {  // since the last try something was deleted
+        tried = commits;
+        static_cast<void>(reserve_.Release());
+        s = FlushOldest(SIZE_MAX);
+      }
+      short_of_space = s.Is(Code::kNoSpace);
     } catch (const std::bad_alloc&) {
       s = Status::Bare(Code::kNoMem);
     }
-    if (!s.ok()) BackgroundFailed(s, "flush");
+    if (!s.ok()) BackgroundFailed(s, true);
     CollectDead();
     MutexLock lock(&mutex_);
     flush_running_ = false;
-    if (s.ok()) background_error_ = Status();
+    failed = s.ok() ? 0 : failed + 1;
+    if (s.ok()) flush_error_ = Status();
     done_cond_.SignalAll();
     compact_cond_.SignalAll();
     if (!s.ok() && !closing_.load(std::memory_order_acquire)) {
       counters_.background_retries.fetch_add(1, std::memory_order_relaxed);
-      flush_cond_.WaitFor(&mutex_, kRetryUs);
+      flush_cond_.WaitFor(&mutex_, RetryAfterUs(failed));
     }
   }
 }
@@ -309,17 +351,30 @@ Status DbImpl::CompactOnce(bool* did) {
 }
 
 void DbImpl::CompactionThread() {
+  uint32_t failed = 0;  // in a row
   for (;;) {
-    if (closing_.load(std::memory_order_acquire)) return;
+    {
+      MutexLock lock(&mutex_);
+      while (!closing_.load(std::memory_order_acquire) &&
+             poisoned_.load(std::memory_order_acquire)) {
+        compact_cond_.Wait(&mutex_);
+      }
+      if (closing_.load(std::memory_order_acquire)) return;
+      ++compactions_running_;
+    }
     bool did = false;
     Status s = CompactOnce(&did);
-    if (!s.ok()) BackgroundFailed(s, "compaction");
+    if (s.Is(Code::kNoSpace) && reserve_.Release()) s = CompactOnce(&did);
+    if (!s.ok()) BackgroundFailed(s, false);
     CollectDead();
     MutexLock lock(&mutex_);
+    --compactions_running_;
     if (closing_.load(std::memory_order_acquire)) return;
+    failed = s.ok() ? 0 : failed + 1;
+    if (s.ok() && did) compaction_error_ = Status();
     if (!s.ok()) {
       counters_.background_retries.fetch_add(1, std::memory_order_relaxed);
-      compact_cond_.WaitFor(&mutex_, kRetryUs);
+      compact_cond_.WaitFor(&mutex_, RetryAfterUs(failed));
       continue;
     }
     try {

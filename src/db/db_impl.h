@@ -25,6 +25,7 @@
 #include "db/keyspaces.h"
 #include "db/retain.h"
 #include "db/snapshots.h"
+#include "db/space_reserve.h"
 #include "db/view.h"
 #include "db/write_queue.h"
 #include "record/segment.h"
@@ -126,6 +127,12 @@ class DbImpl final : public Db {
   class HoldImpl;      // retain.cc
   struct GroupWriter;  // write.cc
   struct Recovery;     // recovery.h
+  struct ReplayedLog {
+    uint64_t number = 0;
+    Sequence previous_lsn = 0;  // the last commit before its first
+    Sequence last_lsn = 0;
+    uint64_t bytes = 0;
+  };
   // A memtable that waits for its flush, or the one being written.
   struct MemtableSlot {
     RefPtr<Memtable> memtable;
@@ -133,6 +140,9 @@ class DbImpl final : public Db {
     Sequence previous_lsn = 0;  // the last commit before its segment's first
     Sequence last_seq = 0;      // known once it is full
     std::shared_ptr<SegmentWriter> segment;
+    // In its place, of a memtable that an opening filled: the segments, oldest first; log_number
+    // is the first one's.
+    std::vector<ReplayedLog> replayed;
     // Keyspaces created and dropped by commits in it, for the flush's edit.
     std::vector<NewKeyspace> created;
     std::vector<uint32_t> dropped;
@@ -141,7 +151,7 @@ class DbImpl final : public Db {
   struct Outcome {  // of a flush or compaction, for Install
     Edit edit;
     std::vector<RefPtr<LiveTable>> added;  // by position of edit.added
-    bool drops_memtable = false;           // the oldest full memtable is in tables now
+    size_t drops_memtables = 0;            // so many of the oldest are in tables now
   };
 
   // ---- open.cc, recovery.cc
@@ -155,7 +165,15 @@ class DbImpl final : public Db {
   Status Replay(const ManifestState& state, Recovery* recovery);
   Status ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery* recovery);
   Status FlushRecovered(Recovery* recovery);
-  Status FinishOpen(ManifestState* state, Recovery* recovery);
+  struct StartFiles {
+    std::shared_ptr<SegmentWriter> log;
+    std::unique_ptr<Manifest> manifest;
+    ManifestState state;
+  };
+  Status MakeStartFiles(const ManifestState& state, const Recovery& recovery, StartFiles* files);
+  Status FinishOpen(const ManifestState& state, Recovery* recovery);
+  Status PublishOpened(StartFiles* files, Recovery* recovery);
+  static std::vector<ReplayedLog> ReplayedLogs(const Recovery& recovery);
   void RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifest_number);
   Status StartThreads();
   void StopThreads();
@@ -164,7 +182,8 @@ class DbImpl final : public Db {
   // ---- maintenance.cc
   Status VerifyManifest();
   Status VerifyLogs();
-  bool FlushedPast(uint64_t log_number);
+  Status VerifyLog(const std::string& path, Sequence reaches);
+  bool LogIsPast(uint64_t number);
   Status ApplyLiveOption(Slice name, const DbOptions& values) KIST_REQUIRES(mutex_);
 
   // ---- write.cc
@@ -172,11 +191,14 @@ class DbImpl final : public Db {
   void AwaitCompany();
   WriteQueue::Waiter* LeadGroup(GroupWriter* leader);
   void ExpectEntry(GroupWriter** group, size_t count);
+  Status TryCommit(GroupWriter** group, size_t count);
   Status CommitGroup(GroupWriter** group, size_t count);
   void CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes);
   void RefuseConflicts(GroupWriter** group, size_t* count);
   Status MakeRoomFor(GroupWriter* const* group, size_t count);
-  Status MakeRoom(uint64_t bytes);
+  Status CommitFreeing(GroupWriter* leader, WriteQueue::Waiter* followers);
+  Status CheckSpace(GroupWriter* const* group, size_t count, bool* frees);
+  Status MakeRoom(uint64_t bytes, bool frees);
   Status SwitchMemtable();
   void Throttle(uint64_t bytes);
   bool WantsSync(Durability durability, uint64_t commits);
@@ -213,7 +235,10 @@ class DbImpl final : public Db {
   void CompactionThread();
   void WaitForCompaction() KIST_REQUIRES(mutex_);
   void CollectDead();
-  Status FlushOldest();
+  Status FlushOldest(size_t count);
+  Status FlushKeyspaces(const std::vector<const Memtable*>& memtables, const Visibility& visibility,
+                        Outcome* outcome);
+  void RemoveUnlisted(const Edit& edit);
   Status CompactOnce(bool* did);
   Status RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& plan,
                  const KeyspaceVersion& kv, const JobControl* job);
@@ -232,7 +257,7 @@ class DbImpl final : public Db {
   std::vector<LogExtent> FindRetained(SegmentLink link);
   void UpdatePressure() KIST_REQUIRES(mutex_);
   // Decides what a failed background job means: retried later, or poison.
-  void BackgroundFailed(const Status& s, const char* doing);
+  void BackgroundFailed(const Status& s, bool flush);
   bool FlushPending() const KIST_REQUIRES(mutex_) { return slots_.size() > 1; }
   void Log(int level, const std::string& message);
   template <typename Each>
@@ -256,6 +281,7 @@ class DbImpl final : public Db {
   KeyspaceRegistry registry_;
   std::unique_ptr<BlockCache> cache_;
   std::unique_ptr<TableStore> store_;
+  SpaceReserve reserve_;
   DbCounters counters_;
   std::atomic<View*> view_{nullptr};  // owns a reference
   std::atomic<Sequence> visible_seq_{0};
@@ -263,6 +289,7 @@ class DbImpl final : public Db {
   std::atomic<uint64_t> next_file_{1};
   std::atomic<bool> poisoned_{false};
   std::atomic<bool> closing_{false};
+  std::atomic<bool> log_turn_{false};  // of the log thread, at work
   std::atomic<bool> stop_jobs_{false};
   std::atomic<uint32_t> delay_us_per_mib_{0};  // what writers are slowed down by
   std::atomic<uint64_t> write_buffer_bytes_{0};
@@ -307,13 +334,14 @@ class DbImpl final : public Db {
   CondVar flush_cond_;    // work for the flush thread
   CondVar compact_cond_;  // work for compaction threads
   CondVar done_cond_;     // a flush or compaction ended, room was made, or an error came
-  // Oldest first; the last is being written. Never more than kMaxFullMemtables + 1, for which it
-  // has room from the start.
+  // Oldest first; the last is being written. Never more than kMaxFullMemtables + 2 (the last one
+  // alone by Flush on a full disk), for which it has room from the start.
   std::vector<MemtableSlot> slots_ KIST_GUARDED_BY(mutex_);
   RefPtr<Version> version_ KIST_GUARDED_BY(mutex_);
   Status poison_ KIST_GUARDED_BY(mutex_);
-  Status background_error_
-      KIST_GUARDED_BY(mutex_);  // of the last failed job that will be retried; ok after a success
+  // Of the last failed job that is tried again; ok after a success.
+  Status flush_error_ KIST_GUARDED_BY(mutex_);
+  Status compaction_error_ KIST_GUARDED_BY(mutex_);
   Status compaction_stopped_
       KIST_GUARDED_BY(mutex_);  // damage found by a compaction: none are made until reopened
   std::vector<uint32_t> compacting_ KIST_GUARDED_BY(mutex_);  // keyspaces with a compaction running
@@ -323,6 +351,7 @@ class DbImpl final : public Db {
   uint64_t flush_waiters_ KIST_GUARDED_BY(mutex_) =
       0;  // a flush was asked for although memory is not full
   bool flush_running_ KIST_GUARDED_BY(mutex_) = false;
+  uint32_t compactions_running_ KIST_GUARDED_BY(mutex_) = 0;  // turns of compaction threads
   bool closed_ KIST_GUARDED_BY(mutex_) = false;
   std::vector<std::unique_ptr<Thread>> threads_;
 };

@@ -134,8 +134,10 @@ std::vector<LogExtent> DbImpl::LogExtents() {
   std::vector<LogExtent> all = retained_;
   for (const MemtableSlot& slot : slots_) {
     if (slot.log_number == 0) continue;
-    all.push_back({slot.log_number, slot.previous_lsn,
-                   slot.segment != nullptr ? slot.segment->flushed_size() : 0});
+    for (const ReplayedLog& log : slot.replayed)
+      all.push_back({log.number, log.previous_lsn, log.bytes});
+    if (slot.segment != nullptr)
+      all.push_back({slot.log_number, slot.previous_lsn, slot.segment->flushed_size()});
   }
   return all;
 }

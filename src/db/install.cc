@@ -126,7 +126,7 @@ Status DbImpl::Install(Outcome* outcome) {
     KIST_TRY(SyncDirectory("syncing the directory of new tables"));
   }
   Edit& edit = outcome->edit;
-  if (!outcome->drops_memtable) {
+  if (outcome->drops_memtables == 0) {
     // A compaction of a keyspace that was dropped meanwhile has no one to tell.
     for (const RemovedTable& r : edit.removed) {
       if (!registry_.Contains(r.keyspace)) return Status::Bare(Code::kCancelled);
@@ -149,7 +149,9 @@ Status DbImpl::Install(Outcome* outcome) {
   view->memtables.reserve(kMaxFullMemtables + 2);
   {
     MutexLock lock(&mutex_);
-    retained_.reserve(retained_.size() + 1);
+    size_t logs = outcome->drops_memtables;
+    for (const MemtableSlot& slot : slots_) logs += slot.replayed.size();
+    retained_.reserve(retained_.size() + logs);
   }
   if (manifest_->bytes() > kManifestRollBytes + 2 * manifest_->first_bytes())
     KIST_TRY(RollManifest());
@@ -165,10 +167,13 @@ Status DbImpl::Install(Outcome* outcome) {
   MarkObsolete(*base, edit);
   if (store_->has_obsolete()) flush_cond_.Signal();  // whose thread removes the files
   version_ = version;
-  if (outcome->drops_memtable) {
+  for (size_t n = outcome->drops_memtables; n > 0; --n) {
     const MemtableSlot& done = slots_.front();
     // Feeds may read it until TrimRetained decides.
-    retained_.push_back({done.log_number, done.previous_lsn, done.segment->flushed_size()});
+    for (const ReplayedLog& log : done.replayed)
+      retained_.push_back({log.number, log.previous_lsn, log.bytes});
+    if (done.segment != nullptr)
+      retained_.push_back({done.log_number, done.previous_lsn, done.segment->flushed_size()});
     slots_.erase(slots_.begin());
   }
   view->version = version_;

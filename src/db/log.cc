@@ -202,15 +202,18 @@ void DbImpl::LogThread() {
       log_work_ = false;
     }
     if (closing_.load(std::memory_order_acquire)) return;
-    if (poisoned_.load(std::memory_order_acquire)) {
+    // Whoever sees the poison and then no turn knows that no later one does anything.
+    log_turn_.store(true, std::memory_order_seq_cst);
+    if (poisoned_.load(std::memory_order_seq_cst)) {
       due_us = 0;
-      continue;
+    } else {
+      try {
+        LogTurn(&due_us, &marked);
+      } catch (const std::bad_alloc&) {
+        due_us = vfs_->MonotonicUs() + kRetryUs;
+      }
     }
-    try {
-      LogTurn(&due_us, &marked);
-    } catch (const std::bad_alloc&) {
-      due_us = vfs_->MonotonicUs() + kRetryUs;
-    }
+    log_turn_.store(false, std::memory_order_release);
   }
 }
 

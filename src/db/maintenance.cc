@@ -12,6 +12,7 @@ namespace kist {
 namespace {
 
 constexpr uint64_t kWaitSliceUs = 100000;
+constexpr int kHeadTries = 3;
 
 }  // namespace
 
@@ -24,18 +25,24 @@ Status DbImpl::Flush() {
     WriteQueue::Token token(&queue_);
     {
       MutexLock lock(&mutex_);
-      while (slots_.size() > kMaxFullMemtables && background_error_.ok() &&
+      while (slots_.size() > kMaxFullMemtables && flush_error_.ok() &&
              !poisoned_.load(std::memory_order_acquire)) {
         done_cond_.WaitFor(&mutex_, kWaitSliceUs);
       }
-      if (slots_.size() > kMaxFullMemtables) s = background_error_;
+      // On a full disk one more may join those that wait: what it deletes of them is what lets
+      // them be flushed together.
+      const size_t most = kMaxFullMemtables + (flush_error_.Is(Code::kNoSpace) ? 1 : 0);
+      if (slots_.size() > most) s = flush_error_;
     }
-    if (s.ok() && poisoned_.load(std::memory_order_acquire)) s = PoisonStatus();
+    if (poisoned_.load(std::memory_order_acquire)) s = PoisonStatus();
     const bool created_or_dropped = [&] {
       MutexLock lock(&mutex_);
       return !slots_.back().created.empty() || !slots_.back().dropped.empty();
     }();
-    if (s.ok() && (!memtable_->empty() || created_or_dropped)) s = SwitchMemtable();
+    if (s.ok() && (!memtable_->empty() || created_or_dropped)) {
+      s = SwitchMemtable();
+      if (s.Is(Code::kNoSpace) && reserve_.Release()) s = SwitchMemtable();
+    }
     target = last_lsn_;
   }
   KIST_TRY(std::move(s));
@@ -45,8 +52,8 @@ Status DbImpl::Flush() {
   while (slots_.size() > 1 && slots_.front().last_seq <= target) {
     if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
     if (counters_.background_errors.load(std::memory_order_relaxed) > start_errors &&
-        !background_error_.ok())
-      return background_error_;
+        !flush_error_.ok())
+      return flush_error_;
     done_cond_.WaitFor(&mutex_, kWaitSliceUs);
   }
   lock.Unlock();
@@ -84,6 +91,7 @@ Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobCont
     Status s;
     try {
       s = RunPlan(ks, *plan, *kv, &control);
+      if (s.Is(Code::kNoSpace) && reserve_.Release()) s = RunPlan(ks, *plan, *kv, &control);
     } catch (const std::bad_alloc&) {
       s = Status::Bare(Code::kNoMem);
     }
@@ -105,10 +113,17 @@ Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobCont
 Status DbImpl::WaitIdle(int64_t timeout_ms) {
   if (options_.read_only) return Status();
   const uint64_t start = vfs_->MonotonicUs();
+  const uint64_t start_errors = counters_.background_errors.load(std::memory_order_relaxed);
   MutexLock lock(&mutex_);
   for (;;) {
     if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
     if (!compaction_stopped_.ok()) return compaction_stopped_;
+    // What is tried again may heal within a patience that ends; one without an end must not last.
+    if (timeout_ms < 0 &&
+        counters_.background_errors.load(std::memory_order_relaxed) > start_errors) {
+      if (!flush_error_.ok()) return flush_error_;
+      if (!compaction_error_.ok()) return compaction_error_;
+    }
     RefPtr<KeyspaceImpl> ks;
     RefPtr<KeyspaceVersion> kv;
     CompactionPlan plan;
@@ -168,7 +183,11 @@ Status DbImpl::VerifyManifest() {
   KIST_TRY_ASSIGN(auto reader, SegmentReader::Open(vfs_, path, SegmentType::kManifest));
   if (reader->head_damage() != 0)
     return Status::Corrupt(path, kSegmentPrefixBytes, "a damaged head");
-  if (manifest_ == nullptr) return Status();
+  if (manifest_ == nullptr) {  // a reader: beside a writer it may have grown since
+    const bool same = state.manifest_number == manifest_state_.manifest_number;
+    if (!same || state.manifest_bytes >= manifest_state_.manifest_bytes) return Status();
+    return Status::Corrupt(path, state.manifest_bytes, "an edit that was read at open is damaged");
+  }
   if (EncodeEdit(state.Snapshot()) != EncodeEdit(manifest_state_.Snapshot())) {
     return Status::Corrupt(JoinPath(path_, ManifestFileName(manifest_state_.manifest_number)), 0,
                            "the manifest does not say what was written into it");
@@ -176,40 +195,61 @@ Status DbImpl::VerifyManifest() {
   return Status();
 }
 
+// The segments that memtables need up to their last commit, those kept for feeds as far as they go.
 Status DbImpl::VerifyLogs() {
-  if (options_.read_only) return Status();
   std::vector<std::pair<uint64_t, Sequence>> wanted;  // segment, the LSN it reaches at least
   {
     MutexLock lock(&mutex_);
+    for (const LogExtent& e : retained_) wanted.emplace_back(e.number, 0);
+    for (const MemtableSlot& slot : slots_) {
+      for (const ReplayedLog& log : slot.replayed) wanted.emplace_back(log.number, log.last_lsn);
+      if (slot.segment != nullptr) wanted.emplace_back(slot.log_number, slot.last_seq);
+    }
     MutexLock log_lock(&log_mutex_);
-    for (const MemtableSlot& slot : slots_) wanted.emplace_back(slot.log_number, slot.last_seq);
-    wanted.back().second = log_->flushed_lsn();
+    if (log_ != nullptr) wanted.back().second = log_->flushed_lsn();
   }
   for (const auto& [number, lsn] : wanted) {
-    const std::string path = JoinPath(path_, LogFileName(number));
-    auto opened = SegmentReader::Open(vfs_, path, SegmentType::kLog);
-    if (!opened.ok()) {
-      if (opened.status().Is(Code::kMissing) && FlushedPast(number)) continue;
-      return std::move(opened).status();
-    }
-    Sequence reached = (*opened)->has_link() ? (*opened)->link().start_lsn : 0;
-    while (reached < lsn) {
-      SegmentReader::Record record;
-      KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, (*opened)->Next(&record));
-      if (outcome != SegmentReader::Outcome::kRecord) {
-        return Status::Corrupt(
-            path, (*opened)->break_offset(),
-            "the log ends before commit " + std::to_string(lsn) + ": " + (*opened)->break_reason());
-      }
-      reached = record.lsn;
-    }
+    const Status s = VerifyLog(JoinPath(path_, LogFileName(number)), lsn);
+    if (s.Is(Code::kMissing) && LogIsPast(number)) continue;
+    KIST_TRY(s);
   }
   return Status();
 }
 
-bool DbImpl::FlushedPast(uint64_t log_number) {
+Status DbImpl::VerifyLog(const std::string& path, Sequence reaches) {
+  std::unique_ptr<SegmentReader> reader;
+  for (int i = 0; i < kHeadTries; ++i) {  // the log thread may be writing a slot meanwhile
+    KIST_TRY_ASSIGN(reader, SegmentReader::Open(vfs_, path, SegmentType::kLog));
+    if (reader->head_damage() == 0) break;
+  }
+  if (reader->head_damage() != 0)
+    return Status::Corrupt(path, kSegmentPrefixBytes, "a damaged head");
+  Sequence reached = reader->has_link() ? reader->link().start_lsn : 0;
+  while (reached < reaches || reaches == 0) {
+    SegmentReader::Record record;
+    KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, reader->Next(&record));
+    if (outcome != SegmentReader::Outcome::kRecord) {
+      if (reaches == 0) return Status();
+      return Status::Corrupt(
+          path, reader->break_offset(),
+          "the log ends before commit " + std::to_string(reaches) + ": " + reader->break_reason());
+    }
+    reached = record.lsn;
+  }
+  return Status();
+}
+
+// Whether the segment is not needed any more since we looked.
+bool DbImpl::LogIsPast(uint64_t number) {
+  if (options_.read_only) {
+    const Result<ManifestState> now = ReadManifest(vfs_, path_);
+    return now.ok() && now->log_number > number;
+  }
   MutexLock lock(&mutex_);
-  return slots_.front().log_number > log_number;
+  for (const LogExtent& e : retained_) {
+    if (e.number == number) return false;
+  }
+  return slots_.front().log_number > number;
 }
 
 Status DbImpl::SetOption(Slice name, Slice value) {

@@ -45,6 +45,8 @@ Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& s
   std::unique_ptr<Vfs> owned;
   std::string dir = path;
   if (path == kMemoryPath) {
+    if (set.values().read_only)
+      return Status::Invalid(path + ": a database in memory begins empty and cannot be read-only");
     owned = NewMemoryVfs();
     dir = kMemoryDir;
   }
@@ -68,15 +70,15 @@ Status DbImpl::Start() {
   cache_ = std::make_unique<BlockCache>(options_.CacheBytes(), &epoch_);
   if (options_.read_only) return StartReadOnly();
   KIST_TRY(OpenDirectory());
+  if (owned_vfs_ == nullptr) reserve_.Start(vfs_, JoinPath(path_, kReserveFileName));
   KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs_, path_));
   Recovery recovery;
   Status recovered = Recover(state, &recovery);
   if (!recovered.ok()) {  // the tables it made are nobody's: a failed open changes nothing
-    for (const NewTable& t : recovery.outcome.edit.added)
-      static_cast<void>(vfs_->Remove(store_->Path(t.number)).ok());
+    RemoveUnlisted(recovery.outcome.edit);
     return recovered;
   }
-  KIST_TRY(FinishOpen(&state, &recovery));
+  KIST_TRY(FinishOpen(state, &recovery));
   return StartThreads();
 }
 
@@ -208,8 +210,10 @@ Status DbImpl::LoadState(const ManifestState& state) {
   return Status();
 }
 
-Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
-  const ChainResult& chain = recovery->chain;
+// The log and the manifest that go on from what recovery found. On an error neither counts.
+Status DbImpl::MakeStartFiles(const ManifestState& state, const Recovery& recovery,
+                              StartFiles* files) {
+  const ChainResult& chain = recovery.chain;
   const uint64_t number = next_file_.fetch_add(1, std::memory_order_relaxed);
   SegmentWriter::Options so;
   so.info.id = number;
@@ -218,59 +222,114 @@ Status DbImpl::FinishOpen(ManifestState* state, Recovery* recovery) {
   so.info.max_value_bytes = options_.max_value_size;
   so.link = chain.next;
   // Commit numbers that were passed over count as flushed: nothing of them is to be replayed.
-  const Sequence flushed = std::max(chain.last_lsn, chain.next.previous_lsn);
-  so.durable_lsn = flushed;
+  so.durable_lsn = std::max(chain.last_lsn, chain.next.previous_lsn);
   so.preallocate_bytes = options_.wal_preallocate ? kFirstReserveBytes : 0;
-  KIST_TRY_ASSIGN(auto log, SegmentWriter::Create(vfs_, JoinPath(path_, LogFileName(number)), so));
+  const std::string path = JoinPath(path_, LogFileName(number));
+  KIST_TRY_ASSIGN(auto log, SegmentWriter::Create(vfs_, path, so));
   KIST_TRY(log->Sync());
   KIST_TRY(vfs_->SyncDir(path_));
-  std::shared_ptr<SegmentWriter> shared_log(std::move(log));
-  counters_.segments.fetch_add(1, std::memory_order_relaxed);
-  last_lsn_ = chain.next.start_lsn;
+  files->log = std::move(log);
 
   const uint64_t manifest_number = next_file_.fetch_add(1, std::memory_order_relaxed);
-  Edit& edit = recovery->outcome.edit;
-  edit.log_number = number;
-  edit.flushed_lsn = flushed;
-  edit.last_lsn = last_lsn_;
+  Edit edit = recovery.outcome.edit;
+  if (recovery.memtable) {  // it waits for space: the old log is still needed
+    edit.log_number = chain.kept.front().id;
+    edit.flushed_lsn = std::max(state.flushed_lsn, recovery.flushed_lsn);
+  } else {
+    edit.log_number = number;
+    edit.flushed_lsn = so.durable_lsn;
+  }
+  edit.last_lsn = chain.next.start_lsn;
   edit.next_file = next_file_.load(std::memory_order_relaxed);
   edit.time_floor_ms = clock_.NowMs();
   edit.next_keyspace = next_keyspace_;
-  KIST_TRY(state->Apply(edit));
-  KIST_TRY_ASSIGN(auto manifest, Manifest::Create(vfs_, path_, manifest_number, state));
+  files->state = state;
+  KIST_TRY(files->state.Apply(edit));
+  auto manifest = Manifest::Create(vfs_, path_, manifest_number, &files->state);
+  if (manifest.ok()) {
+    files->manifest = manifest.Take();
+    return Status();
+  }
+  if (manifest.status().Is(Code::kNoSpace)) {  // CURRENT is as it was
+    files->log.reset();
+    static_cast<void>(vfs_->Remove(path).ok());
+    static_cast<void>(vfs_->Remove(JoinPath(path_, ManifestFileName(manifest_number))).ok());
+  }
+  return manifest.status();
+}
+
+Status DbImpl::FinishOpen(const ManifestState& state, Recovery* recovery) {
+  StartFiles files;
+  Status made = MakeStartFiles(state, *recovery, &files);
+  if (made.Is(Code::kNoSpace) && reserve_.Release())
+    made = MakeStartFiles(state, *recovery, &files);
+  KIST_TRY(std::move(made));
+  last_lsn_ = recovery->chain.next.start_lsn;
+  std::vector<LogExtent> retained = FindRetained(recovery->chain.next);
+  std::vector<uint64_t> logs = {files.log->info().id};
+  if (recovery->memtable) {
+    const std::vector<ReplayedLog> replayed = ReplayedLogs(*recovery);
+    for (const ReplayedLog& log : replayed) logs.push_back(log.number);
+    while (!retained.empty() && retained.back().number >= replayed.front().number)
+      retained.pop_back();
+  }
+  for (const LogExtent& e : retained) logs.push_back(e.number);
+  {
+    MutexLock lock(&mutex_);
+    retained_ = std::move(retained);
+  }
+  const uint64_t manifest_number = files.manifest->number();
+  KIST_TRY(PublishOpened(&files, recovery));
+  RemoveLeftovers(logs, manifest_number);
+  if (!reserve_.Hold())
+    Log(2, "the disk is full: nothing but deletes is taken until there is space");
+  return Status();
+}
+
+// What readers and writers begin with: the version, the memtable of what could not be flushed
+// where there is one, and an empty one with the new log.
+Status DbImpl::PublishOpened(StartFiles* files, Recovery* recovery) {
+  const uint64_t number = files->log->info().id;
+  const Sequence flushed = std::max(recovery->chain.last_lsn, recovery->chain.next.previous_lsn);
+  counters_.segments.fetch_add(1, std::memory_order_relaxed);
   KIST_TRY_ASSIGN(Memtable * fresh,
                   Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed),
                                 options_.memtable_preallocate));
   auto memtable = RefPtr<Memtable>::Adopt(fresh);
-  std::vector<LogExtent> retained = FindRetained(chain.next);
-  std::vector<uint64_t> logs = {number};
-  for (const LogExtent& e : retained) logs.push_back(e.number);
   {
     MutexLock lock(&manifest_mutex_);
-    manifest_ = std::move(manifest);
-    manifest_state_ = *state;
+    manifest_ = std::move(files->manifest);
+    manifest_state_ = std::move(files->state);
   }
   visible_seq_.store(last_lsn_, std::memory_order_release);
   durable_seq_.store(last_lsn_, std::memory_order_release);
   {
     MutexLock lock(&mutex_);
     KIST_TRY_ASSIGN(version_, ApplyOutcome(*version_, recovery->outcome));
+    if (recovery->memtable) {
+      slots_.emplace_back();
+      MemtableSlot& slot = slots_.back();
+      slot.replayed = ReplayedLogs(*recovery);
+      slot.log_number = slot.replayed.front().number;
+      slot.previous_lsn = slot.replayed.front().previous_lsn;
+      slot.last_seq = flushed;
+      slot.memtable = std::move(recovery->memtable);
+      slot.created = std::move(recovery->created);
+      slot.dropped = std::move(recovery->dropped);
+      slot.freed_slots = std::move(recovery->freed_slots);
+    }
     slots_.emplace_back();
     slots_.back().memtable = memtable;
     slots_.back().log_number = number;
     slots_.back().previous_lsn = flushed;
-    slots_.back().segment = shared_log;
-    retained_ = std::move(retained);
+    slots_.back().segment = files->log;
     memtable_ = memtable.get();
     PublishView(BuildView());
     UpdatePressure();
   }
-  {
-    MutexLock lock(&log_mutex_);
-    log_ = shared_log;
-    log_work_ = true;
-  }
-  RemoveLeftovers(logs, manifest_number);
+  MutexLock lock(&log_mutex_);
+  log_ = std::move(files->log);
+  log_work_ = true;
   return Status();
 }
 
@@ -304,6 +363,7 @@ void DbImpl::RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifes
         break;
       case FileType::kCurrent:
       case FileType::kLock:
+      case FileType::kReserve:
         break;
     }
     if (keep) continue;
@@ -315,6 +375,12 @@ void DbImpl::RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifes
 // Changes nothing on disk. A writer may be at work: what it removes while we read makes us start
 // again.
 Status DbImpl::StartReadOnly() {
+  const Result<FileInfo> info = vfs_->Stat(path_);
+  if (!info.ok()) {
+    if (!info.status().Is(Code::kMissing)) return info.status();
+    return Status::Error(Code::kMissing, path_ + ": no such database, and read_only is on");
+  }
+  if (!info->is_directory) return Status::Invalid(path_ + ": not a directory");
   Status s;
   for (int i = 0; i < kReadOnlyTries; ++i) {
     Result<CurrentFile> before = ReadCurrent(vfs_, path_);
@@ -323,7 +389,8 @@ Status DbImpl::StartReadOnly() {
       Result<std::vector<std::string>> names = vfs_->List(path_);
       if (!names.ok()) return std::move(names).status();
       KIST_TRY(CheckNoDatabase(path_, *names));
-      return Status::Error(Code::kMissing, path_ + ": no such database");
+      return Status::Error(Code::kMissing,
+                           path_ + ": no database in this directory, and read_only is on");
     }
     Result<ManifestState> state = ReadManifest(vfs_, path_);
     s = state.ok() ? OpenReadOnlyState(*state) : state.status();
@@ -365,6 +432,11 @@ Status DbImpl::OpenReadOnlyState(const ManifestState& state) {
   }
   visible_seq_.store(recovery.chain.last_lsn, std::memory_order_release);
   durable_seq_.store(recovery.chain.last_lsn, std::memory_order_release);
+  slot.replayed = ReplayedLogs(recovery);  // for verification, as the manifest's state
+  {
+    MutexLock lock(&manifest_mutex_);
+    manifest_state_ = state;
+  }
   MutexLock lock(&mutex_);
   slots_.push_back(std::move(slot));
   PublishView(BuildView());

@@ -23,13 +23,31 @@ Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
   next_file_.store(next, std::memory_order_relaxed);
   KIST_TRY(Replay(state, recovery));
   clock_.Start(vfs_, std::max(state.time_floor_ms, recovery->newest_ms));
-  KIST_TRY(FlushRecovered(recovery));
-  if (!recovery->outcome.added.empty()) KIST_TRY(vfs_->SyncDir(path_));
   ChainOptions options;
   options.database_id = database_id_;
   options.first_id = state.log_number;
   options.base_lsn = state.flushed_lsn;
-  return SettleChain(vfs_, options, recovery->chain);
+  // Before the flush: the reserved blocks that it cuts off may be the space that a table needs.
+  Status settled = SettleChain(vfs_, options, recovery->chain);
+  if (settled.Is(Code::kNoSpace) && reserve_.Release())
+    settled = SettleChain(vfs_, options, recovery->chain);
+  KIST_TRY(std::move(settled));
+  Status flushed = FlushRecovered(recovery);
+  if (flushed.Is(Code::kNoSpace) && reserve_.Release()) flushed = FlushRecovered(recovery);
+  if (flushed.Is(Code::kNoSpace)) {
+    Log(2, "what the log holds stays in memory until there is space for a table: " +
+               flushed.ToString());
+  } else {
+    KIST_TRY(std::move(flushed));
+  }
+  return recovery->outcome.added.empty() ? Status() : vfs_->SyncDir(path_);
+}
+
+std::vector<DbImpl::ReplayedLog> DbImpl::ReplayedLogs(const Recovery& recovery) {
+  std::vector<ReplayedLog> logs;
+  for (const ChainKept& kept : recovery.chain.kept)
+    logs.push_back({kept.id, kept.previous_lsn, kept.last_lsn, kept.end});
+  return logs;
 }
 
 Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
@@ -87,10 +105,12 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
   KIST_TRY(ValidateBatch(batch, limits, true, &summary));
   recovery->newest_ms = std::max(recovery->newest_ms, time_ms);
   const uint64_t bytes = ReserveBytes(summary);
-  if (recovery->memtable && !options_.read_only && !recovery->memtable->empty() &&
+  if (recovery->memtable && !options_.read_only && !recovery->no_space &&
+      !recovery->memtable->empty() &&
       recovery->memtable->used_bytes() + bytes >
           write_buffer_bytes_.load(std::memory_order_relaxed)) {
-    KIST_TRY(FlushRecovered(recovery));
+    Status flushed = FlushRecovered(recovery);
+    if (!flushed.Is(Code::kNoSpace)) KIST_TRY(std::move(flushed));
   }
   if (!recovery->memtable) {
     KIST_TRY_ASSIGN(Memtable * fresh,
@@ -99,6 +119,7 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
   }
   KIST_TRY(
       recovery->memtable->Reserve(summary.count, bytes, summary.one_keyspace ? 1 : summary.count));
+  recovery->last_seq = seq;
   if (Planted(Bug::kReplayedTtlFromZero)) time_ms = 0;
   if (Planted(Bug::kBatchHalfReplayed) && summary.count > 1 && summary.keyspace_ops == 0) {
     BatchWalker walker(batch);
@@ -113,22 +134,23 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
   }
   BatchWalker walker(batch);
   for (Op op; walker.Next(&op);) {
-    Edit& edit = recovery->outcome.edit;
     if (op.kind == OpKind::kCreateKeyspace) {
       KIST_TRY_ASSIGN(KeyspaceOptions options, DecodeKeyspaceOptions(op.value));
       if (registry_.Contains(op.keyspace))
         return Status::Invalid("keyspace " + std::to_string(op.keyspace) + " is created twice");
       registry_.Add(op.keyspace, std::string(op.key), options);
       next_keyspace_ = std::max(next_keyspace_, op.keyspace + 1);
-      edit.keyspaces.push_back({op.keyspace, seq, std::string(op.key), std::string(op.value)});
+      recovery->created.push_back({op.keyspace, seq, std::string(op.key), std::string(op.value)});
     } else if (op.kind == OpKind::kDropKeyspace) {
       if (Planted(Bug::kKeyspaceResurrected)) continue;
-      if (op.keyspace == 0 || !registry_.Contains(op.keyspace)) {
+      auto ks = op.keyspace == 0 ? RefPtr<KeyspaceImpl>() : registry_.Find(op.keyspace);
+      if (!ks) {
         return Status::Invalid("keyspace " + std::to_string(op.keyspace) +
                                " is dropped but does not exist");
       }
       registry_.Remove(op.keyspace);
-      edit.dropped.push_back(op.keyspace);
+      recovery->dropped.push_back(op.keyspace);
+      recovery->freed_slots.push_back(ks->slot());
     } else {
       ApplyOp(recovery->memtable.get(), op, seq, time_ms);
     }
@@ -136,23 +158,29 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
   return Status();
 }
 
+// kNoSpace leaves everything as it was, to be tried again.
 Status DbImpl::FlushRecovered(Recovery* recovery) {
   if (!recovery->memtable) return Status();
   // No snapshot outlives a process: only the newest version of each key is needed.
   Visibility visibility;
   visibility.newest = kMaxSequence;
   visibility.ttl_time_ms = recovery->newest_ms;
-  for (uint32_t id : recovery->memtable->Keyspaces()) {
-    auto ks = registry_.Find(id);
-    if (!ks) continue;
-    JobResult result;
-    KIST_TRY(RunFlush(MakeJob(ks->options()), *recovery->memtable, id, visibility, &result));
-    for (NewTable& t : result.tables) {
-      recovery->outcome.added.push_back(
-          RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), t.number, id, t.properties)));
-      recovery->outcome.edit.added.push_back(std::move(t));
-    }
-  }
+  Outcome made;
+  Status s = FlushKeyspaces({recovery->memtable.get()}, visibility, &made);
+  recovery->no_space = s.Is(Code::kNoSpace);
+  KIST_TRY(std::move(s));
+  Outcome& outcome = recovery->outcome;
+  const auto append = [](auto* to, auto* from) {
+    to->insert(to->end(), std::make_move_iterator(from->begin()),
+               std::make_move_iterator(from->end()));
+    from->clear();
+  };
+  append(&outcome.added, &made.added);
+  append(&outcome.edit.added, &made.edit.added);
+  append(&outcome.edit.keyspaces, &recovery->created);
+  append(&outcome.edit.dropped, &recovery->dropped);
+  recovery->freed_slots.clear();
+  recovery->flushed_lsn = recovery->last_seq;
   recovery->memtable = RefPtr<Memtable>();
   return Status();
 }

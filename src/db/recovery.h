@@ -10,6 +10,13 @@ namespace kist {
 
 struct DbImpl::Recovery {
   RefPtr<Memtable> memtable;
+  // Of the commits in it: the last one, and the keyspaces that they created and dropped.
+  Sequence last_seq = 0;
+  std::vector<NewKeyspace> created;
+  std::vector<uint32_t> dropped;
+  std::vector<uint32_t> freed_slots;
+  bool no_space = false;     // for its table: it goes on growing and is flushed later
+  Sequence flushed_lsn = 0;  // commits up to here are in outcome's tables
   ChainResult chain;
   Outcome outcome;        // tables written on the way, keyspaces created and dropped
   int64_t newest_ms = 0;  // latest commit time in the log

@@ -132,6 +132,12 @@ void DbImpl::ForEachGauge(Each each) {
   each("cache_hits", "block reads answered by the cache", cache_->hits());
   each("cache_misses", "block reads that went to the file", cache_->misses());
   each("cache_evictions", "blocks evicted", cache_->evictions());
+  uint64_t running = log_turn_.load(std::memory_order_acquire) ? 1 : 0;
+  {
+    MutexLock lock(&mutex_);
+    running += (flush_running_ ? 1 : 0) + compactions_running_;
+  }
+  each("background_running", "flushes, compactions and preparations of the log at work", running);
   each("poisoned", "1 where writes stopped until the database is reopened",
        poisoned_.load(std::memory_order_relaxed) ? 1 : 0);
 }

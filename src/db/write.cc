@@ -33,6 +33,15 @@ constexpr uint64_t kSleepMaxUs = 50000;
 
 uint64_t Since(Vfs* vfs, uint64_t start_us) { return vfs->MonotonicUs() - start_us; }
 
+// Whether a commit only takes away, so that it may use the space kept back for that.
+bool Frees(Slice batch) {
+  BatchWalker walker(batch);
+  for (Op op; walker.Next(&op);) {
+    if (op.kind == OpKind::kPut || op.kind == OpKind::kCreateKeyspace) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 struct DbImpl::GroupWriter {
@@ -45,7 +54,8 @@ struct DbImpl::GroupWriter {
   BatchSummary summary;
   PreparedRecord record;  // the batch, perhaps compressed
   Sequence seq = 0;
-  Status conflict;  // of a transaction: not ok where it alone fails, and is not in the group
+  Status conflict;       // of a transaction: not ok where it alone fails, and is not in the group
+  bool freeing = false;  // committed apart, on a full disk
 };
 
 // One put, delete or range delete: the record is built on the stack, or in a pooled buffer where it
@@ -283,22 +293,47 @@ WriteQueue::Waiter* DbImpl::LeadGroup(GroupWriter* leader) {
     group[count++] = w;
     return true;
   });
-  Status s;
-  appended_ = false;
-  try {
-    s = CommitGroup(group, count);
-  } catch (const std::bad_alloc&) {
-    s = Status::Bare(Code::kNoMem);
-    // It is in the log: its fate is in doubt, which KIST_E_NOMEM would deny.
-    if (appended_) s = Poison(Status::Bare(Code::kIo), "memory ran out between log and memtable");
-  }
-  leader->waiter.status = leader->conflict.ok() ? s : std::move(leader->conflict);
+  Status s = TryCommit(group, count);
+  Status freed;
+  if (__builtin_expect(s.Is(Code::kNoSpace), 0)) freed = CommitFreeing(leader, followers);
+  const auto outcome = [&](GroupWriter* w) {
+    return !w->conflict.ok() ? std::move(w->conflict) : w->freeing ? freed : s;
+  };
+  leader->waiter.status = outcome(leader);
   for (WriteQueue::Waiter* f = followers; f != nullptr; f = f->next) {
-    auto* w = static_cast<GroupWriter*>(f->request);
-    f->status = Planted(Bug::kFollowersToldOk) ? Status() : s;
-    if (!w->conflict.ok()) f->status = std::move(w->conflict);
+    f->status = outcome(static_cast<GroupWriter*>(f->request));
+    if (Planted(Bug::kFollowersToldOk)) f->status = Status();
   }
   return followers;
+}
+
+// The disk is full: the deletes of a group once more, in the space kept back for them.
+Status DbImpl::CommitFreeing(GroupWriter* leader, WriteQueue::Waiter* followers) {
+  GroupWriter* group[kGroupMax];
+  size_t count = 0;
+  const auto take = [&](GroupWriter* w) {
+    w->freeing = w->conflict.ok() && Frees(w->batch);
+    if (w->freeing) group[count++] = w;
+  };
+  take(leader);
+  for (WriteQueue::Waiter* f = followers; f != nullptr; f = f->next)
+    take(static_cast<GroupWriter*>(f->request));
+  if (count == 0) return Status();
+  static_cast<void>(reserve_.Release());
+  Status s = TryCommit(group, count);
+  static_cast<void>(reserve_.Hold());
+  return s;
+}
+
+Status DbImpl::TryCommit(GroupWriter** group, size_t count) {
+  appended_ = false;
+  try {
+    return CommitGroup(group, count);
+  } catch (const std::bad_alloc&) {
+    // Once it is in the log its fate is in doubt, which KIST_E_NOMEM would deny.
+    if (!appended_) return Status::Bare(Code::kNoMem);
+    return Poison(Status::Bare(Code::kIo), "memory ran out between log and memtable");
+  }
 }
 
 bool DbImpl::WantsSync(Durability durability, uint64_t commits) {
@@ -332,7 +367,9 @@ void DbImpl::RefuseConflicts(GroupWriter** group, size_t* count) {
 Status DbImpl::MakeRoomFor(GroupWriter* const* group, size_t count) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < count; ++i) bytes += ReserveBytes(group[i]->summary);
-  return MakeRoom(bytes);
+  bool frees = false;
+  if (__builtin_expect(reserve_.low(), 0)) KIST_TRY(CheckSpace(group, count, &frees));
+  return MakeRoom(bytes, frees);
 }
 
 // The place of a single entry is found before the log is written, so that what it reads of memory
@@ -415,6 +452,17 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   return Status();
 }
 
+// On a disk that was full: only deletes are taken until the reserve is whole again.
+Status DbImpl::CheckSpace(GroupWriter* const* group, size_t count, bool* frees) {
+  *frees = std::all_of(group, group + count, [](const GroupWriter* w) { return Frees(w->batch); });
+  if (*frees) return Status();
+  CollectDead();  // takes the reserve back where there is space
+  if (!reserve_.low()) return Status();
+  return Status::Error(
+      Code::kNoSpace,
+      path_ + ": the disk is full; nothing but deletes is taken until there is space");
+}
+
 // The token holder is the only one to change these, so they need no atomic addition.
 void DbImpl::CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes) {
   const auto add = [](std::atomic<uint64_t>& c, uint64_t n) {
@@ -428,7 +476,8 @@ void DbImpl::CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint
 }
 
 // One loop; each branch is a situation in which the newest memtable cannot take the group yet.
-Status DbImpl::MakeRoom(uint64_t bytes) {
+// frees: on a full disk; what the log can take of deletes bounds what memory takes.
+Status DbImpl::MakeRoom(uint64_t bytes, bool frees) {
   const uint64_t limit = write_buffer_bytes_.load(std::memory_order_relaxed);
   for (;;) {
     const size_t used = memtable_->used_bytes();
@@ -443,7 +492,7 @@ Status DbImpl::MakeRoom(uint64_t bytes) {
       if (full) {
         // The flush has no space or memory: writes end here until it has, rather than wait for an
         // operator.
-        if (!background_error_.ok()) return background_error_;
+        if (!flush_error_.ok()) return frees ? Status() : flush_error_;
         if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
         if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
         const uint64_t start = vfs_->MonotonicUs();

@@ -41,6 +41,7 @@ std::optional<uint64_t> ParseNumber(Slice digits) {
 std::optional<FileName> ParseFinalName(Slice name) {
   if (name == kCurrentFileName) return FileName{FileType::kCurrent, 0};
   if (name == kLockFileName) return FileName{FileType::kLock, 0};
+  if (name == kReserveFileName) return FileName{FileType::kReserve, 0};
   FileType type;
   Slice digits = name;
   if (name.substr(0, kManifestPrefix.size()) == kManifestPrefix) {

@@ -3,6 +3,7 @@
 //   000123.log       log segment        000123.kst  table
 //   MANIFEST-000123  manifest segment   CURRENT     names the manifest
 //   LOCK             directory lock     *.tmp       unfinished, removed at open
+//   RESERVE          space for deletes on a full disk
 // Numbers have at least six digits. Only the canonical form parses, so that a file that Kist did
 // not name is never taken for its own, and each file has one name. Threads: pure functions.
 #pragma once
@@ -15,7 +16,7 @@
 
 namespace kist {
 
-enum class FileType : uint8_t { kLog, kTable, kManifest, kCurrent, kLock, kTemporary };
+enum class FileType : uint8_t { kLog, kTable, kManifest, kCurrent, kLock, kReserve, kTemporary };
 
 struct FileName {
   FileType type = FileType::kTemporary;
@@ -24,6 +25,7 @@ struct FileName {
 
 constexpr char kCurrentFileName[] = "CURRENT";
 constexpr char kLockFileName[] = "LOCK";
+constexpr char kReserveFileName[] = "RESERVE";
 
 std::string LogFileName(uint64_t number);
 std::string TableFileName(uint64_t number);

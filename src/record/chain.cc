@@ -235,6 +235,7 @@ Status ChainWalk::EnterStep(size_t i) {
   kept.id = node.id();
   kept.path = node.segment.path;
   kept.nonce = reader.info().nonce;
+  kept.previous_lsn = node.link().previous_lsn;
   kept.last_lsn = reached_;
   result_.kept.push_back(std::move(kept));
   return Status();

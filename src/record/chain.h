@@ -58,6 +58,7 @@ struct ChainKept {
   uint64_t nonce = 0;
   uint64_t end = 0;           // file offset where what counts ends
   uint64_t record_bytes = 0;  // the same from the first record on
+  Sequence previous_lsn = 0;  // the last LSN that counts before it
   Sequence last_lsn = 0;
   uint64_t records = 0;  // without the chain record
 };

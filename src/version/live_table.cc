@@ -5,6 +5,7 @@
 #include "version/live_table.h"
 
 #include <algorithm>
+#include <new>
 
 #include "key/file_name.h"
 
@@ -135,7 +136,11 @@ void TableStore::Died(LiveTable* file) {
     reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
     open_.erase(std::remove(open_.begin(), open_.end(), file), open_.end());
   }
-  if (file->obsolete_.load(std::memory_order_acquire)) dead_.push_back(file->number_);
+  if (!file->obsolete_.load(std::memory_order_acquire)) return;
+  try {
+    dead_.push_back(file->number_);
+  } catch (const std::bad_alloc&) {  // a reader's end cannot fail: the next open removes the file
+  }
 }
 
 size_t TableStore::open_tables() {

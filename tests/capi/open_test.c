@@ -168,6 +168,33 @@ static void open__read_only(void** state) {
   drop_path(path);
 }
 
+/* What is no database is told apart as it is for a writer. */
+static void open__read_only_of_no_database(void** state) {
+  char* path = new_path();
+  kist_db* db = NULL;
+  FILE* file;
+  kist_err err = KIST_ERR_INIT;
+  (void)state;
+  ASSERT_RC(KIST_E_MISSING, try_open(path, "read_only=true", &db, &err));
+  assert_int_equal(try_open(path, "read_only=true", &db, &err), KIST_E_MISSING);
+  assert_non_null(strstr(err.message, "no such database"));
+  assert_int_equal(mkdir(path, 0755), 0);
+  assert_int_equal(try_open(path, "read_only=true", &db, &err), KIST_E_MISSING);
+  assert_non_null(strstr(err.message, "no database in this directory"));
+  assert_int_equal(rmdir(path), 0);
+  file = fopen(path, "w");
+  assert_non_null(file);
+  fclose(file);
+  ASSERT_RC(KIST_E_INVALID, try_open(path, "", &db, &err));
+  assert_int_equal(try_open(path, "read_only=true", &db, &err), KIST_E_INVALID);
+  assert_non_null(strstr(err.message, "not a directory"));
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(try_open(":memory:", "read_only=true", &db, &err), KIST_E_INVALID);
+  assert_non_null(strstr(err.message, "cannot be read-only"));
+  assert_null(db);
+  drop_path(path);
+}
+
 static void open__read_only_changes_no_byte(void** state) {
   char* path = new_path();
   char before[8192], command[9000];
@@ -306,6 +333,7 @@ int main(void) {
       cmocka_unit_test(open__locks_against_other_handles),
       cmocka_unit_test(open__the_lock_dies_with_its_owner),
       cmocka_unit_test(open__read_only),
+      cmocka_unit_test(open__read_only_of_no_database),
       cmocka_unit_test(open__read_only_changes_no_byte),
       cmocka_unit_test(open__memory_databases_are_private),
       cmocka_unit_test(open__missing_current_is_damage),

@@ -229,12 +229,8 @@ void FaultRun::CheckVisible() {
 }
 
 void FaultRun::CheckPoisoned() {
-  // A job that was at work when the failure came may still end.
-  for (size_t before = 0, now = watch_.calls().size(), quiet = 0; quiet < 5; before = now) {
-    usleep(2000);
-    now = watch_.calls().size();
-    quiet = now == before ? quiet + 1 : 0;
-  }
+  // A job that was at work when the failure came may still end; none begins.
+  while (db_->Stat("background_running").value_or(0) != 0) usleep(500);
   const auto must = [&](const Status& s, const char* doing) {
     if (!s.Is(Code::kPoisoned))
       Wrong(std::string(doing) + " on a poisoned database: " + s.ToString());
