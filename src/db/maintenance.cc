@@ -56,6 +56,8 @@ Status DbImpl::Flush() {
       return flush_error_;
     done_cond_.WaitFor(&mutex_, kWaitSliceUs);
   }
+  // On a full disk the segments that it frees are what the caller waits for.
+  while (reserve_.low() && flush_running_) done_cond_.WaitFor(&mutex_, kWaitSliceUs);
   lock.Unlock();
   RaiseDurable(target);  // the flush thread does too, but maybe not yet
   return Status();
