@@ -13,13 +13,13 @@ namespace kist::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {
-    &kPutCommand,     &kGetCommand,     &kExistsCommand,    &kTtlCommand,
-    &kDeleteCommand,  &kScanCommand,    &kLoadCommand,      &kDumpCommand,
-    &kShellCommand,   &kStatsCommand,   &kSizeCommand,      &kVerifyCommand,
-    &kCompactCommand, &kFlushCommand,   &kSyncCommand,      &kCheckpointCommand,
-    &kBackupCommand,  &kStreamCommand,  &kRestoreCommand,   &kGenerationsCommand,
-    &kPruneCommand,   &kDestroyCommand, &kKeyspacesCommand, &kOptionsCommand,
-    &kBenchCommand,   &kHelpCommand,    &kVersionCommand,
+    &kPutCommand,     &kGetCommand,    &kExistsCommand,  &kTtlCommand,
+    &kDeleteCommand,  &kScanCommand,   &kLoadCommand,    &kDumpCommand,
+    &kShellCommand,   &kStatsCommand,  &kSizeCommand,    &kVerifyCommand,
+    &kCompactCommand, &kFlushCommand,  &kSyncCommand,    &kCheckpointCommand,
+    &kBackupCommand,  &kStreamCommand, &kRestoreCommand, &kGenerationsCommand,
+    &kPruneCommand,   &kRepairCommand, &kDestroyCommand, &kKeyspacesCommand,
+    &kOptionsCommand, &kBenchCommand,  &kHelpCommand,    &kVersionCommand,
 };
 
 // What people type who come from other tools.

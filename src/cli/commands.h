@@ -25,6 +25,7 @@ extern const Command kDumpCommand;
 extern const Command kStatsCommand;
 extern const Command kSizeCommand;
 extern const Command kVerifyCommand;
+extern const Command kRepairCommand;
 extern const Command kCompactCommand;
 extern const Command kFlushCommand;
 extern const Command kSyncCommand;

@@ -14,8 +14,8 @@ namespace {
 
 constexpr size_t kSlowFromL0Files = 8;
 constexpr size_t kFullL0Files = 24;
-constexpr uint64_t kRetryUs = 200000;        // after a failed job; doubled for each that follows
-constexpr uint32_t kRetryDoublings = 3;      // at most
+constexpr uint64_t kRetryUs = 200000;    // after a failed job; doubled for each that follows
+constexpr uint32_t kRetryDoublings = 3;  // at most
 constexpr uint64_t kExpiryLookUs = 500000;
 constexpr uint64_t kObsoleteLookUs = 200000;
 constexpr double kSlowestUsPerMib = 250000;  // 4 MiB/s: slow, never stopped

@@ -51,6 +51,9 @@ Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& s
     dir = kMemoryDir;
   }
   if (vfs == nullptr) vfs = PosixVfs();
+  if (owned == nullptr) {
+    KIST_TRY_ASSIGN(dir, vfs->Absolute(path));
+  }
   auto db = std::make_unique<DbImpl>(std::move(dir), set.values(), log, vfs, std::move(owned));
   KIST_TRY(db->Start());
   return std::unique_ptr<Db>(std::move(db));

@@ -105,4 +105,33 @@ Status SegmentReader::Consider(uint64_t offset, const char* p, Residue* residue)
   return Status();
 }
 
+Result<bool> SegmentReader::Resync() {
+  if (!bound_) return false;
+  const uint64_t last = end();
+  const uint64_t start = info_.data_start();
+  for (uint64_t at = offset_ + 8; at + kRecordHeaderBytes <= last; at += 8) {
+    KIST_TRY_ASSIGN(const char* p, Window(at, kRecordHeaderBytes));
+    if (Load64(p) == 0) {
+      KIST_TRY_ASSIGN(const uint64_t next, NextNonZero(at));
+      if (next >= last) return false;
+      if (next >= at + 8) at = start + (next - start) / 8 * 8 - 8;
+      continue;
+    }
+    if (codec::HasTimeFlag(p) && at + kRecordHeaderMax > last) continue;
+    KIST_TRY_ASSIGN(p, Window(at, codec::HasTimeFlag(p) ? kRecordHeaderMax : kRecordHeaderBytes));
+    const codec::RecordHeader h = codec::LoadRecordHeader(p);
+    if (!h.known() || h.lsn == 0 || h.padded_bytes() > last - at ||
+        h.kind == static_cast<uint8_t>(RecordKind::kChain) ||
+        !codec::Authentic(p, h, crc_seed_, at - start))
+      continue;
+    KIST_TRY_ASSIGN(p, Window(at, h.padded_bytes()));
+    if (crc32c::Value(p + h.header_bytes(), h.data_bytes) != h.data_crc) continue;
+    offset_ = at;
+    last_lsn_ = h.lsn - 1;
+    done_ = false;
+    return true;
+  }
+  return false;
+}
+
 }  // namespace kist

@@ -270,6 +270,9 @@ class SegmentReader {
     uint64_t records = 0;
   };
   Result<Residue> ScanResidue();
+  // After an end, a break or damage, for repair: goes on at the next whole record behind it. False
+  // where there is none.
+  Result<bool> Resync();
   // Names the nonce (from a successor's link) of a segment whose prefix is lost, for ScanResidue.
   void Bind(uint64_t id, uint64_t nonce);
 

@@ -126,9 +126,11 @@ class Table {
   Status Salvage(const EntryFn& entry, const DamageFn& damage);
   // The same of a file that Open refuses: looks for blocks by their checksums, without an index.
   // The ids are those that the file was written with; 0: the footer's, where it can be read.
+  // *keyspace, where asked for, is set where the properties can be read.
   static Status SalvageFile(File* file, const std::string& path, uint64_t table_id,
                             uint64_t database_id, const EntryFn& entry,
-                            const TombstoneFn& tombstone, const DamageFn& damage);
+                            const TombstoneFn& tombstone, const DamageFn& damage,
+                            uint32_t* keyspace = nullptr);
 
  private:
   Table() = default;

@@ -23,14 +23,15 @@ class Salvager {
  public:
   Salvager(File* file, const std::string& path, uint64_t size, const BlockSeal& seal,
            const Table::EntryFn& entry, const Table::TombstoneFn& tombstone,
-           const Table::DamageFn& damage)
+           const Table::DamageFn& damage, uint32_t* keyspace)
       : file_(file),
         path_(path),
         size_(size),
         seal_(seal),
         entry_(entry),
         tombstone_(tombstone),
-        damage_(damage) {}
+        damage_(damage),
+        keyspace_(keyspace) {}
 
   // `end`: where the footer begins, or the file's size where there is none.
   Status Run(uint64_t end) {
@@ -73,6 +74,12 @@ class Salvager {
     const Slice payload(p + kBlockHeaderBytes, h.payload_bytes);
     if (type == static_cast<uint8_t>(BlockType::kData)) return Entries(at, payload, h.compression);
     if (type == static_cast<uint8_t>(BlockType::kTombstones)) return Tombstones(at, payload);
+    if (type == static_cast<uint8_t>(BlockType::kProperties) && keyspace_ != nullptr) {
+      TableIdentity identity;
+      TableProperties properties;
+      if (DecodeProperties(payload, &identity, &properties) == nullptr)
+        *keyspace_ = identity.keyspace;
+    }
     return Status();
   }
 
@@ -123,6 +130,7 @@ class Salvager {
   const Table::EntryFn& entry_;
   const Table::TombstoneFn& tombstone_;
   const Table::DamageFn& damage_;
+  uint32_t* const keyspace_;
   Buffer window_;
   size_t capacity_ = 0;
   uint64_t window_at_ = 0;
@@ -134,7 +142,7 @@ class Salvager {
 
 Status Table::SalvageFile(File* file, const std::string& path, uint64_t table_id,
                           uint64_t database_id, const EntryFn& entry, const TombstoneFn& tombstone,
-                          const DamageFn& damage) {
+                          const DamageFn& damage, uint32_t* keyspace) {
   KIST_TRY_ASSIGN(const uint64_t size, file->Size());
   uint64_t end = size;
   if (size >= kFooterBytes) {
@@ -149,7 +157,7 @@ Status Table::SalvageFile(File* file, const std::string& path, uint64_t table_id
   }
   if (end == size) damage(end, "the footer cannot be read");
   const BlockSeal seal(database_id, table_id);
-  return Salvager(file, path, size, seal, entry, tombstone, damage).Run(end);
+  return Salvager(file, path, size, seal, entry, tombstone, damage, keyspace).Run(end);
 }
 
 }  // namespace kist

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #if defined(__linux__)
 #include <sys/random.h>
@@ -71,6 +72,13 @@ class PosixVfsImpl : public Vfs {
 
   Status RemoveDir(const std::string& path) override {
     return Check(rmdir(path.c_str()), "remove directory", path);
+  }
+
+  Result<std::string> Absolute(const std::string& path) override {
+    if (path.empty() || path[0] == '/') return path;
+    const std::unique_ptr<char, void (*)(void*)> here(getcwd(nullptr, 0), std::free);
+    if (here == nullptr) return Status::FromErrno(errno, "find the working directory of", path);
+    return JoinPath(here.get(), path);
   }
 
   Result<std::vector<std::string>> List(const std::string& dir) override {

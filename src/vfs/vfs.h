@@ -97,6 +97,8 @@ class Vfs {
                       const std::string& to) = 0;       // kUnsupported across file systems
   virtual Status MakeDir(const std::string& path) = 0;  // kExists where anything is there
   virtual Status RemoveDir(const std::string& path) = 0;
+  // The same path whatever becomes of the working directory.
+  virtual Result<std::string> Absolute(const std::string& path) { return path; }
   virtual Result<std::vector<std::string>> List(
       const std::string& dir) = 0;  // names without . and ..
   virtual Result<FileInfo> Stat(const std::string& path) = 0;

@@ -1,20 +1,11 @@
-// Repair: the function of kist.h whose engine is not in this version. It checks what it is given
-// and sets its outputs as the rest does, then returns KIST_E_UNSUPPORTED by its name.
+// Repair of a damaged database. It works on a path, not on a handle; what it says of losses is
+// text that fits the caller's buffer or is cut there.
 // Threads: any.
 #include "capi/args.h"
+#include "db/repair.h"
 
 namespace kist::capi {
 namespace {
-
-kist_rc Unsupported(kist_err* err, const char* function) {
-  return Fail(err, KIST_E_UNSUPPORTED, {}, "%s is not in this version", function);
-}
-
-kist_rc OnText(const char* text, const char* what, kist_err* err, const char* function) {
-  if (text == nullptr) return FailNull(err, what);
-  if (*text == '\0') return Fail(err, KIST_E_INVALID, {KIST_D_NAME}, "%s is empty", what);
-  return Unsupported(err, function);
-}
 
 kist_rc Repair(const char* path, const kist_job* job, char* report, size_t cap, size_t* len_out,
                kist_err* err) {
@@ -23,7 +14,12 @@ kist_rc Repair(const char* path, const kist_job* job, char* report, size_t cap, 
   if (cap != 0) report[0] = '\0';
   JobControl control;
   KIST_CHECKED(CheckJob(job, &control, err));
-  return OnText(path, "path", err, "kist_repair");
+  if (path == nullptr) return FailNull(err, "path");
+  if (*path == '\0') return Fail(err, KIST_E_INVALID, {KIST_D_NAME}, "path is empty");
+  std::string text;
+  const Status s = RepairDb(path, nullptr, control, &text);
+  if (!s.ok()) return FailWith(err, s);
+  return CopyText(text, report, cap, len_out);
 }
 
 }  // namespace
