@@ -6,6 +6,7 @@ KIST_KILLS ?= 300
 KIST_CRASH_STATES ?= 72000
 KIST_CRASH_SCALE ?= 6
 KIST_STEPS ?= 100000
+SOAK_SECONDS ?= 600
 MAKEFLAGS += --no-print-directory
 release := build/release
 build := cmake --build
@@ -48,12 +49,14 @@ crash: ## longer than make test: KIST_KILLS of a writer, KIST_CRASH_STATES disti
 	@KIST_CRASH_STATES=$(KIST_CRASH_STATES) KIST_CRASH_SCALE=$(KIST_CRASH_SCALE) \
 	  tests/fault/crash.py $(release)/tests/fault.crash
 
-soak: ## longer than make test: KIST_STEPS random steps beside a map, from a new seed
+soak: ## longer than make test: KIST_STEPS random steps beside a map; memory_budget under load for SOAK_SECONDS, twice
 	@tests/setup test
 	@cmake --preset release -DKIST_BUILD_TESTS=ON >/dev/null
-	@$(build) $(release) -j $(JOBS) --target model.model
+	@$(build) $(release) -j $(JOBS) --target model.model memory_soak
 	@KIST_SEED=$${KIST_SEED:-$$(date +%s)}; export KIST_SEED; echo "KIST_SEED=$$KIST_SEED"; \
-	  CMOCKA_TEST_ABORT=1 KIST_STEPS=$(KIST_STEPS) $(release)/tests/model.model
+	  CMOCKA_TEST_ABORT=1 KIST_STEPS=$(KIST_STEPS) $(release)/tests/model.model; \
+	  for mib in 64 1024; do \
+	    $(release)/tests/memory_soak $$mib $(SOAK_SECONDS) $(release)/memory-$$mib.csv || exit 1; done
 
 bare: ## build without mimalloc and run every test
 	@tests/setup test

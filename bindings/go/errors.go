@@ -66,6 +66,7 @@ const (
 	DetailValueSize  Detail = raw.D_VALUE_SIZE // ErrLimit
 	DetailBatchSize  Detail = raw.D_BATCH_SIZE // ErrLimit
 	DetailNameSize   Detail = raw.D_NAME_SIZE  // ErrLimit
+	DetailBudget     Detail = raw.D_BUDGET     // ErrNoMemory: memory_budget is used up
 )
 
 // Error is what went wrong.

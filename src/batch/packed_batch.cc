@@ -138,7 +138,7 @@ Status ValidateBatch(Slice batch, const BatchLimits& limits, bool allow_engine_o
   return Status();
 }
 
-BatchBuilder::~BatchBuilder() { Deallocate(buf_); }
+BatchBuilder::~BatchBuilder() { DeallocateSized(buf_, capacity_); }
 
 Slice BatchBuilder::data() const {
   if (buf_ == nullptr) return Slice(kEmptyBatch, kBatchHeaderBytes);
@@ -156,8 +156,9 @@ Status BatchBuilder::Grow(uint64_t more) {
   size_t want = capacity_ < kGentle ? capacity_ * 2 : capacity_ + capacity_ / 4;
   if (want < 512) want = 512;
   if (want < need) want = need;
-  char* p = static_cast<char*>(Reallocate(buf_, want));
-  if (p == nullptr && want > need) p = static_cast<char*>(Reallocate(buf_, want = need));
+  char* p = static_cast<char*>(ReallocateSized(buf_, capacity_, want));
+  if (p == nullptr && want > need)
+    p = static_cast<char*>(ReallocateSized(buf_, capacity_, want = need));
   if (p == nullptr) return Status::Bare(Code::kNoMem);
   if (buf_ == nullptr) std::memcpy(p + headroom_, kEmptyBatch, kBatchHeaderBytes);
   buf_ = p;
@@ -213,7 +214,7 @@ Status BatchBuilder::AppendBatch(Slice batch) {
 
 void BatchBuilder::Clear() {
   if (capacity_ > kKeptBytes) {
-    Deallocate(buf_);
+    DeallocateSized(buf_, capacity_);
     buf_ = nullptr;
     capacity_ = 0;
   }

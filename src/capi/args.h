@@ -64,6 +64,12 @@ class Call {
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   kist_rc rc() const { return rc_; }
+  // Different from call to call, mostly; where rc() is KIST_OK.
+  uint64_t number() const {
+    const uint64_t n = slot_->calls.load(std::memory_order_relaxed) + 1;
+    slot_->calls.store(n, std::memory_order_relaxed);
+    return n;
+  }
 
  private:
   void Enter(kist_db* db, kist_err* err) {

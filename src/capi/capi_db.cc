@@ -22,6 +22,7 @@ kist_rc MakeDb(std::unique_ptr<Db> engine, std::shared_ptr<LoggerOwner> logger, 
   db->logger = std::move(logger);
   db->engine = std::move(engine);
   db->epoch = &db->engine->epoch();
+  db->ops = db->engine->ops();
   db->max_key = db->engine->limits().max_key_bytes;
   db->max_value = db->engine->limits().max_value_bytes;
   while (db->id == 0) db->engine->vfs()->Random(&db->id, sizeof db->id);

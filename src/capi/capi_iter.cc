@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "capi/args.h"
+#include "db/op_stats.h"
 #include "util/coding.h"
 
 namespace kist::capi {
@@ -22,6 +23,10 @@ using Position = DbIterator::Position;
 
 constexpr char kEmpty[] = "";
 constexpr size_t kChunkHeader = 8;
+// Steps of an iterator are counted for the database so many at a time.
+constexpr uint64_t kStepsAtOnce = 1024;
+// The numbers of one iterator's seeks begin that far from the next one's.
+constexpr uint64_t kSeekNumbers = 1009;
 
 // ---- snapshots
 
@@ -33,6 +38,7 @@ kist_rc SnapshotNew(kist_db* db, kist_snapshot** snapshot_out, kist_err* err) {
   auto handle = std::make_unique<kist_snapshot>();
   auto made = db->engine->NewSnapshot();
   if (!made.ok()) return FailWith(err, made.status());
+  OpStats::Count(&db->ops->snapshots);
   handle->snapshot = made.Take();
   KIST_CHECKED(Register(db, &handle->link, err));
   *snapshot_out = handle.release();
@@ -95,10 +101,18 @@ kist_rc IterNew(kist_keyspace* ks, const kist_iter_options* io, kist_iter** iter
   handle->it = made.Take();
   handle->keyspace = ks->keyspace;
   handle->keys_only = options.keys_only;
+  handle->seeks = db->ops->iterators.fetch_add(1, std::memory_order_relaxed) * kSeekNumbers;
   handle->link.state = &handle->state;
   KIST_CHECKED(Register(db, &handle->link, err));
   *iter_out = handle.release();
   return KIST_OK;
+}
+
+inline void CountSteps(kist_iter* iter, uint64_t steps) {
+  iter->steps += steps;
+  if (Likely(iter->steps < kStepsAtOnce)) return;
+  OpStats::Count(&iter->link.db->ops->steps, iter->steps);
+  iter->steps = 0;
 }
 
 void IterFree(kist_iter* iter) {
@@ -108,6 +122,8 @@ void IterFree(kist_iter* iter) {
     static_cast<void>(iter->keyspace.Release());
   } else if (iter->state.exchange(kRevoked, std::memory_order_acq_rel) == kBusy) {
     return;  // in use: lost rather than torn from under its user
+  } else {
+    OpStats::Count(&iter->link.db->ops->steps, iter->steps);
   }
   iter->it.reset();
   iter->keyspace = {};
@@ -210,6 +226,9 @@ kist_rc Seek(kist_iter* iter, int32_t mode, const void* key, size_t key_len, kis
     const kist_rc rc = CheckKey(iter->link.db, key, key_len, 1, err);
     if (rc != KIST_OK) return step.Done(rc);
   }
+  OpStats* ops = iter->link.db->ops;
+  OpStats::Count(&ops->seeks);
+  OpTimer timer(ops, OpStats::kSeek, iter->seeks++);
   iter->ahead = 0;
   iter->unpositioned = false;
   DbIterator* it = iter->it.get();
@@ -241,6 +260,7 @@ kist_rc Seek(kist_iter* iter, int32_t mode, const void* key, size_t key_len, kis
 inline kist_rc Advance(kist_iter* iter, int32_t dir, kist_err* err) {
   Step step(iter, err);
   KIST_CHECKED(step.rc());
+  CountSteps(iter, 1);
   Move(iter, dir);
   return step.Done(Standing(iter, err));
 }
@@ -309,14 +329,18 @@ kist_rc Entries(kist_iter* iter, int32_t dir, kist_entry* entries, size_t max, s
   if (!iter->fresh && iter->ahead == 0) it->ReleaseHeld();
   Begin(iter, dir);
   it->HoldEntries(true);
-  size_t count = 0;
+  // The blocks of all of them are held: a sixteenth of the memory budget ends the call early.
+  const size_t most = it->hold_max();
+  size_t count = 0, bytes = 0;
   while (it->on()) {
     entries[count].key = KeyOf(it);
     entries[count].val = ValueOf(iter);
-    if (++count == max) break;
+    bytes += it->key().size() + it->value().size();
+    if (++count == max || bytes > most) break;
     dir > 0 ? it->Next() : it->Prev();
   }
   it->HoldEntries(false);
+  CountSteps(iter, count);
   iter->fresh = false;
   const kist_rc rc = Standing(iter, err);
   if (rc >= 0) SetOut(count_out, count);
@@ -376,6 +400,7 @@ kist_rc Chunk(kist_iter* iter, int32_t dir, void* buf, size_t cap, size_t max, s
   } else {
     iter->fresh = false;
   }
+  CountSteps(iter, out.count);
   if (rc == KIST_DONE) rc = Standing(iter, err);
   if (rc >= 0) {
     SetOut(used_out, out.used);

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "capi/args.h"
+#include "db/op_stats.h"
 #include "util/alloc.h"
 
 namespace kist::capi {
@@ -29,6 +30,13 @@ inline kist_rc Look(kist_keyspace* ks, const ReadArgs& args, Slice key, ReadFoun
   return Likely(s.ok()) ? KIST_OK : FailWith(err, s);
 }
 
+inline void CountRead(Epoch::Slot* slot, const ReadFound& found) {
+  if (!found.found) slot->Count(kGetsAbsent);
+  if (found.from_table) slot->Count(kTableHits);
+  if (found.filter_negatives != 0) slot->Count(kFilterNegatives, found.filter_negatives);
+  if (Unlikely(found.filter_false != 0)) slot->Count(kFilterFalse, found.filter_false);
+}
+
 // Calls on_found with what the key holds. `missing` names a required output that is NULL.
 template <typename OnFound>
 inline kist_rc ReadOne(kist_keyspace* ks, const kist_read_options* ro, const void* key,
@@ -43,21 +51,28 @@ inline kist_rc ReadOne(kist_keyspace* ks, const kist_read_options* ro, const voi
   if (ro != nullptr) KIST_CHECKED(CheckReadOptions(db, ro, &args, err));
   KIST_CHECKED(CheckKey(db, key, key_len, 0, err));
   if (Unlikely(missing != nullptr)) return FailNull(err, missing);
+  Epoch::Slot& slot = guard.slot();
+  slot.Count(kGets);
+  OpTimer timer(db->ops, OpStats::kGet, slot.counters[kGets].load(std::memory_order_relaxed));
   ReadFound found;
   KIST_CHECKED(Look(ks, args, Bytes(key, key_len), &found, err));
+  CountRead(&slot, found);
   return found.found ? on_found(&found) : KIST_NOT_FOUND;
 }
 
 inline void ClearPin(kist_pin* pin) { *pin = kist_pin{nullptr, 0, nullptr, 0}; }
 
 // kist_pin.reserved holds the function that drops `owner`.
-inline void FillPin(ReadFound* found, kist_pin* pin) {
+inline kist_rc FillPin(kist_db* db, ReadFound* found, kist_pin* pin, kist_err* err) {
+  const Status admitted = db->engine->AdmitPin(*found);
+  if (Unlikely(!admitted.ok())) return FailWith(err, admitted);
   const Slice value = found->value;
   const PinRef ref = Db::MakePin(found);
   pin->data = value.data() != nullptr ? value.data() : "";
   pin->len = value.size();
   pin->owner = ref.owner;
   pin->reserved = reinterpret_cast<uintptr_t>(ref.release);
+  return KIST_OK;
 }
 
 inline void ReleasePin(kist_pin* pin) {
@@ -79,10 +94,8 @@ kist_rc GetPin(kist_keyspace* ks, const kist_read_options* ro, const void* key, 
                kist_pin* pin_out, kist_err* err) {
   if (pin_out != nullptr) ClearPin(pin_out);
   const char* missing = pin_out == nullptr ? "pin_out" : nullptr;
-  return ReadOne(ks, ro, key, key_len, missing, err, [=](ReadFound* found) {
-    FillPin(found, pin_out);
-    return KIST_OK;
-  });
+  return ReadOne(ks, ro, key, key_len, missing, err,
+                 [=](ReadFound* found) { return FillPin(ks->link.db, found, pin_out, err); });
 }
 
 kist_rc GetCopy(kist_keyspace* ks, const kist_read_options* ro, const void* key, size_t key_len,
@@ -151,8 +164,7 @@ kist_rc MultiGetOne(kist_keyspace* ks, const ReadArgs& args, const kist_slice& k
   ReadFound found;
   KIST_CHECKED(Look(ks, args, Bytes(key.data, key.len), &found, nullptr));
   if (!found.found) return KIST_NOT_FOUND;
-  FillPin(&found, pin);
-  return KIST_OK;
+  return FillPin(db, &found, pin, nullptr);
 }
 
 // Keys that are sorted and looked up at a time, on the stack; and how many may hold up the freeing
@@ -205,7 +217,7 @@ void MultiGetSome(kist_keyspace* ks, const ReadState& state, bool fill_cache, si
     if (!gets[i].status.ok()) {
       rcs_out[at] = FailWith(nullptr, gets[i].status);
     } else if (gets[i].found.found) {
-      FillPin(&gets[i].found, &pins_out[at]);
+      rcs_out[at] = FillPin(ks->link.db, &gets[i].found, &pins_out[at], nullptr);
     } else {
       rcs_out[at] = KIST_NOT_FOUND;
     }
@@ -258,6 +270,10 @@ kist_rc MultiGet(kist_keyspace* ks, const kist_read_options* ro, size_t count,
   if (keys == nullptr) return FailNull(err, "keys");
   if (pins_out == nullptr) return FailNull(err, "pins_out");
   if (rcs_out == nullptr) return FailNull(err, "rcs_out");
+  OpStats* ops = ks->link.db->ops;
+  OpStats::Count(&ops->multi_gets);
+  OpStats::Count(&ops->multi_get_keys, count);
+  OpTimer timer(ops, OpStats::kMultiGet);
   return MultiGetAll(ks, args, count, keys, pins_out, rcs_out, err);
 }
 

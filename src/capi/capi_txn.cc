@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "capi/args.h"
+#include "db/op_stats.h"
 
 namespace kist::capi {
 namespace {
@@ -58,6 +59,7 @@ kist_rc TxnBegin(kist_db* db, uint32_t isolation, kist_txn** txn_out, kist_err* 
   auto handle = std::make_unique<kist_txn>();
   auto made = db->engine->NewTxn(isolation == KIST_TXN_SERIALIZABLE);
   if (!made.ok()) return FailWith(err, made.status());
+  OpStats::Count(&db->ops->txns);
   handle->txn = made.Take();
   handle->link.state = &handle->state;
   KIST_CHECKED(Register(db, &handle->link, err));
@@ -118,8 +120,12 @@ kist_rc TxnCommit(kist_txn* txn, const kist_write_options* wo, uint64_t* seq_out
   if (wo != nullptr) KIST_CHECKED(CheckWriteOptions(wo, false, &args, err));
   txn->ended = true;
   Sequence seq = 0;
+  OpStats* ops = txn->link.db->ops;
+  OpTimer timer(ops, OpStats::kTxnCommit);
   const Status s = txn->txn->Commit(args.durability, &seq);
+  if (s.Is(Code::kConflict)) OpStats::Count(&ops->txn_conflicts);
   if (!s.ok()) return FailWith(err, s);
+  OpStats::Count(&ops->txn_commits);
   SetOut<uint64_t>(seq_out, seq);
   return KIST_OK;
 }

@@ -4,6 +4,7 @@
 // random id, until it is cleared.
 // Threads: any; a batch has one user at a time.
 #include "capi/args.h"
+#include "db/op_stats.h"
 
 namespace kist::capi {
 namespace {
@@ -18,6 +19,7 @@ kist_rc Put(kist_keyspace* ks, const kist_write_options* wo, const void* key, si
   KIST_CHECKED(CheckKey(db, key, key_len, 0, err));
   KIST_CHECKED(CheckValue(db, val, val_len, err));
   Sequence seq = 0;
+  OpTimer timer(db->ops, OpStats::kPut, call.number());
   return Finish(err, db->engine->Put(ks->keyspace.get(), args.durability, Bytes(key, key_len),
                                      Bytes(val, val_len), args.ttl_ms, &seq));
 }
@@ -31,6 +33,7 @@ kist_rc Delete(kist_keyspace* ks, const kist_write_options* wo, const void* key,
   if (wo != nullptr) KIST_CHECKED(CheckWriteOptions(wo, false, &args, err));
   KIST_CHECKED(CheckKey(db, key, key_len, 0, err));
   Sequence seq = 0;
+  OpTimer timer(db->ops, OpStats::kPut, call.number());
   return Finish(err,
                 db->engine->Delete(ks->keyspace.get(), args.durability, Bytes(key, key_len), &seq));
 }
@@ -52,6 +55,7 @@ kist_rc DeleteRange(kist_keyspace* ks, const kist_write_options* wo, const void*
     return Fail(err, KIST_E_READONLY, {}, "the database is open read-only");
   if (NothingInRange(begin_len, begin, end_len, end)) return KIST_OK;
   Sequence seq = 0;
+  OpTimer timer(db->ops, OpStats::kPut, call.number());
   return Finish(err, db->engine->DeleteRange(ks->keyspace.get(), args.durability,
                                              Bytes(begin, begin_len), Bytes(end, end_len), &seq));
 }
@@ -204,6 +208,7 @@ kist_rc Write(kist_db* db, const kist_write_options* wo, const kist_batch* batch
   request.batch_bytes = builder.data().size();
   request.has_headroom = true;
   request.summary = builder.summary();
+  OpTimer timer(db->ops, OpStats::kBatch);
   const kist_rc rc = Commit(db, &request, KIST_D_NONE, seq_out, err);
   // What the builder made is well formed: a keyspace that it names has been dropped since.
   return rc == KIST_E_INVALID ? FailDropped(err) : rc;
@@ -225,6 +230,7 @@ kist_rc WritePacked(kist_db* db, const kist_write_options* wo, const void* data,
   request.durability = args.durability;
   request.batch = const_cast<char*>(static_cast<const char*>(data));
   request.batch_bytes = len;
+  OpTimer timer(db->ops, OpStats::kBatch);
   return Commit(db, &request, KIST_D_PACKED, seq_out, err);
 }
 

@@ -85,6 +85,8 @@ kist_rc Fail(kist_err* err, kist_rc rc, Reason reason, const char* format, ...) 
 
 kist_rc FailWith(kist_err* err, const Status& status, int32_t detail) noexcept {
   const Slice message = status.message();
+  // The system's lack of memory says nothing; the budget says who holds it.
+  if (status.Is(Code::kNoMem) && !message.empty()) detail = KIST_D_BUDGET;
   Fill(err, status.rc(), Reason{detail, status.aux()}, status.sys_errno(),
        message.empty() ? Slice(kist_rc_text(status.rc())) : message);
   return status.rc();

@@ -17,6 +17,8 @@ class Gate {
  public:
   struct alignas(64) Slot {
     std::atomic<uint64_t> inside{0};
+    // How many entered here, for statistics to draw from: additions of several threads may be lost.
+    std::atomic<uint64_t> calls{0};
   };
 
   Slot* Enter() noexcept {

@@ -110,6 +110,9 @@ struct kist_iter : kist::capi::SingleUser {
   // being unpositioned.
   kist::DbIterator::Position own = kist::DbIterator::Position::kUnpositioned;
   bool unpositioned = false;
+  // For statistics: numbers of its seeks, from a start of its own, and steps not yet counted.
+  uint64_t seeks = 0;
+  uint64_t steps = 0;
 };
 
 struct kist_batch : kist::capi::SingleUser {
@@ -145,6 +148,7 @@ struct kist_db : kist::capi::Handle {
   std::shared_ptr<kist::capi::LoggerOwner> logger;
   std::unique_ptr<kist::Db> engine;
   kist::Epoch* epoch = nullptr;
+  kist::OpStats* ops = nullptr;
   std::unique_ptr<kist::ForkGuard> fork;
   uint64_t id = 0;  // random, never 0
   size_t max_key = 0;

@@ -4,6 +4,8 @@
 // here without a new tool.
 #include <kist/kist.h>
 
+#include <algorithm>
+
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/output.h"
@@ -55,25 +57,53 @@ void AppendJson(const kist_option_info& info, std::string* out) {
   *out += "}\n";
 }
 
-int Options(Context& context) {
-  const std::vector<std::string>& wanted = context.args.operands();
-  Output output(context.console);
-  std::vector<std::string_view> names;
-  size_t found = 0;
-  for (size_t index = 0;; ++index) {
+std::vector<kist_option_info> Describe() {
+  std::vector<kist_option_info> all;
+  for (;;) {
     kist_option_info info = {};
     info.size = sizeof(info);
-    const kist_rc rc = kist_option_describe(index, &info);
-    if (rc == KIST_DONE) break;
-    if (rc != KIST_OK) return context.Fail("", rc, KIST_ERR_INIT);
+    if (kist_option_describe(all.size(), &info) != KIST_OK) return all;
+    all.push_back(info);
+  }
+}
+
+// A line each, under headings; the sentence that gives the reason stands below its option.
+void AppendTable(const std::vector<kist_option_info>& all, std::string* out) {
+  std::vector<std::vector<std::string>> rows = {{"OPTION", "STANDARD", "SCOPE", "BOUNDS"}};
+  for (const kist_option_info& info : all) {
+    rows.push_back({info.name, info.standard, Scope(info.flags), info.bounds});
+  }
+  size_t widths[3] = {};
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < 3; ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (size_t r = 0; r < rows.size(); ++r) {
+    for (size_t i = 0; i < 3; ++i) {
+      *out += rows[r][i] + std::string(widths[i] + 2 - rows[r][i].size(), ' ');
+    }
+    *out += rows[r][3] + "\n";
+    if (r == 0) continue;
+    *out += "    ";
+    AppendWrapped(all[r - 1].text, 4, out);
+  }
+}
+
+int Options(Context& context) {
+  const std::vector<std::string>& wanted = context.args.operands();
+  const bool json = context.args.Has("json");
+  Output output(context.console);
+  const std::vector<kist_option_info> all = Describe();
+  if (wanted.empty() && !json) {
+    AppendTable(all, &output.buffer());
+    return output.Finish();
+  }
+  std::vector<std::string_view> names;
+  size_t found = 0;
+  for (const kist_option_info& info : all) {
     names.push_back(info.name);
     if (!wanted.empty() && wanted[0] != info.name) continue;
     ++found;
-    if (context.args.Has("json")) {
-      AppendJson(info, &output.buffer());
-    } else {
-      AppendText(info, &output.buffer());
-    }
+    json ? AppendJson(info, &output.buffer()) : AppendText(info, &output.buffer());
   }
   if (found == 0 && !wanted.empty()) {
     std::string text = "no option is called " + Quoted(wanted[0]);
@@ -90,12 +120,12 @@ const Command kOptionsCommand = {
     "options",
     "[NAME]",
     "explain the options of -o",
-    "Prints every option a database or keyspace can be opened with (or the one called NAME):\n"
-    "its standard value, what it does, its type and bounds, and whether it may change while\n"
-    "the database is open (live). The library itself supplies the table.",
+    "Prints a table of every option a database or keyspace can be opened with, or all about the\n"
+    "one called NAME: its standard value, what it does and why, its type and bounds, and whether\n"
+    "it may change while the database is open (live). The library itself supplies the table.",
     "  kist options\n"
     "  kist options sync\n"
-    "  kist load -o 'compression=snappy; cache_size=512MiB' /tmp/db words.tsv",
+    "  kist load -o 'compression=snappy; memory_budget=1GiB' /tmp/db words.tsv",
     kOptions,
     sizeof(kOptions) / sizeof(kOptions[0]),
     0,

@@ -11,7 +11,6 @@
 namespace kist {
 namespace {
 
-constexpr size_t kReadAheadBytes = size_t{1} << 20;
 constexpr uint64_t kGrandparentFiles = 10;  // an output overlaps at most so many target sizes below
 
 // Tells when an output file would overlap too much of the level below it.
@@ -66,7 +65,7 @@ class Compaction {
 Status Compaction::OpenInputs() {
   ReadContext rc;
   rc.fill_cache = false;
-  rc.readahead_bytes = kReadAheadBytes;
+  rc.readahead_bytes = context_.readahead_bytes;
   for (const auto* files : {&plan_.inputs, &plan_.overlapping}) {
     for (const auto& f : *files) {
       KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());

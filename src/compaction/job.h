@@ -37,7 +37,7 @@ struct JobContext {
   std::function<Status(uint64_t bytes)> progress;  // may be empty; bytes read since the last call
   std::function<void(const Status&)>
       sync_failed;  // may be empty; called once where a table could not be synced
-  uint64_t index_bytes_limit = 0;
+  size_t readahead_bytes = size_t{1} << 20;  // of each input at once
 };
 
 struct JobResult {

@@ -205,6 +205,14 @@ std::optional<CompactionPlan> PickGarbage(const KeyspaceVersion& v, const PickOp
 
 uint64_t CompactionPlan::input_bytes() const { return Bytes(inputs) + Bytes(overlapping); }
 
+uint64_t CompactionPlan::input_entries() const {
+  uint64_t entries = 0;
+  for (const auto* files : {&inputs, &overlapping}) {
+    for (const auto& f : *files) entries += f->properties().entries;
+  }
+  return entries;
+}
+
 LevelTargets ComputeTargets(const KeyspaceVersion& v, const PickOptions& o) {
   LevelTargets t;
   int bottom = v.last_level();

@@ -38,6 +38,7 @@ struct CompactionPlan {
   // One or more files that overlap nothing below: they move without being read.
   bool trivial_move = false;
   uint64_t input_bytes() const;
+  uint64_t input_entries() const;
 };
 
 // What each level aims at; 0 for levels above the base level (they should be empty).

@@ -14,14 +14,18 @@ namespace {
 
 constexpr size_t kSlowFromL0Files = 8;
 constexpr size_t kFullL0Files = 24;
-constexpr uint64_t kRetryUs = 200000;    // after a failed job; doubled for each that follows
-constexpr uint32_t kRetryDoublings = 3;  // at most
+constexpr uint32_t kRetryDoublings = 3;  // of retry_interval, at most
 constexpr uint64_t kExpiryLookUs = 500000;
 constexpr uint64_t kObsoleteLookUs = 200000;
+constexpr size_t kJobReadAheadMin = size_t{64} << 10;
+constexpr size_t kJobReadAheadMax = size_t{1} << 20;
 constexpr double kSlowestUsPerMib = 250000;  // 4 MiB/s: slow, never stopped
 constexpr double kFirstUsPerMib = 2000;
 
-uint64_t RetryAfterUs(uint32_t failed) { return kRetryUs << std::min(failed - 1, kRetryDoublings); }
+// The interval, doubled for each failure that follows the first.
+uint64_t RetryAfterUs(uint64_t interval_us, uint32_t failed) {
+  return interval_us << std::min(failed - 1, kRetryDoublings);
+}
 
 }  // namespace
 
@@ -46,6 +50,7 @@ JobContext DbImpl::MakeJob(const KeyspaceOptions& k) {
   c.target_file_bytes = k.target_file_size;
   c.new_number = [this] { return next_file_.fetch_add(1, std::memory_order_relaxed); };
   c.stop = &stop_jobs_;
+  c.readahead_bytes = std::clamp(budget_->limit() / 512, kJobReadAheadMin, kJobReadAheadMax);
   c.sync_failed = [this](const Status& s) { static_cast<void>(Poison(s, "syncing a table").ok()); };
   return c;
 }
@@ -62,7 +67,12 @@ void DbImpl::UpdatePressure() {
           worst, static_cast<double>(l0 - kSlowFromL0Files) / (kFullL0Files - kSlowFromL0Files));
     }
   }
-  if (slots_.size() > kMaxFullMemtables) worst = std::max(worst, 0.25);
+  StallReason reason = StallReason::kLevel0;
+  if (slots_.size() > kMaxFullMemtables && worst < 0.25) {
+    worst = 0.25;
+    reason = StallReason::kFlushes;
+  }
+  delay_reason_.store(reason, std::memory_order_relaxed);
   worst = std::min(worst, 1.0);
   const double us = worst == 0 ? 0 : kFirstUsPerMib + worst * worst * kSlowestUsPerMib;
   delay_us_per_mib_.store(static_cast<uint32_t>(us), std::memory_order_relaxed);
@@ -134,6 +144,7 @@ Status DbImpl::FlushKeyspaces(const std::vector<const Memtable*>& memtables,
 // The oldest `count` full memtables to tables, then their segments of the log away. More than one
 // at a time where space is short: what later ones delete then takes no space.
 Status DbImpl::FlushOldest(size_t count) {
+  const OpTimer timer(&ops_, OpStats::kFlush);
   std::vector<RefPtr<Memtable>> held;
   std::vector<const Memtable*> memtables;
   std::vector<std::shared_ptr<SegmentWriter>> segments;
@@ -161,6 +172,9 @@ Status DbImpl::FlushOldest(size_t count) {
   outcome.edit.flushed_lsn = last_seq;
   outcome.edit.last_lsn = last_seq;
   outcome.drops_memtables = count;
+  uint64_t entries = 0;
+  for (const Memtable* m : memtables) entries += m->entries();
+  const MemoryCharge charge = ChargeJob(entries);
   const Visibility visibility = snapshots_.Sample(visible_seq_, clock_.NowMs());
   KIST_TRY(FlushKeyspaces(memtables, visibility, &outcome));
   if (Planted(Bug::kLogRemovedBeforeEdit)) {
@@ -184,6 +198,7 @@ void DbImpl::CollectDead() {
   try {
     epoch_.Collect();  // what it frees may be the last to have used a file
     store_->RemoveDead();
+    store_->Trim();
     if (!poisoned_.load(std::memory_order_acquire) && !reserve_.whole())
       static_cast<void>(reserve_.Hold());
   } catch (const std::bad_alloc&) {  // the next open removes what is left
@@ -240,7 +255,7 @@ void DbImpl::FlushThread() {
     compact_cond_.SignalAll();
     if (!s.ok() && !closing_.load(std::memory_order_acquire)) {
       counters_.background_retries.fetch_add(1, std::memory_order_relaxed);
-      flush_cond_.WaitFor(&mutex_, RetryAfterUs(failed));
+      flush_cond_.WaitFor(&mutex_, RetryAfterUs(options_.retry_interval_us, failed));
     }
   }
 }
@@ -290,6 +305,9 @@ Status DbImpl::RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& pla
   JobContext job = MakeJob(ks->options());
   uint64_t done = 0;
   const uint64_t total = plan.input_bytes();
+  const OpTimer timer(&ops_, OpStats::kCompaction);
+  const uint64_t share = total / ks->options().target_file_size + 1;
+  const MemoryCharge charge = ChargeJob(plan.input_entries() / share);
   if (control != nullptr && control->progress) {
     job.progress = [&](uint64_t bytes) {
       done = std::min(done + bytes, total);
@@ -374,7 +392,7 @@ void DbImpl::CompactionThread() {
     if (s.ok() && did) compaction_error_ = Status();
     if (!s.ok()) {
       counters_.background_retries.fetch_add(1, std::memory_order_relaxed);
-      compact_cond_.WaitFor(&mutex_, RetryAfterUs(failed));
+      compact_cond_.WaitFor(&mutex_, RetryAfterUs(options_.retry_interval_us, failed));
       continue;
     }
     try {

@@ -1,10 +1,15 @@
 // BufferPool: a few large buffers kept for writers whose record does not fit their stack.
-// Invariant: at most kKept buffers of at most kLargestKept bytes stay; the rest go back to the
-// allocator.
+// Invariants:
+//  1. At most kKept buffers of at most a 256th of the memory budget each (and 1 MiB) stay; the rest
+//     go back to the allocator.
+//  2. Every buffer counts in the budget, from Take until its lease goes.
 // Threads: any.
 #pragma once
 
+#include <algorithm>
+
 #include "util/alloc.h"
+#include "util/memory_budget.h"
 #include "util/mutex.h"
 
 namespace kist {
@@ -14,8 +19,10 @@ class BufferPool {
   struct Lease {
     Buffer buffer;
     size_t bytes = 0;
+    MemoryCharge charge;
     char* data() const { return buffer.get(); }
   };
+  explicit BufferPool(MemoryBudget* budget) : budget_(budget) {}
   // An empty lease where there is no memory.
   Lease Take(size_t bytes) {
     {
@@ -32,10 +39,11 @@ class BufferPool {
     Lease lease;
     lease.buffer = AllocateBuffer(rounded);
     lease.bytes = lease.buffer == nullptr ? 0 : rounded;
+    lease.charge = MemoryCharge(budget_, MemoryBudget::kBuffers, lease.bytes);
     return lease;
   }
   void Give(Lease lease) {
-    if (lease.bytes == 0 || lease.bytes > kLargestKept) return;
+    if (lease.bytes == 0 || lease.bytes > std::min(kLargestKept, budget_->limit() / 256)) return;
     MutexLock lock(&mutex_);
     Lease* smallest = &kept_[0];
     for (Lease& kept : kept_) {
@@ -47,6 +55,7 @@ class BufferPool {
  private:
   static constexpr size_t kLargestKept = size_t{1} << 20;
   static constexpr int kKept = 8;
+  MemoryBudget* const budget_;  // outlives the pool
   Mutex mutex_;
   Lease kept_[kKept] KIST_GUARDED_BY(mutex_);
 };

@@ -68,6 +68,10 @@ struct ReadFound {
   Block* block = nullptr;
   RefPtr<Block> owned;
   class Memtable* memtable = nullptr;
+  // For statistics: see ReadCounter.
+  bool from_table = false;
+  uint32_t filter_negatives = 0;
+  uint32_t filter_false = 0;
 };
 
 // What a version means to a reader at `now_ms` over whose key a range tombstone of sequence
@@ -138,6 +142,8 @@ class DbIterator {
   // While set, entries stay valid over further steps until ReleaseHeld (for kist_iter_entries).
   virtual void HoldEntries(bool on) = 0;
   virtual void ReleaseHeld() = 0;
+  // The most bytes of entries to hold at a time.
+  size_t hold_max() const { return hold_max_; }
   virtual Status Refresh() = 0;  // to the newest state; keeps an explicit snapshot; unpositioned
 
  protected:
@@ -156,6 +162,7 @@ class DbIterator {
   Slice key_;
   Slice value_;
   Status status_;
+  size_t hold_max_ = SIZE_MAX;
 };
 
 // A transaction; see db/txn.h. Its iterators must be destroyed before it.
@@ -194,6 +201,7 @@ class Feed {
   virtual Status Next(int64_t timeout_ms, FeedCommit* commit, bool* got) = 0;
 };
 
+class OpStats;        // db/op_stats.h
 struct TxnFootprint;  // db/txn.h
 struct LogExtent;     // db/retain.h
 struct PinnedState;
@@ -249,6 +257,8 @@ class Db {
   virtual ReadState FixState(const Snapshot* snapshot) = 0;
   virtual void GetMany(Keyspace* ks, const ReadState& state, bool fill_cache, ManyGet* gets,
                        size_t count) = 0;
+  // kNoMem where handles hold all that the memory budget gives them; before MakePin.
+  virtual Status AdmitPin(const ReadFound& found) = 0;
   // Takes a reference to what holds found->value; still inside the guard.
   static PinRef MakePin(ReadFound* found);
   virtual Result<std::unique_ptr<Snapshot>> NewSnapshot() = 0;
@@ -281,6 +291,7 @@ class Db {
   virtual Status Verify(const JobControl& job) = 0;
 
   // ---- statistics
+  virtual OpStats* ops() = 0;
   virtual std::optional<uint64_t> Stat(Slice name) = 0;
   enum class StatsFormat { kText = 0, kJson = 1, kPrometheus = 2 };
   virtual std::string Stats(StatsFormat format) = 0;

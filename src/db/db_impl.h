@@ -23,12 +23,14 @@
 #include "db/db.h"
 #include "db/group_pace.h"
 #include "db/keyspaces.h"
+#include "db/op_stats.h"
 #include "db/retain.h"
 #include "db/snapshots.h"
 #include "db/space_reserve.h"
 #include "db/view.h"
 #include "db/write_queue.h"
 #include "record/segment.h"
+#include "util/memory_budget.h"
 #include "version/manifest.h"
 
 namespace kist {
@@ -41,18 +43,23 @@ constexpr uint64_t kFirstReserveBytes = uint64_t{1} << 20;
 constexpr uint64_t kReserveBytesMax = uint64_t{2} << 20;
 constexpr size_t kGroupMax = 64;  // commits in one append of the log
 
-enum class StallReason { kMemtables, kLevel0, kDebt };
+// Why a writer waited: for a memtable to be flushed, or a little for the sake of level 0 or of
+// flushes that are behind.
+enum class StallReason { kMemtables, kLevel0, kFlushes };
+constexpr int kStallReasons = 3;
 
 // Counters that writers and background work keep; readers' stand in the epoch's slots.
 struct DbCounters {
   using Counter = std::atomic<uint64_t>;
   Counter commits{0}, entries_written{0}, bytes_written{0}, groups{0}, syncs{0}, wal_bytes{0};
-  Counter stall_us[3] = {}, stall_count[3] = {};
+  Counter stall_us[kStallReasons] = {}, stall_count[kStallReasons] = {}, stall_max_us{0};
+  Counter puts{0}, deletes{0}, range_deletes{0}, batches{0};  // commits by kind
   Counter flushes{0}, flush_bytes{0}, compactions{0}, compaction_bytes_read{0},
       compaction_bytes_written{0}, trivial_moves{0};
   Counter dropped_shadowed{0}, dropped_range{0}, dropped_tombstones{0}, dropped_expired{0};
   Counter recovered_records{0}, recovered_bytes{0}, residue_bytes{0}, residue_records{0};
-  Counter segments{0}, wal_reserved_bytes{0}, wal_used_bytes{0};
+  // Of full segments: what they hold, and what they had reserved beyond it.
+  Counter segments{0}, wal_reserved_bytes{0}, wal_used_bytes{0}, wal_wasted_bytes{0};
   Counter background_errors{0}, background_retries{0};
 };
 
@@ -80,6 +87,7 @@ class DbImpl final : public Db {
   ReadState FixState(const Snapshot* snapshot) override;
   void GetMany(Keyspace* ks, const ReadState& state, bool fill_cache, ManyGet* gets,
                size_t count) override;
+  Status AdmitPin(const ReadFound& found) override;
   Result<std::unique_ptr<Snapshot>> NewSnapshot() override;
   Result<std::unique_ptr<DbIterator>> NewIterator(Keyspace* ks,
                                                   const IterOptions& options) override;
@@ -104,6 +112,7 @@ class DbImpl final : public Db {
   Status WaitIdle(int64_t timeout_ms) override;
   Status Verify(const JobControl& job) override;
 
+  OpStats* ops() override { return &ops_; }
   std::optional<uint64_t> Stat(Slice name) override;
   std::string Stats(StatsFormat format) override;
 
@@ -117,6 +126,12 @@ class DbImpl final : public Db {
   SnapshotList* snapshots() { return &snapshots_; }
   std::vector<LogExtent> LogExtents() override;
   const std::string& path() const override { return path_; }
+  // What handles hold is to grow by so much: kNoMem where the budget does not allow it. The cache
+  // gives way. own_bytes: of blocks that are held already and shall not count. budget.cc
+  Status AdmitHeld(size_t bytes, size_t own_bytes = 0);
+  MemoryBudget* budget() { return budget_.get(); }
+  // What a scan may read ahead of each of its tables.
+  size_t ScanReadAhead() const;
   Status DrainForFeed();
   Status WaitForCommit(Sequence seq, uint64_t us);
   // For transactions: kConflict where a commit after footprint.since changed what it names.
@@ -176,15 +191,19 @@ class DbImpl final : public Db {
   static std::vector<ReplayedLog> ReplayedLogs(const Recovery& recovery);
   void RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifest_number);
   Status StartThreads();
+  Status StartCompaction();
   void StopThreads();
   void Release();
 
   // ---- maintenance.cc
+  Status VerifyTables(const Version& version,
+                      const std::function<Status(uint64_t bytes)>& progress);
   Status VerifyManifest();
   Status VerifyLogs();
   Status VerifyLog(const std::string& path, Sequence reaches);
   bool LogIsPast(uint64_t number);
-  Status ApplyLiveOption(Slice name, const DbOptions& values) KIST_REQUIRES(mutex_);
+  void ApplySizes();  // budget.cc
+  MemoryCharge ChargeJob(uint64_t entries) const;
 
   // ---- write.cc
   Status Commit(GroupWriter* w);
@@ -193,12 +212,13 @@ class DbImpl final : public Db {
   void ExpectEntry(GroupWriter** group, size_t count);
   Status TryCommit(GroupWriter** group, size_t count);
   Status CommitGroup(GroupWriter** group, size_t count);
-  void CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes);
   void RefuseConflicts(GroupWriter** group, size_t* count);
   Status MakeRoomFor(GroupWriter* const* group, size_t count);
   Status CommitFreeing(GroupWriter* leader, WriteQueue::Waiter* followers);
   Status CheckSpace(GroupWriter* const* group, size_t count, bool* frees);
   Status MakeRoom(uint64_t bytes, bool frees);
+  void CountGroup(GroupWriter** group, size_t count, uint64_t bytes, uint64_t log_bytes);
+  void CountStall(StallReason reason, uint64_t us);
   Status SwitchMemtable();
   void Throttle(uint64_t bytes);
   bool WantsSync(Durability durability, uint64_t commits);
@@ -260,8 +280,27 @@ class DbImpl final : public Db {
   void BackgroundFailed(const Status& s, bool flush);
   bool FlushPending() const KIST_REQUIRES(mutex_) { return slots_.size() > 1; }
   void Log(int level, const std::string& message);
+  // stats.cc
   template <typename Each>
-  void ForEachGauge(Each each);  // stats.cc
+  void ForEachReadCount(Each each);
+  template <typename Each>
+  void ForEachWriteCount(Each each);
+  template <typename Each>
+  void ForEachWorkCount(Each each);
+  template <typename Each>
+  void ForEachCount(Each each);
+  template <typename Each>
+  void ForEachShapeGauge(Each each);
+  template <typename Each>
+  void ForEachEffectGauge(Each each);
+  template <typename Each>
+  void ForEachLogGauge(Each each);
+  template <typename Each>
+  void ForEachMemoryGauge(Each each);
+  template <typename Each>
+  void ForEachGauge(Each each);
+  template <typename Each>
+  void ForEachTime(Each each);
 
   // ---- constant after Start
   const std::string path_;
@@ -275,6 +314,7 @@ class DbImpl final : public Db {
   bool log_timer_ = false;  // the sync policy has an interval; live, like options_
 
   // ---- self-synchronised
+  const RefPtr<MemoryBudget> budget_ = RefPtr<MemoryBudget>::Adopt(new MemoryBudget);
   Epoch epoch_;
   DbClock clock_;
   SnapshotList snapshots_;
@@ -283,6 +323,7 @@ class DbImpl final : public Db {
   std::unique_ptr<TableStore> store_;
   SpaceReserve reserve_;
   DbCounters counters_;
+  OpStats ops_{vfs_};
   std::atomic<View*> view_{nullptr};  // owns a reference
   std::atomic<Sequence> visible_seq_{0};
   std::atomic<Sequence> durable_seq_{0};
@@ -292,9 +333,10 @@ class DbImpl final : public Db {
   std::atomic<bool> log_turn_{false};  // of the log thread, at work
   std::atomic<bool> stop_jobs_{false};
   std::atomic<uint32_t> delay_us_per_mib_{0};  // what writers are slowed down by
+  std::atomic<StallReason> delay_reason_{StallReason::kLevel0};
   std::atomic<uint64_t> write_buffer_bytes_{0};
   WriteQueue queue_;
-  BufferPool buffers_;
+  BufferPool buffers_{budget_.get()};
   std::atomic<uint32_t> feed_waiters_{0};
   Mutex feed_mutex_;
   CondVar feed_cond_;  // a commit became visible while feed_waiters_ > 0, or the database closes
@@ -353,7 +395,9 @@ class DbImpl final : public Db {
   bool flush_running_ KIST_GUARDED_BY(mutex_) = false;
   uint32_t compactions_running_ KIST_GUARDED_BY(mutex_) = 0;  // turns of compaction threads
   bool closed_ KIST_GUARDED_BY(mutex_) = false;
+  // Of open, close and the token holder.
   std::vector<std::unique_ptr<Thread>> threads_;
+  uint32_t compactors_ = 0;
 };
 
 }  // namespace kist

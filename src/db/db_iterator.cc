@@ -14,6 +14,8 @@
 namespace kist {
 namespace {
 
+// What a source of the merge takes, with what stands below it.
+constexpr size_t kSourceBytes = 384;
 // Versions of one key passed one by one before a search is cheaper.
 constexpr uint32_t kStepsBeforeSeek = 8;
 
@@ -39,7 +41,8 @@ DbIteratorImpl::DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const 
       fill_cache_(o.fill_cache),
       own_(RefPtr<Memtable>::Share(o.own)),
       own_limit_(o.own != nullptr ? o.own_limit : 0),
-      lower_(std::max(o.lower, o.prefix)) {
+      lower_(std::max(o.lower, o.prefix)),
+      charge_(db->budget(), MemoryBudget::kIterators, 0) {
   if (o.snapshot != nullptr) {
     db_->snapshots()->RegisterBeside(&kept_.emplace(db_->snapshots()), *o.snapshot);
     seq_ = o.snapshot->seq;
@@ -138,8 +141,13 @@ Status DbIteratorImpl::Open() {
     ReadContext context;
     context.fill_cache = fill_cache_;
     context.sink = &sink_;
+    context.readahead_max = db_->ScanReadAhead();
     if (kv != nullptr) KIST_TRY(AddTables(*kv, context, &sources));
   }
+  const size_t bytes = sizeof *this + kSourceBytes * sources.size() + lower_.size() + upper_.size();
+  KIST_TRY(db_->AdmitHeld(bytes));
+  charge_.Set(bytes);
+  hold_max_ = db_->budget()->limit() / 16;
   merged_ = NewMergingIterator(std::move(sources));
   return Status();
 }

@@ -100,6 +100,7 @@ class DbIteratorImpl final : public DbIterator {
   std::string upper_;
   bool has_upper_ = false;
   bool empty_range_ = false;
+  MemoryCharge charge_;
 
   std::vector<RefPtr<Memtable>> memtables_;
   RefPtr<KeyspaceVersion> tables_;

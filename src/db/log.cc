@@ -43,6 +43,7 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint6
   }
   counters_.segments.fetch_add(1, std::memory_order_relaxed);
   counters_.wal_reserved_bytes.fetch_add((*made)->reserved_bytes(), std::memory_order_relaxed);
+  (*made)->CountBuffer(budget_.get());
   return std::shared_ptr<SegmentWriter>(made.Take());
 }
 
@@ -152,7 +153,11 @@ Status DbImpl::SyncLog() {
       segment = old ? unsynced_.front() : log_;
     }
     counters_.syncs.fetch_add(1, std::memory_order_relaxed);
-    Status s = segment->Sync();
+    Status s;
+    {
+      const OpTimer timer(&ops_, OpStats::kLogSync);
+      s = segment->Sync();
+    }
     if (!s.ok()) {
       Status cause = s.Is(Code::kPoisoned) ? s : s.WithCode(Code::kIo);
       return Poison(cause, "syncing the log");

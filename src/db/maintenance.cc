@@ -157,7 +157,12 @@ Status DbImpl::Verify(const JobControl& job) {
   KIST_TRY(progress(0));
   KIST_TRY(VerifyManifest());
   KIST_TRY(VerifyLogs());
-  for (const auto& kv : view->version->keyspaces) {
+  return VerifyTables(*view->version, progress);
+}
+
+Status DbImpl::VerifyTables(const Version& version,
+                            const std::function<Status(uint64_t bytes)>& progress) {
+  for (const auto& kv : version.keyspaces) {
     if (!kv) continue;
     for (const Level& level : kv->levels) {
       for (const auto& f : level.files()) {
@@ -266,40 +271,23 @@ Status DbImpl::SetOption(Slice name, Slice value) {
   WriteQueue::Token token(&queue_);
   {
     MutexLock lock(&mutex_);
-    const Status s = ApplyLiveOption(name, changed.values());
-    if (!s.ok()) return s;
-    write_buffer_bytes_.store(options_.WriteBufferBytes(), std::memory_order_relaxed);
-    cache_->SetCapacity(options_.CacheBytes());
+    DbOptions next = options_;
+    changed.ApplyTo(&next);
+    KIST_TRY(next.CheckSizes());
+    // The token holder writes live options under mutex_; they are read under either.
+    changed.ApplyTo(&options_);
+    ApplySizes();
     log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval ||
                  options_.sync.kind == SyncPolicy::Kind::kHybrid;
+    flush_cond_.Signal();
     compact_cond_.SignalAll();
+    UpdatePressure();
   }
+  if (!options_.read_only && !options_.compaction_manual) KIST_TRY(StartCompaction());
   {
     MutexLock lock(&log_mutex_);
     log_work_ = true;
     log_cond_.Signal();
-  }
-  return Status();
-}
-
-// Live options are written by the token holder under mutex_, and read under either.
-Status DbImpl::ApplyLiveOption(Slice name, const DbOptions& values) {
-  if (name == "sync") {
-    options_.sync = values.sync;
-  } else if (name == "write_back") {
-    options_.write_back = values.write_back;
-  } else if (name == "write_back_size") {
-    options_.write_back_size = values.write_back_size;
-  } else if (name == "write_back_interval") {
-    options_.write_back_interval_us = values.write_back_interval_us;
-  } else if (name == "memory_budget") {
-    options_.memory_budget = values.memory_budget;
-  } else if (name == "cache_size") {
-    options_.cache_size = values.cache_size;
-  } else if (name == "log_retention") {
-    options_.log_retention = values.log_retention;
-  } else {
-    return Status::Error(Code::kInternal, "live option '" + std::string(name) + "' is not wired");
   }
   return Status();
 }

@@ -60,7 +60,8 @@ Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& s
 }
 
 Status DbImpl::Start() {
-  write_buffer_bytes_.store(options_.WriteBufferBytes(), std::memory_order_relaxed);
+  KIST_TRY(options_.CheckSizes());
+  ApplySizes();
   log_timer_ = options_.sync.kind == SyncPolicy::Kind::kInterval ||
                options_.sync.kind == SyncPolicy::Kind::kHybrid;
   {
@@ -70,7 +71,7 @@ Status DbImpl::Start() {
     next_reserve_ = kFirstReserveBytes;
     unsynced_.reserve(kMaxFullMemtables + 2);
   }
-  cache_ = std::make_unique<BlockCache>(options_.CacheBytes(), &epoch_);
+  cache_ = std::make_unique<BlockCache>(options_.CacheBytes(), &epoch_, budget_.get());
   if (options_.read_only) return StartReadOnly();
   KIST_TRY(OpenDirectory());
   if (owned_vfs_ == nullptr) reserve_.Start(vfs_, JoinPath(path_, kReserveFileName));
@@ -182,6 +183,8 @@ Status DbImpl::LoadState(const ManifestState& state) {
   so.database_id = database_id_;
   so.cache = cache_.get();
   so.epoch = &epoch_;
+  so.budget = budget_.get();
+  so.keep_open = options_.read_only;
   so.max_open = options_.max_open_files;
   so.map = options_.mmap_reads;
   so.frozen = &poisoned_;
@@ -208,6 +211,7 @@ Status DbImpl::LoadState(const ManifestState& state) {
     version->keyspaces[known->slot()] = kv.Take();
   }
   if (!registry_.Find(0)) return Status::Corrupt(manifest, 0, "the default keyspace is missing");
+  if (options_.verify_on_open) KIST_TRY(VerifyTables(*version, [](uint64_t) { return Status(); }));
   MutexLock lock(&mutex_);
   version_ = std::move(version);
   return Status();
@@ -232,6 +236,7 @@ Status DbImpl::MakeStartFiles(const ManifestState& state, const Recovery& recove
   KIST_TRY(log->Sync());
   KIST_TRY(vfs_->SyncDir(path_));
   files->log = std::move(log);
+  files->log->CountBuffer(budget_.get());
 
   const uint64_t manifest_number = next_file_.fetch_add(1, std::memory_order_relaxed);
   Edit edit = recovery.outcome.edit;
@@ -297,7 +302,7 @@ Status DbImpl::PublishOpened(StartFiles* files, Recovery* recovery) {
   counters_.segments.fetch_add(1, std::memory_order_relaxed);
   KIST_TRY_ASSIGN(Memtable * fresh,
                   Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed),
-                                options_.memtable_preallocate));
+                                options_.memtable_preallocate, budget_.get()));
   auto memtable = RefPtr<Memtable>::Adopt(fresh);
   {
     MutexLock lock(&manifest_mutex_);
@@ -414,8 +419,9 @@ Status DbImpl::StartReadOnly() {
 Status DbImpl::OpenReadOnlyState(const ManifestState& state) {
   KIST_TRY(CheckFiles(state));
   KIST_TRY(LoadState(state));
-  KIST_TRY_ASSIGN(Memtable * memtable,
-                  Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false));
+  KIST_TRY_ASSIGN(
+      Memtable * memtable,
+      Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false, budget_.get()));
   MemtableSlot slot;
   slot.memtable = RefPtr<Memtable>::Adopt(memtable);
   Recovery recovery;
@@ -455,9 +461,14 @@ Status DbImpl::StartThreads() {
   };
   KIST_TRY(start("kist-log", &DbImpl::LogThread));
   KIST_TRY(start("kist-flush", &DbImpl::FlushThread));
-  if (!options_.compaction_manual) {
-    for (uint32_t i = 0; i < options_.compaction_threads; ++i)
-      KIST_TRY(start("kist-compact", &DbImpl::CompactionThread));
+  return options_.compaction_manual ? Status() : StartCompaction();
+}
+
+// At open, or when the option compaction becomes auto.
+Status DbImpl::StartCompaction() {
+  for (; compactors_ < options_.compaction_threads; ++compactors_) {
+    KIST_TRY_ASSIGN(auto thread, vfs_->Start("kist-compact", [this] { CompactionThread(); }));
+    threads_.push_back(std::move(thread));
   }
   return Status();
 }

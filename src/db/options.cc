@@ -99,21 +99,22 @@ constexpr Option kOptions[] = {
      Range{kMs, kHour},
      KIST_FIELD(write_back_interval_us)},
     {{"memory_budget", "bytes", "256MiB", "4MiB..16384GiB",
-      "Memory for memtables, cache, indexes and filters together; sizes that are not set derive "
-      "from it.",
+      "Memory for memtables, cache, indexes, filters, iterators, pins and transactions together; "
+      "sizes that are not set derive from it.",
       KIST_DATABASE_LIVE},
      Kind::kBytes,
      Range{4 * kMiB, 16384 * kGiB},
      KIST_FIELD(memory_budget)},
     {{"cache_size", "bytes", "0", "0|64KiB..16384GiB",
-      "Memory for cached table blocks; 0 takes half of memory_budget.", KIST_DATABASE_LIVE},
+      "The most memory for cached table blocks; 0 takes all that the rest of memory_budget leaves.",
+      KIST_DATABASE_LIVE},
      Kind::kBytes,
      Range{64 * kKiB, 16384 * kGiB, true},
      KIST_FIELD(cache_size)},
     {{"write_buffer_size", "bytes", "0", "0|64KiB..4GiB",
-      "Memory that takes writes before it is flushed to a table; 0 takes an eighth of "
-      "memory_budget, 64MiB at most.",
-      KIST_DATABASE},
+      "Memory that takes writes before it is flushed to a table, three of which fit memory_budget; "
+      "0 takes a sixteenth of it, 64MiB at most.",
+      KIST_DATABASE_LIVE},
      Kind::kBytes,
      Range{64 * kKiB, 4 * kGiB, true},
      KIST_FIELD(write_buffer_size)},
@@ -139,7 +140,7 @@ constexpr Option kOptions[] = {
      kNoRange,
      KIST_FIELD(wal_compression)},
     {{"compaction", "choice", "auto", "auto|manual",
-      "Compacts in the background, or only when kist_compact asks.", KIST_DATABASE},
+      "Compacts in the background, or only when kist_compact asks.", KIST_DATABASE_LIVE},
      Kind::kChoice,
      kNoRange,
      KIST_FIELD(compaction_manual)},
@@ -149,7 +150,8 @@ constexpr Option kOptions[] = {
      Range{1, 64},
      KIST_FIELD(compaction_threads)},
     {{"max_open_files", "count", "4000", "16..1000000",
-      "Table files that are kept open at the same time.", KIST_DATABASE},
+      "Table files that are kept open at the same time; a read-only database keeps all.",
+      KIST_DATABASE_LIVE},
      Kind::kCount,
      Range{16, 1000000},
      KIST_FIELD(max_open_files)},
@@ -190,6 +192,25 @@ constexpr Option kOptions[] = {
      Kind::kBool,
      kNoRange,
      KIST_FIELD(mmap_reads)},
+    {{"verify_on_open", "choice", "files", "files|all",
+      "What kist_open checks of tables before it changes anything: that each is there with its "
+      "size, or every checksum too.",
+      KIST_DATABASE},
+     Kind::kChoice,
+     kNoRange,
+     KIST_FIELD(verify_on_open)},
+    {{"retry_interval", "duration", "200ms", "10ms..1h",
+      "How long after a flush or compaction that found no space or memory it is tried again.",
+      KIST_DATABASE_LIVE},
+     Kind::kDuration,
+     Range{10 * kMs, kHour},
+     KIST_FIELD(retry_interval_us)},
+    {{"latency_sampling", "count", "64", "0..1000000",
+      "One in so many gets, single writes and seeks is timed for statistics; 0 times nothing.",
+      KIST_DATABASE_LIVE},
+     Kind::kCount,
+     Range{0, 1000000},
+     KIST_FIELD(latency_sampling)},
     {{"compression", "choice", "adaptive", "none|snappy|adaptive",
       "Compression of table blocks; adaptive stores a block raw where it would not shrink by an "
       "eighth.",
@@ -197,10 +218,10 @@ constexpr Option kOptions[] = {
      Kind::kChoice,
      kNoRange,
      KIST_FIELD(keyspace.compression)},
-    {{"filter_bits", "count", "10", "0..32",
+    {{"filter_bits", "count", "10", "0..20",
       "Bits per key of the filter that answers for absent keys; 0 for none.", KIST_KEYSPACE},
      Kind::kCount,
-     Range{0, 32},
+     Range{0, 20},
      KIST_FIELD(keyspace.filter_bits)},
     {{"block_size", "bytes", "4KiB", "1KiB..1MiB", "Size of a table block before compression.",
       KIST_KEYSPACE},
@@ -510,6 +531,18 @@ KeyspaceOptions OptionSet::KeyspaceOver(const KeyspaceOptions& base) const {
   return merged.keyspace;
 }
 
+void OptionSet::ApplyTo(DbOptions* values) const {
+  for (size_t i = 0; i < kOptionCount; ++i) {
+    const Option& option = kOptions[i];
+    if ((set_ >> i & 1) == 0) continue;
+    if (option.kind == Kind::kSync) {
+      values->sync = values_.sync;
+    } else {
+      option.set(values, option.get(values_));
+    }
+  }
+}
+
 const OptionInfo* OptionSet::FirstSet(bool (*refuse)(const OptionInfo&)) const {
   for (size_t i = 0; i < kOptionCount; ++i) {
     if ((set_ >> i & 1) != 0 && refuse(kOptions[i].info)) return &kOptions[i].info;
@@ -517,14 +550,21 @@ const OptionInfo* OptionSet::FirstSet(bool (*refuse)(const OptionInfo&)) const {
   return nullptr;
 }
 
-// Half of the budget caches blocks; an eighth each for the memtable that is written, the one that
-// is flushed and the one that is ready; an eighth for indexes and filters. An explicit size leaves
-// the others as they are.
-uint64_t DbOptions::CacheBytes() const { return cache_size != 0 ? cache_size : memory_budget / 2; }
+// A sixteenth of the budget each for the memtable that is written and two that wait for their
+// flush; the cache takes what these and all other parts leave (util/memory_budget.h).
+uint64_t DbOptions::CacheBytes() const { return cache_size != 0 ? cache_size : memory_budget; }
 
 uint64_t DbOptions::WriteBufferBytes() const {
   if (write_buffer_size != 0) return write_buffer_size;
-  return std::min(memory_budget / 8, 64 * kMiB);
+  return std::min(memory_budget / 16, 64 * kMiB);
+}
+
+Status DbOptions::CheckSizes() const {
+  if (write_buffer_size <= memory_budget / 3) return Status();
+  return Status::Invalid("option write_buffer_size: three times " +
+                         WithUnit(write_buffer_size, std::begin(kSizeUnits), std::end(kSizeUnits)) +
+                         " do not fit memory_budget, " +
+                         WithUnit(memory_budget, std::begin(kSizeUnits), std::end(kSizeUnits)));
 }
 
 std::string EncodeKeyspaceOptions(const KeyspaceOptions& options) {

@@ -62,10 +62,15 @@ struct DbOptions {
   uint64_t log_retention = 0;  // bytes of log kept for feeds beyond need
   bool mmap_reads = false;
   StreamOptions stream;
-  KeyspaceOptions keyspace;  // of the default keyspace, and what others derive from
+  bool verify_on_open = false;          // all of every table, not just that it is there
+  uint64_t retry_interval_us = 200000;  // between tries of a failed flush or compaction
+  uint32_t latency_sampling = 64;       // one in so many short calls is timed; 0: none
+  KeyspaceOptions keyspace;             // of the default keyspace, and what others derive from
 
-  uint64_t CacheBytes() const;
+  uint64_t CacheBytes() const;  // the most; what the budget leaves may be less
   uint64_t WriteBufferBytes() const;
+  // kInvalid where what was set cannot stay within memory_budget.
+  Status CheckSizes() const;
 };
 
 class Logger;  // db/logger.h
@@ -102,6 +107,8 @@ class OptionSet {
   bool IsSet(Slice name) const;
   // `base` with what was set here: the options of a new keyspace.
   KeyspaceOptions KeyspaceOver(const KeyspaceOptions& base) const;
+  // Changes what was set here in *values, and nothing else.
+  void ApplyTo(DbOptions* values) const;
   // The first option set for which `refuse` holds; nullptr where there is none.
   const OptionInfo* FirstSet(bool (*refuse)(const OptionInfo&)) const;
 

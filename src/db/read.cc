@@ -39,6 +39,7 @@ struct Lookup {
   Sequence covering = 0;  // newest range tombstone over the key seen so far
   ReadContext context;
   TableFound hit;
+  ReadFound* found;
 };
 
 // True where the search ends here.
@@ -50,6 +51,13 @@ Status LookIn(LiveTable* file, Lookup* l, bool* done) {
   }
   KIST_TRY(table->Get(l->key, l->hash, l->seq, l->context, &l->hit));
   *done = l->hit.found || l->covering != 0;
+  if (l->hit.filtered) {
+    ++l->found->filter_negatives;
+  } else if (l->hit.found) {
+    l->found->from_table = true;
+  } else if (table->has_filter()) {
+    ++l->found->filter_false;
+  }
   return Status();
 }
 
@@ -92,6 +100,7 @@ Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_
   Lookup l;
   l.key = key;
   l.seq = seq;
+  l.found = found;
   for (const auto& m : view->memtables) {
     if (!Planted(Bug::kMemtableRangesIgnored))
       l.covering = std::max(l.covering, m->MaxCovering(ks->id(), key, seq));

@@ -113,8 +113,9 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
     if (!flushed.Is(Code::kNoSpace)) KIST_TRY(std::move(flushed));
   }
   if (!recovery->memtable) {
-    KIST_TRY_ASSIGN(Memtable * fresh,
-                    Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false));
+    KIST_TRY_ASSIGN(
+        Memtable * fresh,
+        Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed), false, budget_.get()));
     recovery->memtable = RefPtr<Memtable>::Adopt(fresh);
   }
   KIST_TRY(

@@ -14,6 +14,10 @@ namespace {
 
 constexpr size_t kTxnArenaBytes = size_t{64} << 10;
 constexpr size_t kKeyBytes = 64;  // about what a set keeps beside a key
+constexpr size_t kChargeStep = size_t{64} << 10;
+// What an operation takes beside its bytes: its header in the batch, its entry, its share of a
+// node.
+constexpr size_t kOpBytes = 128;
 
 Status Dropped(const Keyspace& ks) {
   return Status::Error(Code::kMissing, "keyspace '" + ks.name() + "' was dropped");
@@ -71,8 +75,23 @@ void TxnFootprint::MergeRanges() {
   if (!ranges.empty()) ranges.resize(kept + 1);
 }
 
+TxnImpl::TxnImpl(DbImpl* db, std::unique_ptr<Snapshot> snapshot, bool serializable)
+    : db_(db),
+      snapshot_(std::move(snapshot)),
+      serializable_(serializable),
+      charge_(db->budget(), MemoryBudget::kTransactions, sizeof *this) {}
+
 TxnImpl::~TxnImpl() {
   for (TxnIterator* it : iterators_) it->Detach();
+}
+
+Status TxnImpl::Charge(size_t more) {
+  const size_t need = sizeof *this + memory_bytes() + more;
+  if (need <= charge_.bytes()) return Status();
+  const size_t charged = need + std::min(need, kChargeStep);
+  KIST_TRY(db_->AdmitHeld(charged - charge_.bytes()));
+  charge_.Set(charged);
+  return Status();
 }
 
 Status TxnImpl::ApplyToMemtable(const Op& op, uint32_t index) {
@@ -89,6 +108,8 @@ Status TxnImpl::Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t
   if (ended_) return Status::Bare(Code::kMisuse);
   if (ks->dropped()) return Dropped(*ks);
   auto* impl = static_cast<KeyspaceImpl*>(ks);
+  // Once in the batch, once in the memtable.
+  KIST_TRY(Charge(2 * (key.size() + value.size()) + kOpBytes));
   if (kind == OpKind::kPut && ttl_ms == 0 && impl->default_ttl_ms() != 0)
     ttl_ms = impl->default_ttl_ms();
   Op op;
@@ -158,7 +179,10 @@ Status TxnImpl::RollbackTo() {
 Status TxnImpl::Get(Keyspace* ks, Slice key, bool for_update, bool fill_cache, ReadFound* found) {
   if (ended_) return Status::Bare(Code::kMisuse);
   if (ks->dropped()) return Dropped(*ks);
-  if (serializable_ || for_update) footprint_.AddKey(static_cast<KeyspaceImpl*>(ks), key);
+  if (serializable_ || for_update) {
+    footprint_.AddKey(static_cast<KeyspaceImpl*>(ks), key);
+    KIST_TRY(Charge(0));
+  }
   if (memtable_) {
     Memtable::Found own;
     const bool have = memtable_->Get(ks->id(), key, Limit(), &own);
@@ -221,6 +245,7 @@ size_t TxnImpl::memory_bytes() const {
 }
 
 Result<std::unique_ptr<Txn>> DbImpl::NewTxn(bool serializable) {
+  KIST_TRY(AdmitHeld(sizeof(TxnImpl)));
   KIST_TRY_ASSIGN(std::unique_ptr<Snapshot> snapshot, NewSnapshot());
   return std::unique_ptr<Txn>(std::make_unique<TxnImpl>(this, std::move(snapshot), serializable));
 }

@@ -9,6 +9,8 @@
 //  2. batch_ and memtable_ hold the same operations. After a rollback the memtable is made anew
 //  from
 //     what is left of the batch; iterators keep the old one.
+//  3. charge_ counts at least what writes and reads take; they are refused where the budget refuses
+//     its growth.
 // Threads: one at a time; isolation holds against every other commit, plain writes included.
 #pragma once
 
@@ -20,6 +22,7 @@
 #include "batch/packed_batch.h"
 #include "db/db.h"
 #include "memtable/memtable.h"
+#include "util/memory_budget.h"
 
 namespace kist {
 
@@ -62,8 +65,7 @@ class TxnIterator;
 
 class TxnImpl final : public Txn {
  public:
-  TxnImpl(DbImpl* db, std::unique_ptr<Snapshot> snapshot, bool serializable)
-      : db_(db), snapshot_(std::move(snapshot)), serializable_(serializable) {}
+  TxnImpl(DbImpl* db, std::unique_ptr<Snapshot> snapshot, bool serializable);
   ~TxnImpl() override;
 
   Status Put(Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) override;
@@ -86,6 +88,8 @@ class TxnImpl final : public Txn {
   };
   Status Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t ttl_ms);
   Status ApplyToMemtable(const Op& op, uint32_t index);
+  // Before it grows by `more` bytes. kNoMem: memory_budget.
+  Status Charge(size_t more);
   Sequence Limit() const { return kTxnBase + batch_.count(); }
 
   DbImpl* const db_;
@@ -98,6 +102,7 @@ class TxnImpl final : public Txn {
   std::vector<RefPtr<KeyspaceImpl>> written_keyspaces_;
   std::vector<TxnIterator*> iterators_;  // live ones, which know what they passed over
   bool ended_ = false;
+  MemoryCharge charge_;
 
   static constexpr size_t kRecordHeadroom = 40;
 };

@@ -39,6 +39,7 @@ Status TxnIterator::Open() {
   options_.own_limit = txn_->Limit();
   KIST_TRY_ASSIGN(base_, txn_->db_->NewIterator(keyspace_.get(), options_));
   base_->HoldEntries(holding_);
+  hold_max_ = base_->hold_max();
   return Status();
 }
 

@@ -56,6 +56,8 @@ struct DbImpl::GroupWriter {
   Sequence seq = 0;
   Status conflict;       // of a transaction: not ok where it alone fails, and is not in the group
   bool freeing = false;  // committed apart, on a full disk
+  bool batched = true;          // a batch or transaction
+  OpKind kind = OpKind::kPut;  // of a single operation
 };
 
 // One put, delete or range delete: the record is built on the stack, or in a pooled buffer where it
@@ -99,6 +101,8 @@ Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slic
   w.batch = Slice(data, bytes);
   w.only_key = key;
   w.has_only_key = kind != OpKind::kDeleteRange;
+  w.batched = false;
+  w.kind = kind;
   w.summary.count = 1;
   w.summary.range_deletes = kind == OpKind::kDeleteRange ? 1 : 0;
   w.summary.key_bytes = key.size() + (kind == OpKind::kDeleteRange ? value.size() : 0);
@@ -448,7 +452,7 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
     MutexLock lock(&feed_mutex_);
     feed_cond_.SignalAll();
   }
-  CountGroup(count, entries, bytes, log_->size() - log_before);
+  CountGroup(group, count, bytes, log_->size() - log_before);
   return Status();
 }
 
@@ -464,15 +468,33 @@ Status DbImpl::CheckSpace(GroupWriter* const* group, size_t count, bool* frees) 
 }
 
 // The token holder is the only one to change these, so they need no atomic addition.
-void DbImpl::CountGroup(uint64_t commits, uint64_t entries, uint64_t bytes, uint64_t log_bytes) {
+void DbImpl::CountGroup(GroupWriter** group, size_t count, uint64_t bytes, uint64_t log_bytes) {
   const auto add = [](std::atomic<uint64_t>& c, uint64_t n) {
     c.store(c.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   };
-  add(counters_.commits, commits);
+  uint64_t entries = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const GroupWriter& w = *group[i];
+    entries += w.summary.count;
+    add(w.batched                   ? counters_.batches
+        : w.kind == OpKind::kPut    ? counters_.puts
+        : w.kind == OpKind::kDelete ? counters_.deletes
+                                    : counters_.range_deletes,
+        1);
+  }
+  add(counters_.commits, count);
   add(counters_.groups, 1);
   add(counters_.entries_written, entries);
   add(counters_.bytes_written, bytes);
   add(counters_.wal_bytes, log_bytes);
+}
+
+// The token holder's.
+void DbImpl::CountStall(StallReason reason, uint64_t us) {
+  counters_.stall_count[static_cast<int>(reason)].fetch_add(1, std::memory_order_relaxed);
+  counters_.stall_us[static_cast<int>(reason)].fetch_add(us, std::memory_order_relaxed);
+  if (us > counters_.stall_max_us.load(std::memory_order_relaxed))
+    counters_.stall_max_us.store(us, std::memory_order_relaxed);
 }
 
 // One loop; each branch is a situation in which the newest memtable cannot take the group yet.
@@ -497,10 +519,7 @@ Status DbImpl::MakeRoom(uint64_t bytes, bool frees) {
         if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
         const uint64_t start = vfs_->MonotonicUs();
         done_cond_.WaitFor(&mutex_, 100000);
-        counters_.stall_count[static_cast<int>(StallReason::kMemtables)].fetch_add(
-            1, std::memory_order_relaxed);
-        counters_.stall_us[static_cast<int>(StallReason::kMemtables)].fetch_add(
-            Since(vfs_, start), std::memory_order_relaxed);
+        CountStall(StallReason::kMemtables, Since(vfs_, start));
       }
     }
     if (!full) KIST_TRY(SwitchMemtable());
@@ -518,9 +537,7 @@ void DbImpl::Throttle(uint64_t bytes) {
   vfs_->SleepUs(us);
   const uint64_t slept = Since(vfs_, start);
   delay_owed_us_ = std::max(0.0, delay_owed_us_ - static_cast<double>(slept));
-  const int reason = static_cast<int>(StallReason::kDebt);
-  counters_.stall_count[reason].fetch_add(1, std::memory_order_relaxed);
-  counters_.stall_us[reason].fetch_add(slept, std::memory_order_relaxed);
+  CountStall(delay_reason_.load(std::memory_order_relaxed), slept);
 }
 
 // A new memtable with a new segment of the log. Everything that can fail comes before the first
@@ -530,7 +547,7 @@ Status DbImpl::SwitchMemtable() {
   if (!flushed.ok()) return log_->broken() ? Poison(flushed, "writing the log") : flushed;
   KIST_TRY_ASSIGN(Memtable * fresh,
                   Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed),
-                                options_.memtable_preallocate));
+                                options_.memtable_preallocate, budget_.get()));
   auto memtable = RefPtr<Memtable>::Adopt(fresh);
   auto view = RefPtr<View>::Adopt(new View);
   view->memtables.reserve(kMaxFullMemtables + 2);
@@ -543,6 +560,10 @@ Status DbImpl::SwitchMemtable() {
     static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(number))).ok());
     return started;
   }
+  const uint64_t used = log_->size(), reserved = log_->reserved_bytes();
+  counters_.wal_used_bytes.fetch_add(used, std::memory_order_relaxed);
+  counters_.wal_wasted_bytes.fetch_add(reserved - std::min(used, reserved),
+                                       std::memory_order_relaxed);
   MutexLock lock(&mutex_);
   view->version = version_;
   view->memtables.push_back(memtable);

@@ -47,8 +47,9 @@ void Bump(std::atomic<uint64_t>* counter) {
 
 class Memtable::Impl {
  public:
-  explicit Impl(size_t arena_bytes) noexcept
-      : entry_arena_(&source_, kEntryChunkFirst, MaxChunk(arena_bytes)),
+  Impl(size_t arena_bytes, MemoryBudget* budget) noexcept
+      : source_(budget),
+        entry_arena_(&source_, kEntryChunkFirst, MaxChunk(arena_bytes)),
         node_arena_(&source_, kNodeChunkFirst, MaxChunk(arena_bytes)),
         pool_(&node_arena_) {}
   ~Impl() {
@@ -115,8 +116,8 @@ class Memtable::Impl {
   std::atomic<size_t> index_bytes_{0};  // of the tombstone logs
 };
 
-Result<Memtable*> Memtable::New(size_t arena_bytes, bool preallocate) {
-  Impl* impl = new (std::nothrow) Impl(arena_bytes);
+Result<Memtable*> Memtable::New(size_t arena_bytes, bool preallocate, MemoryBudget* budget) {
+  Impl* impl = new (std::nothrow) Impl(arena_bytes, budget);
   if (impl == nullptr) return Status::Bare(Code::kNoMem);
   Memtable* memtable = nullptr;
   if (!preallocate || impl->source_.Preallocate(arena_bytes)) {
@@ -263,6 +264,8 @@ size_t Memtable::memory_bytes() const noexcept {
   return impl_->source_.memory_bytes() + impl_->index_bytes_.load(std::memory_order_relaxed) +
          impl_->trees_.memory_bytes() + impl_->SetBytes() + sizeof(Memtable) + sizeof(Impl);
 }
+
+void Memtable::CountAsOld() noexcept { impl_->source_.CountAsOld(); }
 
 uint64_t Memtable::entries() const noexcept {
   return impl_->entries_.load(std::memory_order_acquire);

@@ -24,13 +24,15 @@
 
 namespace kist {
 
+class MemoryBudget;       // util/memory_budget.h
 class RangeTombstoneSet;  // iter/range_tombstones.h
 
 class Memtable {
  public:
   // arena_bytes: the size it is meant to grow to; preallocate: reserve and touch that much memory
-  // now.
-  static Result<Memtable*> New(size_t arena_bytes, bool preallocate);  // with one reference
+  // now; budget: counts its memory, may be nullptr. With one reference.
+  static Result<Memtable*> New(size_t arena_bytes, bool preallocate,
+                               MemoryBudget* budget = nullptr);
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref();  // the last one deletes
 
@@ -79,6 +81,8 @@ class Memtable {
   size_t used_bytes()
       const noexcept;  // memory handed out: entries, nodes, tombstones and their index
   size_t memory_bytes() const noexcept;  // memory taken from the system
+  // It is in tables and takes no more writes: who still holds it is a handle.
+  void CountAsOld() noexcept;
   uint64_t entries()
       const noexcept;  // versions, without those that were replaced and without range tombstones
   bool empty() const noexcept;  // neither entries nor range tombstones

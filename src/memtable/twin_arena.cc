@@ -14,7 +14,7 @@ namespace kist {
 ChunkSource::~ChunkSource() {
   for (Chunk* c = chunks_; c != nullptr;) {
     Chunk* next = c->next;
-    Deallocate(c);
+    c->pages_bytes != 0 ? DeallocatePages(c, c->pages_bytes) : Deallocate(c);
     c = next;
   }
 }
@@ -22,15 +22,20 @@ ChunkSource::~ChunkSource() {
 char* ChunkSource::NewChunk(size_t bytes) noexcept {
   const size_t whole = bytes + kHead;
   if (whole < bytes) return nullptr;
+  // Another thread frees them than took them: an allocator would keep their memory for the taker.
+  const bool pages = whole >= kPagesFrom;
   const bool huge = whole >= kHugePageBytes;
-  void* memory = AllocateAligned(whole, huge ? kHugePageBytes : kAlign);
+  void* memory = !pages ? AllocateAligned(whole, kAlign)
+                        : AllocatePages(whole, huge ? kHugePageBytes : kPagesFrom);
   if (memory == nullptr) return nullptr;
   if (huge) AdviseHugePages(memory, whole);
   Chunk* chunk = static_cast<Chunk*>(memory);
   chunk->next = chunks_;
+  chunk->pages_bytes = pages ? whole : 0;
   chunks_ = chunk;
   memory_bytes_.store(memory_bytes_.load(std::memory_order_relaxed) + whole,
                       std::memory_order_relaxed);
+  charge_.Set(memory_bytes());
   return static_cast<char*>(memory) + kHead;
 }
 

@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "util/alloc.h"
+#include "util/memory_budget.h"
 
 namespace kist {
 
@@ -24,7 +25,9 @@ class ChunkSource {
  public:
   static constexpr size_t kAlign = 64;
   static constexpr size_t kHead = 64;  // what a chunk takes beside its payload
-  ChunkSource() = default;
+  // What it takes counts as memtables in the budget, where there is one.
+  explicit ChunkSource(MemoryBudget* budget = nullptr)
+      : budget_(budget), charge_(budget, MemoryBudget::kMemtables, 0) {}
   ~ChunkSource();
   ChunkSource(const ChunkSource&) = delete;
   ChunkSource& operator=(const ChunkSource&) = delete;
@@ -34,11 +37,16 @@ class ChunkSource {
   bool Preallocate(size_t bytes) noexcept;
   // kAlign-aligned; nullptr where memory is out. `bytes` is a multiple of kAlign.
   char* Take(size_t bytes) noexcept;
+  // It takes no more; what it has counts as memory that handles hold from now on.
+  void CountAsOld() noexcept {
+    charge_ = MemoryCharge(budget_, MemoryBudget::kOldMemtables, memory_bytes());
+  }
   size_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
 
  private:
   struct Chunk {
     Chunk* next;
+    size_t pages_bytes;  // 0: of the allocator
   };
   char* NewChunk(size_t bytes) noexcept;
 
@@ -46,6 +54,8 @@ class ChunkSource {
   char* ready_ = nullptr;
   size_t ready_bytes_ = 0;
   std::atomic<size_t> memory_bytes_{0};
+  MemoryBudget* const budget_;  // which charge_ keeps
+  MemoryCharge charge_;
 };
 
 class TwinArena {

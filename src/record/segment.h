@@ -48,6 +48,7 @@
 
 #include "key/internal_key.h"
 #include "util/alloc.h"
+#include "util/memory_budget.h"
 #include "util/mutex.h"
 #include "vfs/vfs.h"
 
@@ -132,6 +133,10 @@ class SegmentWriter {
                                                             const SegmentInfo& info,
                                                             uint64_t preallocate_bytes);
   Status Start(const SegmentLink& link, Sequence durable_lsn);
+  // The buffer counts in the budget from now on.
+  void CountBuffer(MemoryBudget* budget) {
+    buffer_charge_ = MemoryCharge(budget, MemoryBudget::kBuffers, buffer_capacity_);
+  }
   ~SegmentWriter();  // closes; buffered bytes are lost, nothing is synced
   SegmentWriter(const SegmentWriter&) = delete;
   SegmentWriter& operator=(const SegmentWriter&) = delete;
@@ -200,6 +205,7 @@ class SegmentWriter {
   Buffer buffer_;  // records from flushed_end_ to size_
   size_t buffer_bytes_ = 0;
   size_t buffer_capacity_ = 0;
+  MemoryCharge buffer_charge_;
   uint64_t reserve_at_ = UINT64_MAX;  // an append that ends beyond this reserves a further stretch
   uint64_t reserve_step_ = 0;
 

@@ -196,6 +196,7 @@ Status SegmentWriter::AppendMany(PreparedRecord* records, size_t count, Sequence
   if (buffer_capacity_ > kBufferKept) {
     buffer_.reset();
     buffer_capacity_ = 0;
+    buffer_charge_.Set(0);
   }
   buffer_bytes_ = 0;
   size_ = end;
@@ -218,6 +219,7 @@ Status SegmentWriter::AppendBuffered(PreparedRecord* records, size_t count, Sequ
     static_cast<void>(buffer_.release());
     buffer_.reset(grown);
     buffer_capacity_ = want;
+    buffer_charge_.Set(want);
   }
   for (size_t i = 0; i < count; ++i) {
     const Slice framed = Frame(&records[i], size_, durable_lsn);

@@ -27,15 +27,22 @@ bool KnownKind(uint64_t tag) {
 
 }  // namespace
 
-Block* Block::New(size_t bytes, BlockPool* pool) noexcept {
-  void* memory = pool == nullptr ? nullptr : pool->Allocate(MemoryBytes(bytes));
-  const bool pooled = memory != nullptr;
-  if (!pooled) memory = AllocateAligned(MemoryBytes(bytes), alignof(Block));
+Block* Block::New(size_t bytes, BlockPool* pool, bool for_cache) noexcept {
+  void* memory = pool == nullptr || !for_cache ? nullptr : pool->Allocate(MemoryBytes(bytes));
+  Memory kind = Memory::kCell;
+  if (memory == nullptr) {
+    memory = AllocateAligned(MemoryBytes(bytes), alignof(Block));
+    kind = pool == nullptr ? Memory::kPlain : Memory::kCounted;
+  }
   if (memory == nullptr) return nullptr;
   char* payload = static_cast<char*>(memory) + sizeof(Block);
   std::memset(payload + bytes, 0, kBlockPadding);
   Block* block = new (memory) Block(payload, static_cast<uint32_t>(bytes), false);
-  block->pooled_ = pooled;
+  block->memory_ = kind;
+  if (kind == Memory::kCounted) {
+    pool->CountLoose(MemoryBytes(bytes));
+    std::memcpy(block->pool_place(), &pool, sizeof pool);
+  }
   return block;
 }
 
@@ -50,19 +57,20 @@ Block* Block::NewView(const char* payload, size_t bytes, BlockBytes* owner) noex
 
 void Block::Destroy() noexcept {
   if (view_) (*owner())->Unref();
-  const bool pooled = pooled_;
+  const Memory kind = memory_;
+  const size_t bytes = MemoryBytes(payload_bytes_);
+  BlockPool* pool = nullptr;
+  if (kind == Memory::kCounted) std::memcpy(&pool, pool_place(), sizeof pool);
   this->~Block();
-  if (pooled) {
-    BlockPool::Deallocate(this);
-  } else {
-    Deallocate(this);
-  }
+  if (kind == Memory::kCell) return BlockPool::Deallocate(this);
+  Deallocate(this);
+  if (pool != nullptr) pool->DropLoose(bytes);
 }
 
 size_t Block::memory_bytes() const {
   if (view_) return sizeof(Block) + sizeof(BlockBytes*);
   const size_t bytes = MemoryBytes(payload_bytes_);
-  return pooled_ ? BlockPool::CellBytes(bytes) : bytes;
+  return memory_ == Memory::kCell ? BlockPool::CellBytes(bytes) : bytes;
 }
 
 const char* Block::Init(bool validated) {

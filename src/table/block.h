@@ -64,10 +64,11 @@ class BlockPool;
 
 class alignas(64) Block {
  public:
-  // A block with room for a payload of `bytes` behind it, from the pool where there is one and it
-  // has room; nullptr: no memory. With one reference, not usable before Init.
-  static Block* New(size_t bytes, BlockPool* pool = nullptr) noexcept;
-  // A block over payload bytes that `owner` keeps alive and that are padded as invariant 2 asks.
+  // A block with room for a payload of `bytes` behind it, counted by the pool where there is one,
+  // and, for the cache, from its cells where it has room; nullptr: no memory. With one reference,
+  // not usable before Init.
+  static Block* New(size_t bytes, BlockPool* pool = nullptr, bool for_cache = true) noexcept;
+  // A block over payload bytes that `owner` keeps alive, counts and padded as invariant 2 asks.
   static Block* NewView(const char* payload, size_t bytes, BlockBytes* owner) noexcept;
   // Where New's caller puts the payload; the block's stored header may stand right in front of it.
   char* mutable_payload() { return reinterpret_cast<char*>(this + 1); }
@@ -131,6 +132,9 @@ class alignas(64) Block {
 
  private:
   friend class BlockCache;
+  // Where it lies: in memory that nobody counts, that its pool counts (which stands in the last
+  // bytes of the padding then), or in a cell of a pool.
+  enum class Memory : uint8_t { kPlain, kCounted, kCell };
   // Above this many entries a binary search beats comparing all hash bytes.
   static constexpr uint32_t kHashSearchMax = 1024;
 
@@ -140,6 +144,9 @@ class alignas(64) Block {
   void Destroy() noexcept;
   const char* Layout();
   const char* ValidateEntries() const;
+  char* pool_place() {
+    return mutable_payload() + payload_bytes_ + kBlockPadding - sizeof(BlockPool*);
+  }
   BlockBytes** owner() { return reinterpret_cast<BlockBytes**>(this + 1); }
   // Of a number of 1 to 8 bytes.
   static uint64_t WidthMask(uint8_t width) { return ~uint64_t{0} >> (64 - 8 * width); }
@@ -175,7 +182,7 @@ class alignas(64) Block {
   // header may stand over the last two.
   std::atomic<bool> touched_{false};
   bool cold_ = false;
-  bool pooled_ = false;
+  Memory memory_ = Memory::kPlain;
   uint32_t ring_position_ = 0;
   Block* next_retired_ = nullptr;
 };

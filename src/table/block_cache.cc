@@ -18,13 +18,16 @@ uint64_t Mix(uint64_t v) { return v * 0x9e3779b97f4a7c15; }
 size_t EvictionTarget(size_t room) { return room - std::min<size_t>(room / 64, size_t{128} << 10); }
 
 // Below this, chunks of 2 MiB for each size of block would be too coarse.
-constexpr size_t kPooledCapacity = size_t{32} << 20;
+constexpr size_t kPooledCapacity = size_t{16} << 20;
 
 }  // namespace
 
-BlockCache::BlockCache(size_t capacity_bytes, Epoch* epoch)
-    : epoch_(epoch), pool_(new BlockPool), capacity_(capacity_bytes) {
-  LimitPool(capacity_bytes);
+BlockCache::BlockCache(size_t capacity_bytes, Epoch* epoch, MemoryBudget* budget)
+    : epoch_(epoch),
+      pool_(new BlockPool),
+      budget_(RefPtr<MemoryBudget>::Share(budget)),
+      capacity_(capacity_bytes) {
+  LimitPool(capacity());
 }
 
 BlockCache::~BlockCache() {
@@ -94,7 +97,10 @@ Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
   const size_t charge = Charge(*block);
   const size_t capacity = this->capacity();
   // One block may not take more than a quarter of it all.
-  if (charge > capacity / 4) return nullptr;
+  if (charge > capacity / 4) {
+    Trim();
+    return nullptr;
+  }
   Shard& shard = shards_[ShardOf(slot)];
   {
     MutexLock lock(&shard.mutex);
@@ -185,9 +191,9 @@ void BlockCache::Retire(Block* chain) noexcept {
 
 void BlockCache::SetCapacity(size_t bytes) {
   capacity_.store(bytes, std::memory_order_seq_cst);
-  LimitPool(bytes);
+  LimitPool(capacity());
   if (used_.load(std::memory_order_seq_cst) > Room()) Evict(Room());
-  if (pool_->idle_bytes() > bytes / 4) Evict(0);
+  if (pool_->idle_bytes() > capacity() / 4) Evict(0);
 }
 
 void BlockCache::Remove(Slot* slots, size_t count) noexcept {

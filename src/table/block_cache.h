@@ -20,6 +20,7 @@
 #include "table/block_pool.h"
 #include "table/grow_buffer.h"
 #include "util/epoch.h"
+#include "util/memory_budget.h"
 #include "util/mutex.h"
 
 namespace kist {
@@ -29,14 +30,27 @@ class BlockCache {
   using Slot = std::atomic<Block*>;
   static constexpr size_t kEntryBytes = 16;
 
-  // The epoch outlives the cache; all tables are gone before it.
-  BlockCache(size_t capacity_bytes, Epoch* epoch);
+  // The epoch outlives the cache; all tables are gone before it. With a budget the cache takes no
+  // more than that leaves, whatever its capacity.
+  BlockCache(size_t capacity_bytes, Epoch* epoch, MemoryBudget* budget = nullptr);
   ~BlockCache();
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
 
   void SetCapacity(size_t bytes);  // evicts down to it
-  size_t capacity() const { return capacity_.load(std::memory_order_seq_cst); }
+  size_t capacity() const {
+    const size_t capacity = capacity_.load(std::memory_order_seq_cst);
+    return budget_ ? std::min(capacity, budget_->CacheRoom(loose_bytes())) : capacity;
+  }
+  // The budget's other parts have grown: gives way.
+  void Trim() noexcept {
+    if (used_bytes() > Room()) Evict(Room());
+  }
+  // Blocks and read buffers outside the cache: of pins, iterators and running reads.
+  size_t loose_bytes() const {
+    const size_t all = pool_->live_bytes() + pool_->loose_bytes();
+    return all - std::min(all, used_bytes());
+  }
   size_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   // Block reads answered by the cache. Counted without locked instructions: threads that share a
   // counter may lose some.
@@ -112,6 +126,7 @@ class BlockCache {
   // Constant after construction.
   Epoch* const epoch_;
   BlockPool* const pool_;
+  const RefPtr<MemoryBudget> budget_;
   // Self-synchronised.
   std::atomic<size_t> capacity_;
   std::atomic<size_t> used_{0};

@@ -76,7 +76,7 @@ BlockPool::Chunk* BlockPool::AddChunk(unsigned size, size_t cell_bytes) noexcept
     reserved_.fetch_sub(kChunkBytes, std::memory_order_relaxed);
     return nullptr;
   }
-  void* memory = AllocateAligned(kChunkBytes, kChunkBytes);
+  void* memory = AllocatePages(kChunkBytes, kChunkBytes);
   if (memory == nullptr) {
     reserved_.fetch_sub(kChunkBytes, std::memory_order_relaxed);
     return nullptr;
@@ -97,7 +97,7 @@ BlockPool::Chunk* BlockPool::AddChunk(unsigned size, size_t cell_bytes) noexcept
 }
 
 void BlockPool::GiveBack(Chunk* chunk) noexcept {
-  kist::Deallocate(chunk);
+  DeallocatePages(chunk, kChunkBytes);
   reserved_.fetch_sub(kChunkBytes, std::memory_order_relaxed);
   Unref();
 }

@@ -9,7 +9,8 @@
 //  1. reserved_bytes() is the bytes of all chunks. One is added only while that stays within the
 //     limit and idle_bytes() within an eighth of it.
 //  2. Every chunk holds a reference of its pool: blocks may outlive the cache.
-//  3. A chunk without blocks is given back, unless it is its size's only one with a free cell and
+//  3. loose_bytes(): blocks and read buffers in no chunk, each with a reference too.
+//  4. A chunk without blocks is given back, unless it is its size's only one with a free cell and
 //     not too much is idle.
 // Threads: any. A cell's size has its own mutex.
 #pragma once
@@ -44,6 +45,15 @@ class BlockPool {
 
   size_t reserved_bytes() const { return reserved_.load(std::memory_order_relaxed); }
   size_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
+  void CountLoose(size_t bytes) noexcept {
+    refs_.fetch_add(1, std::memory_order_relaxed);
+    loose_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  void DropLoose(size_t bytes) noexcept {
+    loose_.fetch_sub(bytes, std::memory_order_relaxed);
+    Unref();
+  }
+  size_t loose_bytes() const { return loose_.load(std::memory_order_relaxed); }
   // What chunks take beyond the cells in use.
   size_t idle_bytes() const {
     const size_t reserved = reserved_bytes();
@@ -80,6 +90,7 @@ class BlockPool {
   std::atomic<size_t> limit_{0};
   std::atomic<size_t> reserved_{0};
   std::atomic<size_t> live_{0};
+  std::atomic<size_t> loose_{0};
   Size sizes_[kSizes];
 };
 

@@ -38,7 +38,7 @@ const char* Filter::Load(Slice payload, bool* no_memory) {
     return "filter of another length";
   if (probes == 0 || probes > kFilterProbesMax) return "filter with an unknown number of probes";
   if (payload[5] != 0 || Load16(payload.data() + 6) != 0) return "unknown filter flags";
-  Buffer memory(static_cast<char*>(AllocateAligned(lines * kFilterLineBytes, kFilterLineBytes)));
+  Buffer memory = AllocateAlignedBuffer(lines * kFilterLineBytes, kFilterLineBytes);
   if (memory == nullptr) {
     *no_memory = true;
     return "no memory for the filter";

@@ -14,7 +14,7 @@ namespace kist {
 class GrowBuffer {
  public:
   GrowBuffer() = default;
-  ~GrowBuffer() { Deallocate(data_); }
+  ~GrowBuffer() { DeallocateSized(data_, capacity_); }
   GrowBuffer(const GrowBuffer&) = delete;
   GrowBuffer& operator=(const GrowBuffer&) = delete;
 
@@ -40,7 +40,7 @@ class GrowBuffer {
   void Clear(size_t keep = ~size_t{0}) noexcept {
     size_ = 0;
     if (capacity_ <= keep) return;
-    Deallocate(std::exchange(data_, nullptr));
+    DeallocateSized(std::exchange(data_, nullptr), capacity_);
     capacity_ = 0;
   }
   char* data() { return data_; }
@@ -53,7 +53,7 @@ class GrowBuffer {
     if (more > ~size_t{0} / 4 - size_) return false;
     size_t capacity = capacity_ < 256 ? 256 : capacity_ * 2;
     if (capacity < size_ + more) capacity = size_ + more;
-    void* grown = Reallocate(data_, capacity);
+    void* grown = ReallocateSized(data_, capacity_, capacity);
     if (grown == nullptr) return false;
     data_ = static_cast<char*>(grown);
     capacity_ = capacity;

@@ -25,7 +25,7 @@ const char* TableIndex::Load(Slice payload, uint64_t data_bytes, bool* no_memory
   const uint64_t words = prefix_words + (n + 1) + (has_tags ? starts : 0);
   memory_bytes_ = words * 8 + starts * 4 + key_bytes;
   // Lines of the cache begin at multiples of 64: a search touches fewer of them.
-  memory_.reset(static_cast<char*>(AllocateAligned(memory_bytes_, 64)));
+  memory_ = AllocateAlignedBuffer(memory_bytes_, 64);
   if (memory_ == nullptr) {
     *no_memory = true;
     return "no memory for the index";

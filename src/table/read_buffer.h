@@ -6,6 +6,7 @@
 #include <new>
 
 #include "table/block.h"
+#include "table/block_pool.h"
 #include "util/alloc.h"
 #include "util/ref.h"
 
@@ -13,19 +14,29 @@ namespace kist {
 
 class ReadBuffer final : public BlockBytes {
  public:
-  // Padded as Block asks; empty: no memory.
-  static RefPtr<ReadBuffer> New(size_t bytes) noexcept {
-    Buffer memory = AllocateBuffer(bytes + kBlockPadding);
+  // Padded as Block asks, counted by the pool where there is one; empty: no memory.
+  static RefPtr<ReadBuffer> New(size_t bytes, BlockPool* pool) noexcept {
+    char* memory = static_cast<char*>(AllocateSized(bytes + kBlockPadding));
     if (memory == nullptr) return RefPtr<ReadBuffer>();
-    return RefPtr<ReadBuffer>::Adopt(new (std::nothrow) ReadBuffer(std::move(memory), bytes));
+    auto* buffer = new (std::nothrow) ReadBuffer(memory, bytes, pool);
+    if (buffer == nullptr) DeallocateSized(memory, bytes + kBlockPadding);
+    return RefPtr<ReadBuffer>::Adopt(buffer);
   }
-  char* data() { return memory_.get(); }
+  char* data() { return memory_; }
   size_t capacity() const { return capacity_; }
 
  private:
-  ReadBuffer(Buffer memory, size_t bytes) : memory_(std::move(memory)), capacity_(bytes) {}
-  Buffer memory_;
+  ReadBuffer(char* memory, size_t bytes, BlockPool* pool)
+      : memory_(memory), capacity_(bytes), pool_(pool) {
+    if (pool_ != nullptr) pool_->CountLoose(capacity_);
+  }
+  ~ReadBuffer() override {
+    DeallocateSized(memory_, capacity_ + kBlockPadding);
+    if (pool_ != nullptr) pool_->DropLoose(capacity_);
+  }
+  char* const memory_;
   const size_t capacity_;
+  BlockPool* const pool_;
 };
 
 }  // namespace kist

@@ -49,6 +49,7 @@ Result<RefPtr<Table>> Table::OpenFile(RefPtr<TableFile> opened, const OpenOption
   if (options.map) opened->map = opened->file->Map(footer.file_bytes);
   const BlockSeal seal(footer.database_id, footer.table_id);
   KIST_TRY(table->blocks_.Init(std::move(opened), seal, options.cache));
+  table->charge_ = MemoryCharge(options.budget, MemoryBudget::kTables, table->memory_bytes());
   return table;
 }
 
@@ -150,7 +151,8 @@ Status Table::CheckProperties(const TableFile& file, const Footer& footer) const
 Status Table::Get(Slice key, uint64_t hash, Sequence seq, const ReadContext& context,
                   TableFound* found) {
   found->found = false;
-  if (!filter_.MayContain(hash) || blocks_.index().blocks() == 0) return Status();
+  found->filtered = !filter_.MayContain(hash);
+  if (found->filtered || blocks_.index().blocks() == 0) return Status();
   return GetAt(blocks_.Find(key, SeekTag(seq)), key, hash, seq, context, found);
 }
 

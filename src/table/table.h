@@ -59,6 +59,7 @@ class TableBuilder {
 // Where a point lookup ended.
 struct TableFound {
   bool found = false;
+  bool filtered = false;  // the filter said no
   uint64_t tag = 0;
   Slice value;             // of kPutTtl: with the expiry in front
   Block* block = nullptr;  // holds `value`; valid inside the caller's Epoch::Guard, or while
@@ -69,10 +70,11 @@ struct TableFound {
 class Table {
  public:
   struct OpenOptions {
-    uint64_t table_id = 0;        // 0: whatever the table says (repair)
-    uint64_t database_id = 0;     // 0: likewise
-    uint64_t file_bytes = 0;      // from the manifest; another size is kCorrupt. 0: not known
-    BlockCache* cache = nullptr;  // may be nullptr
+    uint64_t table_id = 0;           // 0: whatever the table says (repair)
+    uint64_t database_id = 0;        // 0: likewise
+    uint64_t file_bytes = 0;         // from the manifest; another size is kCorrupt. 0: not known
+    BlockCache* cache = nullptr;     // may be nullptr
+    MemoryBudget* budget = nullptr;  // counts what Open keeps in memory; may be nullptr
     // Reads uncompressed blocks from a mapping; a block's checksum is checked on first touch.
     // The file must then not be changed by anyone, or reads see it.
     bool map = false;
@@ -97,6 +99,7 @@ class Table {
   uint32_t Locate(Slice key, uint64_t hash, Sequence seq) const;
   Status GetAt(uint32_t block, Slice key, uint64_t hash, Sequence seq, const ReadContext& context,
                TableFound* found);
+  bool has_filter() const { return filter_.present(); }
   // The filter's answer.
   bool MayContain(uint64_t hash) const { return filter_.MayContain(hash); }
   // Holds a reference. With context.readahead_bytes 0 it begins to read ahead by itself once
@@ -149,6 +152,7 @@ class Table {
   TableProperties properties_;
   TableIdentity identity_;
   std::shared_ptr<const RangeTombstoneSet> range_tombstones_;
+  MemoryCharge charge_;
   // Self-synchronised.
   std::atomic<uint32_t> refs_{1};
 };

@@ -35,7 +35,7 @@ Status TableBlocks::Init(RefPtr<TableFile> file, const BlockSeal& seal, BlockCac
   const size_t n = index_.blocks();
   const size_t words = file->map != nullptr ? (n + 63) / 64 : 0;
   memory_bytes_ = n * sizeof(BlockCache::Slot) + words * sizeof(uint64_t);
-  memory_.reset(static_cast<char*>(AllocateAligned(memory_bytes_, 64)));
+  memory_ = AllocateAlignedBuffer(memory_bytes_, 64);
   if (memory_ == nullptr) return NoMemory();
   slots_ = reinterpret_cast<BlockCache::Slot*>(memory_.get());
   validated_ = reinterpret_cast<std::atomic<uint64_t>*>(slots_ + n);
@@ -63,7 +63,7 @@ Status TableBlocks::Read(uint32_t i, bool for_cache, RefPtr<Block>* block) const
     const char* stored = file_->map + index_.offset(i);
     return Decode(i, stored, file_.get(), for_cache, block);
   }
-  if (!index_.compressed(i)) return ReadRaw(i, PoolFor(for_cache), block);
+  if (!index_.compressed(i)) return ReadRaw(i, for_cache, block);
   const size_t bytes = index_.bytes(i);
   char stack[kStackBytes];
   Buffer heap;
@@ -78,10 +78,11 @@ Status TableBlocks::Read(uint32_t i, bool for_cache, RefPtr<Block>* block) const
 
 // Straight into the block's memory: the stored header comes to stand over the block's last,
 // still unused members.
-Status TableBlocks::ReadRaw(uint32_t i, BlockPool* pool, RefPtr<Block>* block) const {
+Status TableBlocks::ReadRaw(uint32_t i, bool for_cache, RefPtr<Block>* block) const {
   const size_t bytes = index_.bytes(i);
   if (bytes <= kBlockHeaderBytes) return Damage(i, "block too short");
-  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes - kBlockHeaderBytes, pool));
+  RefPtr<Block> made =
+      RefPtr<Block>::Adopt(Block::New(bytes - kBlockHeaderBytes, pool(), for_cache));
   if (made.get() == nullptr) return NoMemory();
   char* stored = made->mutable_payload() - kBlockHeaderBytes;
   KIST_TRY(file_->ReadExactly(index_.offset(i), stored, bytes));
@@ -101,7 +102,7 @@ Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, bo
   const char* reason;
   if (owner == nullptr || index_.compressed(i)) {
     bool no_memory;
-    reason = MakeBlock(payload, index_.compressed(i), PoolFor(for_cache), block, &no_memory);
+    reason = MakeBlock(payload, index_.compressed(i), pool(), for_cache, block, &no_memory);
     if (no_memory) return NoMemory();
   } else {
     RefPtr<Block> view =
@@ -117,8 +118,8 @@ Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, bo
   return Status();
 }
 
-const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, RefPtr<Block>* block,
-                      bool* no_memory) {
+const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, bool for_cache,
+                      RefPtr<Block>* block, bool* no_memory) {
   *no_memory = false;
   size_t bytes = payload.size();
   // Snappy cannot shrink by more than about 21 times: a length beyond is no reason to allocate.
@@ -126,7 +127,7 @@ const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, RefPtr<Bl
                      bytes > kBlockPayloadMax || bytes / 32 > payload.size())) {
     return "compressed block with an impossible length";
   }
-  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes, pool));
+  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes, pool, for_cache));
   if (made.get() == nullptr) {
     *no_memory = true;
     return "no memory for a block";

@@ -38,8 +38,8 @@ class TableFile : public BlockBytes {
 
 // Makes a block of a stored payload that passed its checksum: a copy, uncompressed where it is
 // compressed. Returns what is wrong with it, or nullptr; *no_memory apart.
-const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, RefPtr<Block>* block,
-                      bool* no_memory);
+const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, bool for_cache,
+                      RefPtr<Block>* block, bool* no_memory);
 
 class TableBlocks {
  public:
@@ -56,6 +56,8 @@ class TableBlocks {
   const TableFile& file() const { return *file_; }
   const RefPtr<TableFile>& shared_file() const { return file_; }
   BlockCache* cache() const { return cache_; }
+  // Counts the memory of blocks; nullptr without a cache.
+  BlockPool* pool() const { return cache_ != nullptr ? cache_->pool() : nullptr; }
   bool mapped() const { return file_->map != nullptr; }
   size_t memory_bytes() const;
 
@@ -80,10 +82,7 @@ class TableBlocks {
   }
 
  private:
-  Status ReadRaw(uint32_t i, BlockPool* pool, RefPtr<Block>* block) const;
-  BlockPool* PoolFor(bool for_cache) const {
-    return for_cache && cache_ != nullptr ? cache_->pool() : nullptr;
-  }
+  Status ReadRaw(uint32_t i, bool for_cache, RefPtr<Block>* block) const;
   // The checksum and the header of a stored block.
   Status Check(uint32_t i, const char* stored) const;
   bool Validated(uint32_t i) const {

@@ -14,7 +14,6 @@ namespace {
 
 constexpr uint32_t kMissesBeforeReadAhead = 2;
 constexpr size_t kFirstStretch = size_t{16} << 10;
-constexpr size_t kLastStretch = size_t{256} << 10;
 
 }  // namespace
 
@@ -162,7 +161,7 @@ size_t TableIterator::StretchBytes(Move move) {
   }
   if (++misses_in_a_row_ <= kMissesBeforeReadAhead) return 0;
   const size_t bytes = automatic_bytes_;
-  automatic_bytes_ = std::min(bytes * 2, kLastStretch);
+  automatic_bytes_ = std::min(bytes * 2, context_.readahead_max);
   return bytes;
 }
 
@@ -191,8 +190,9 @@ Status TableIterator::ReadStretch(uint32_t i, Move move, size_t bytes) {
   const size_t need = index.offset(end) - index.offset(first);
   stretch_first_ = stretch_end_ = 0;
   if (stretch_.get() == nullptr || !stretch_->Unshared() || stretch_->capacity() < need) {
-    stretch_ = ReadBuffer::New(std::max(need, bytes));
+    stretch_ = ReadBuffer::New(std::max(need, bytes), blocks_->pool());
     if (stretch_.get() == nullptr) return Status::Bare(Code::kNoMem);
+    if (blocks_->cache() != nullptr) blocks_->cache()->Trim();
   }
   KIST_TRY(blocks_->file().ReadExactly(index.offset(first), stretch_->data(), need));
   stretch_first_ = first;

@@ -86,7 +86,7 @@ class Salvager {
   Status Entries(uint64_t at, Slice payload, uint8_t compression) {
     RefPtr<Block> block;
     bool no_memory;
-    const char* reason = MakeBlock(payload, compression != 0, nullptr, &block, &no_memory);
+    const char* reason = MakeBlock(payload, compression != 0, nullptr, false, &block, &no_memory);
     if (no_memory) return Status::Bare(Code::kNoMem);
     if (reason != nullptr) return damage_(at, reason), Status();
     for (uint32_t e = 0; e < block->entries(); ++e) {

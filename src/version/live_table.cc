@@ -82,7 +82,7 @@ Status TableStore::OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<
   MutexLock lock(&mutex_);
   Table* t = file->table_.load(std::memory_order_relaxed);
   if (t == nullptr) {
-    if (open_.size() >= options_.max_open) CloseSome(closed);
+    if (TooManyOpen()) CloseSome(closed);
     open_.reserve(open_.size() + 1);
     const std::string path = Path(file->number_);
     Result<std::unique_ptr<File>> opened = options_.vfs->Open(path, OpenMode::kRead);
@@ -97,6 +97,7 @@ Status TableStore::OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<
     oo.database_id = options_.database_id;
     oo.file_bytes = file->bytes();
     oo.cache = options_.cache;
+    oo.budget = options_.budget;
     oo.map = options_.map;
     KIST_TRY_ASSIGN(RefPtr<Table> table, Table::Open(opened.Take(), path, oo));
     reader_bytes_.fetch_add(table->memory_bytes(), std::memory_order_relaxed);
@@ -107,6 +108,25 @@ Status TableStore::OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<
   file->used_.store(true, std::memory_order_relaxed);
   *reader = RefPtr<Table>::Share(t);
   return Status();
+}
+
+void TableStore::Trim() {
+  std::vector<Table*> closed;
+  {
+    MutexLock lock(&mutex_);
+    if (TooManyOpen()) CloseSome(&closed);
+  }
+  for (Table* t : closed) {
+    options_.epoch->Retire(t, [](void* p) { static_cast<Table*>(p)->Unref(); });
+  }
+}
+
+// Files, or what they take of the memory budget.
+bool TableStore::TooManyOpen() {
+  if (options_.keep_open) return false;
+  if (open_.size() >= max_open_.load(std::memory_order_relaxed)) return true;
+  return options_.budget != nullptr &&
+         reader_bytes() >= options_.budget->TablesMax(options_.cache->loose_bytes());
 }
 
 // CLOCK over the open readers: closes about an eighth, those not used since the last sweep first.

@@ -94,20 +94,25 @@ class TableStore {
     uint64_t database_id = 0;
     BlockCache* cache = nullptr;
     Epoch* epoch = nullptr;
+    MemoryBudget* budget = nullptr;  // says how much open tables may take; may be nullptr
     uint32_t max_open = 4000;
+    bool keep_open = false;  // no table is closed: its file may be gone (read-only databases)
     bool map = false;
     const std::atomic<bool>* frozen = nullptr;  // where it is true no file is removed any more
   };
-  explicit TableStore(const Options& options) : options_(options) {}
+  explicit TableStore(const Options& options) : options_(options), max_open_(options.max_open) {}
   ~TableStore();
 
   const Options& options() const { return options_; }
+  void SetMaxOpen(size_t files) { max_open_.store(files, std::memory_order_relaxed); }
   std::string Path(uint64_t number) const;
   // Unlinks what died. A file that cannot be removed is kept for the next call.
   void RemoveDead();
   // Whether a file is to be removed, now or when its last reader goes.
   bool has_obsolete() const { return obsolete_.load(std::memory_order_acquire) != 0; }
   size_t open_tables();
+  // Closes tables where they take too much.
+  void Trim() KIST_EXCLUDES(mutex_);
   uint64_t reader_bytes() const { return reader_bytes_.load(std::memory_order_relaxed); }
 
  private:
@@ -116,6 +121,7 @@ class TableStore {
   void Died(LiveTable* file);
   Status OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<Table*>* closed)
       KIST_EXCLUDES(mutex_);
+  bool TooManyOpen() KIST_REQUIRES(mutex_);
   void CloseSome(std::vector<Table*>* closed) KIST_REQUIRES(mutex_);
 
   const Options options_;
@@ -125,6 +131,7 @@ class TableStore {
   std::vector<uint64_t> dead_ KIST_GUARDED_BY(mutex_);
   std::atomic<uint64_t> reader_bytes_{0};
   std::atomic<uint64_t> obsolete_{0};  // files marked and not removed yet
+  std::atomic<size_t> max_open_;
 };
 
 }  // namespace kist

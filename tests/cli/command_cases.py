@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+import prometheus
 from tool import need, same
 
 
@@ -188,8 +189,13 @@ def stats__in_three_formats(tool):
     tool.ok("put", tool.db, "a", "1")
     text = tool.ok("stats", tool.db).decode()
     need(text.endswith("\n") and "\0" not in text, text)
-    json.loads(tool.ok("stats", "--json", tool.db))
-    tool.ok("stats", "--prometheus", tool.db)
+    numbers = json.loads(tool.ok("stats", "--json", tool.db))
+    need(all(type(value) is int for value in numbers.values()), numbers)
+    same([line.split()[0] for line in text.splitlines()], list(numbers))
+    families = prometheus.read(tool.ok("stats", "--prometheus", tool.db).decode())
+    for name in "kist_commits_total", "kist_latency_seconds", "kist_memory_used_bytes":
+        need(name in families, name)
+    same(families["kist_last_seq"], ("gauge", {("kist_last_seq", ()): 1.0}))
     tool.fails(2, "stats", tool.db, "no_such_statistic", says="no_such_statistic")
     tool.fails(2, "stats", "--json", "--prometheus", tool.db, says="exclude one another")
 

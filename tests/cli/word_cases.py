@@ -1,4 +1,5 @@
 """The command line itself: help, options, suggestions, exit codes of what is mistyped."""
+import json
 import re
 
 from tool import need, same
@@ -129,8 +130,15 @@ def words__version_names_the_library(tool):
 
 
 def words__options_are_explained(tool):
-    text = tool.ok("options").decode()
-    need("sync = " in text, text)
+    lines = tool.ok("options").decode().splitlines()
+    same(lines[0].split(), ["OPTION", "STANDARD", "SCOPE", "BOUNDS"])
+    rows = [line for line in lines[1:] if not line.startswith(" ")]
+    described = [json.loads(line) for line in tool.ok("options", "--json").splitlines()]
+    same([row.split()[0] for row in rows], [option["name"] for option in described])
+    for row, option in zip(rows, described):
+        need(option["bounds"] in row and f" {option['standard']} " in row, row)
+        sentence = " ".join(option["text"].split())
+        need(sentence in " ".join(" ".join(lines).split()), sentence)
     need("sync = " in tool.ok("options", "sync").decode(), "sync alone")
     tool.fails(2, "options", "synk", says="did you mean sync?")
 

@@ -69,6 +69,8 @@ void* Reallocate(void* memory, size_t bytes) noexcept {
   if (memory == nullptr) return Get(bytes);
   return Fails() ? nullptr : std::realloc(memory, bytes == 0 ? 1 : bytes);
 }
+void* AllocatePages(size_t bytes, size_t align) noexcept { return GetAligned(bytes, align); }
+void DeallocatePages(void* memory, size_t) noexcept { Put(memory); }
 void Deallocate(void* memory) noexcept { Put(memory); }
 const char* AllocatorName() noexcept { return "counting"; }
 

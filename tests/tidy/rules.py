@@ -55,6 +55,7 @@ BESIDE_VFS = {
     "util/crc32c": "the CRC32C instructions",
     "util/hash": "wide multiplication",
     "util/futex": "the wait primitive under the mutex",
+    "util/alloc": "chunks of whole pages, which are memory and no I/O",
     "util/epoch": "the thread's number and the pause of a reader",
     "table/hash_match": "sixteen hash bytes compared at once",
 }

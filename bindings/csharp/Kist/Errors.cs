@@ -99,6 +99,8 @@ public enum KistDetail
     BatchSize = KIST_D_BATCH_SIZE,
     /// <summary>Limit: a name.</summary>
     NameSize = KIST_D_NAME_SIZE,
+    /// <summary>NoMemory: memory_budget, not the system's memory, is used up.</summary>
+    Budget = KIST_D_BUDGET,
 }
 
 /// <summary>What went wrong in the library.</summary>

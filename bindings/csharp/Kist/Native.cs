@@ -225,6 +225,7 @@ public static unsafe partial class Native
     public const int KIST_D_VALUE_SIZE = 13;
     public const int KIST_D_BATCH_SIZE = 14;
     public const int KIST_D_NAME_SIZE = 15;
+    public const int KIST_D_BUDGET = 16;
     public const uint KIST_READ_NO_CACHE_FILL = 1;
     public const uint KIST_READ_FOR_UPDATE = 2;
     public const uint KIST_ITER_KEYS_ONLY = 256;

@@ -203,7 +203,7 @@ void options__bounds_are_exact(void**) {
                           {"stream_interval", 10000, hour},
                           {"stream_log_max", mib, 16384 * gib},
                           {"stream_base_percent", 1, 10000},
-                          {"filter_bits", 0, 32},
+                          {"filter_bits", 0, 20},
                           {"block_size", kib, mib},
                           {"default_ttl", 1000, 1000000 * hour},
                           {"target_file_size", 64 * kib, gib}};
@@ -276,17 +276,26 @@ void options__numbers(void**) {
 
 void options__derived_sizes(void**) {
   DbOptions options;
-  assert_int_equal(options.CacheBytes(), 128 << 20);
-  assert_int_equal(options.WriteBufferBytes(), 32 << 20);
+  assert_int_equal(options.CacheBytes(), 256 << 20);  // and no more than the rest leaves
+  assert_int_equal(options.WriteBufferBytes(), 16 << 20);
   options.memory_budget = uint64_t{64} << 20;
-  assert_int_equal(options.CacheBytes(), 32 << 20);
-  assert_int_equal(options.WriteBufferBytes(), 8 << 20);
+  assert_int_equal(options.CacheBytes(), 64 << 20);
+  assert_int_equal(options.WriteBufferBytes(), 4 << 20);
   options.memory_budget = uint64_t{64} << 30;
   assert_int_equal(options.WriteBufferBytes(), 64 << 20);
+  assert_true(options.CheckSizes().ok());
   options.cache_size = 65536;
   options.write_buffer_size = 65536;
   assert_int_equal(options.CacheBytes(), 65536);
   assert_int_equal(options.WriteBufferBytes(), 65536);
+  options.memory_budget = uint64_t{12} << 20;
+  options.write_buffer_size = uint64_t{4} << 20;
+  assert_true(options.CheckSizes().ok());
+  ++options.write_buffer_size;
+  const Status s = options.CheckSizes();
+  assert_true(s.Is(Code::kInvalid));
+  assert_non_null(std::strstr(s.message().c_str(), "write_buffer_size"));
+  assert_non_null(std::strstr(s.message().c_str(), "memory_budget, 12MiB"));
 }
 
 void options__keyspace_options_travel_as_text(void**) {

@@ -98,6 +98,7 @@ pub const KIST_D_VALUE_SIZE: i32 = 13;
 pub const KIST_D_BATCH_SIZE: i32 = 14;
 /// LIMIT: a name
 pub const KIST_D_NAME_SIZE: i32 = 15;
+pub const KIST_D_BUDGET: i32 = 16;
 /// do not displace cached blocks (scans, backups)
 pub const KIST_READ_NO_CACHE_FILL: u32 = 1;
 /// conflict with any commit to this key since the transaction began, later ones included; without txn KIST_E_INVALID

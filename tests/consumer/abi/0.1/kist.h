@@ -73,6 +73,7 @@ typedef int32_t kist_rc;
 #define KIST_D_VALUE_SIZE 13
 #define KIST_D_BATCH_SIZE 14
 #define KIST_D_NAME_SIZE 15
+#define KIST_D_BUDGET 16
 
 typedef struct kist_err {
   uint32_t size;
