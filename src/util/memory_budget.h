@@ -50,7 +50,7 @@ class MemoryBudget {
   }
   size_t limit() const { return limit_.load(std::memory_order_relaxed); }
   size_t reserve() const {
-    return std::min(limit() / 8, size_t{8} << 20) + std::min(limit() / 16, size_t{24} << 20);
+    return std::min(limit() / 4, size_t{16} << 20) + std::min(limit() / 16, size_t{24} << 20);
   }
 
   void Add(Part part, size_t bytes) {

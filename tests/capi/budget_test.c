@@ -187,6 +187,7 @@ static void budget__one_large_pin_is_never_refused(void** state) {
   memset(val, 'v', 12 * MIB);
   OK(kist_put(kist_default(db), NULL, "large", 5, val, 12 * MIB, &err));
   OK(kist_flush(db, &err));
+  OK(kist_wait_idle(db, -1, &err)); /* the flush has let go of its memtable */
   OK(kist_get_pin(kist_default(db), NULL, "large", 5, &pin, &err));
   assert_int_equal(pin.len, 12 * MIB);
   kist_pin_release(&pin);

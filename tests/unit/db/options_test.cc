@@ -2,6 +2,7 @@
 // texts.
 #include "db/options.h"
 
+#include <algorithm>
 #include <string>
 
 #include "support/unit_test.h"
@@ -206,7 +207,9 @@ void options__bounds_are_exact(void**) {
                           {"filter_bits", 0, 20},
                           {"block_size", kib, mib},
                           {"default_ttl", 1000, 1000000 * hour},
-                          {"target_file_size", 64 * kib, gib}};
+                          {"target_file_size", 64 * kib, gib},
+                          {"retry_interval", 10000, hour},
+                          {"latency_sampling", 0, 1000000}};
   for (const Bound& b : bounds) {
     for (uint64_t v : {b.low, b.high}) {
       OptionSet set;
@@ -218,6 +221,13 @@ void options__bounds_are_exact(void**) {
     OptionSet set;
     assert_false(set.SetU64(b.name, b.high + 1).ok());
     if (b.low > 1) assert_false(set.SetU64(b.name, b.low - 1).ok());
+  }
+  for (size_t i = 0; kist::DescribeOption(i) != nullptr; ++i) {  // none is missing above
+    const OptionInfo* info = kist::DescribeOption(i);
+    const std::string type = info->type;
+    if (type != "bytes" && type != "duration" && type != "count") continue;
+    assert_true(std::any_of(std::begin(bounds), std::end(bounds),
+                            [&](const Bound& b) { return info->name == std::string(b.name); }));
   }
 }
 

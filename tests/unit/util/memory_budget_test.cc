@@ -19,16 +19,16 @@ RefPtr<MemoryBudget> New(size_t limit, size_t memtables) {
 
 void memory_budget__the_cache_takes_what_is_left(void**) {
   auto b = New(64 * kMiB, 24 * kMiB);
-  assert_int_equal(b->reserve(), 12 * kMiB);
-  assert_int_equal(b->CacheRoom(0), 28 * kMiB);
+  assert_int_equal(b->reserve(), 20 * kMiB);
+  assert_int_equal(b->CacheRoom(0), 20 * kMiB);
   b->Add(MemoryBudget::kMemtables, 10 * kMiB);  // within what is set aside for them
-  assert_int_equal(b->CacheRoom(0), 28 * kMiB);
+  assert_int_equal(b->CacheRoom(0), 20 * kMiB);
   b->Add(MemoryBudget::kMemtables, 20 * kMiB);  // a commit larger than a write buffer
-  assert_int_equal(b->CacheRoom(0), 22 * kMiB);
+  assert_int_equal(b->CacheRoom(0), 14 * kMiB);
   b->Sub(MemoryBudget::kMemtables, 30 * kMiB);
   b->Add(MemoryBudget::kTables, 6 * kMiB);
-  assert_int_equal(b->CacheRoom(0), 22 * kMiB);
-  assert_int_equal(b->CacheRoom(10 * kMiB), 12 * kMiB);
+  assert_int_equal(b->CacheRoom(0), 14 * kMiB);
+  assert_int_equal(b->CacheRoom(10 * kMiB), 4 * kMiB);
   b->Add(MemoryBudget::kTransactions, 100 * kMiB);
   assert_int_equal(b->CacheRoom(0), 0);
   assert_int_equal(b->Used(kMiB, kMiB), 108 * kMiB);
@@ -36,10 +36,10 @@ void memory_budget__the_cache_takes_what_is_left(void**) {
 
 void memory_budget__tables_take_three_quarters_of_what_they_share(void**) {
   auto b = New(64 * kMiB, 24 * kMiB);
-  assert_int_equal(b->TablesMax(0), 21 * kMiB);
+  assert_int_equal(b->TablesMax(0), 15 * kMiB);
   b->Add(MemoryBudget::kTables, 20 * kMiB);
-  assert_int_equal(b->TablesMax(0), 21 * kMiB);
-  b->Add(MemoryBudget::kIterators, 20 * kMiB);
+  assert_int_equal(b->TablesMax(0), 15 * kMiB);
+  b->Add(MemoryBudget::kIterators, 12 * kMiB);
   assert_int_equal(b->TablesMax(0), 6 * kMiB);
   b->Add(MemoryBudget::kIterators, 30 * kMiB);
   assert_int_equal(b->TablesMax(0), 4 * kMiB);  // never less than a sixteenth
