@@ -56,7 +56,7 @@ struct DbImpl::GroupWriter {
   Sequence seq = 0;
   Status conflict;       // of a transaction: not ok where it alone fails, and is not in the group
   bool freeing = false;  // committed apart, on a full disk
-  bool batched = true;          // a batch or transaction
+  bool batched = true;   // a batch or transaction
   OpKind kind = OpKind::kPut;  // of a single operation
 };
 
