@@ -31,10 +31,11 @@ inline kist_rc Look(kist_keyspace* ks, const ReadArgs& args, Slice key, ReadFoun
 }
 
 inline void CountRead(Epoch::Slot* slot, const ReadFound& found) {
+  const ReadFound::Looks& looks = found.looks;
   if (!found.found) slot->Count(kGetsAbsent);
-  if (found.from_table) slot->Count(kTableHits);
-  if (found.filter_negatives != 0) slot->Count(kFilterNegatives, found.filter_negatives);
-  if (Unlikely(found.filter_false != 0)) slot->Count(kFilterFalse, found.filter_false);
+  if (looks.from_table != 0) slot->Count(kTableHits);
+  if (looks.filter_negatives != 0) slot->Count(kFilterNegatives, looks.filter_negatives);
+  if (Unlikely(looks.filter_false != 0)) slot->Count(kFilterFalse, looks.filter_false);
 }
 
 // Calls on_found with what the key holds. `missing` names a required output that is NULL.
@@ -52,8 +53,9 @@ inline kist_rc ReadOne(kist_keyspace* ks, const kist_read_options* ro, const voi
   KIST_CHECKED(CheckKey(db, key, key_len, 0, err));
   if (Unlikely(missing != nullptr)) return FailNull(err, missing);
   Epoch::Slot& slot = guard.slot();
-  slot.Count(kGets);
-  OpTimer timer(db->ops, OpStats::kGet, slot.counters[kGets].load(std::memory_order_relaxed));
+  const uint64_t number = slot.counters[kGets].load(std::memory_order_relaxed) + 1;
+  slot.counters[kGets].store(number, std::memory_order_relaxed);
+  OpTimer timer(db->ops, OpStats::kGet, number);
   ReadFound found;
   KIST_CHECKED(Look(ks, args, Bytes(key, key_len), &found, err));
   CountRead(&slot, found);

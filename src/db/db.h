@@ -69,9 +69,12 @@ struct ReadFound {
   RefPtr<Block> owned;
   class Memtable* memtable = nullptr;
   // For statistics: see ReadCounter.
-  bool from_table = false;
-  uint32_t filter_negatives = 0;
-  uint32_t filter_false = 0;
+  struct Looks {
+    uint8_t from_table = 0;
+    uint8_t filter_negatives = 0;
+    uint8_t filter_false = 0;
+    uint8_t unused = 0;
+  } looks;
 };
 
 // What a version means to a reader at `now_ms` over whose key a range tombstone of sequence

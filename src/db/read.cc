@@ -43,7 +43,7 @@ struct Lookup {
 };
 
 // True where the search ends here.
-Status LookIn(LiveTable* file, Lookup* l, bool* done) {
+inline Status LookIn(LiveTable* file, Lookup* l, bool* done) {
   Table* table = nullptr;
   KIST_TRY(file->Reader(&table));
   if (const RangeTombstoneSet* set = table->range_tombstones()) {
@@ -51,12 +51,12 @@ Status LookIn(LiveTable* file, Lookup* l, bool* done) {
   }
   KIST_TRY(table->Get(l->key, l->hash, l->seq, l->context, &l->hit));
   *done = l->hit.found || l->covering != 0;
-  if (l->hit.filtered) {
-    ++l->found->filter_negatives;
-  } else if (l->hit.found) {
-    l->found->from_table = true;
+  if (l->hit.found) {
+    l->found->looks.from_table = 1;
+  } else if (l->hit.filtered) {
+    ++l->found->looks.filter_negatives;
   } else if (table->has_filter()) {
-    ++l->found->filter_false;
+    ++l->found->looks.filter_false;
   }
   return Status();
 }
