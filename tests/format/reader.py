@@ -337,7 +337,9 @@ class State:
 class Table:
     def __init__(self, directory, place, facts, database):
         self.keyspace, _, self.number = place
-        with open(os.path.join(directory, f"{self.number:06}.kst"), "rb") as file:
+        path = os.path.join(directory, f"{self.number:06}.kst")
+        must(os.path.exists(path), f"{path} is missing")
+        with open(path, "rb") as file:
             self.data = file.read()
         self.seed = struct.pack("<QQ", database, self.number)
         must(len(self.data) == facts["file_bytes"], self.where("its length"))
