@@ -49,6 +49,8 @@ void Deallocate(void* memory) noexcept {
   if (memory != nullptr) --live;
   std::free(memory);
 }
+void* AllocatePages(size_t bytes, size_t align) noexcept { return AllocateAligned(bytes, align); }
+void DeallocatePages(void* memory, size_t) noexcept { Deallocate(memory); }
 const char* AllocatorName() noexcept { return "test"; }
 
 namespace {
