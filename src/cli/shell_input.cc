@@ -103,7 +103,9 @@ void SetUpEditing(const std::string& history_path) {
 }
 
 ShellInput::Result ReadEdited(const std::string& prompt, std::string* line) {
+  InterruptPatient(true);
   char* const text = readline(prompt.c_str());
+  InterruptPatient(false);
   if (InterruptPending() != 0) {
     std::free(text);
     return ShellInput::Result::kCleared;

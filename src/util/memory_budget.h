@@ -8,7 +8,8 @@
 // there may be at a time, so that the cache does not move with every one that fills.
 // Invariants
 //  1. What handles hold (iterators, transactions, pinned blocks, memtables that a handle alone
-//     keeps) is refused beyond a quarter of the limit: Admits() says so before it grows.
+//     keeps) is refused beyond a quarter of the limit, or 4 MiB where that is more: Admits() says
+//     so before it grows.
 //  2. The numbers are independent relaxed counters: a reader may see one change without another.
 // Threads: any. It is counted: blocks and memtables that pins hold outlive their database.
 #pragma once
@@ -70,7 +71,7 @@ class MemoryBudget {
   size_t Held(size_t loose) const {
     return loose + used(kOldMemtables) + used(kIterators) + used(kTransactions);
   }
-  size_t HeldMax() const { return limit() / 4; }
+  size_t HeldMax() const { return std::max(limit() / 4, size_t{4} << 20); }
   bool Admits(size_t bytes, size_t loose) const { return Held(loose) + bytes <= HeldMax(); }
   // What is left for cached blocks.
   size_t CacheRoom(size_t loose) const { return Left(OtherThanTables(loose) + used(kTables)); }

@@ -123,7 +123,7 @@ static void churn__writers_readers_flush_compaction_snapshots(void** state) {
   (void)state;
   if (getenv("KIST_CHURN") != NULL) writes_each = strtoull(getenv("KIST_CHURN"), NULL, 10);
   the_db = open_with(path,
-                     "sync=never; memory_budget=4MiB; write_buffer_size=64KiB; cache_size=64KiB; "
+                     "sync=never; memory_budget=1GiB; write_buffer_size=64KiB; cache_size=64KiB; "
                      "block_size=1KiB");
   atomic_store(&writing, WRITERS);
   for (i = 0; i < WRITERS; ++i)

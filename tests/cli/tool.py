@@ -100,13 +100,16 @@ class Terminal:
     def send(self, text):
         os.write(self.fd, text.encode())
 
-    def wait_for(self, text, timeout=30):
-        """Reads until `text` shows up."""
+    def sees(self, text, timeout):
+        """Reads until `text` shows up; False where it does not."""
         end = time.time() + timeout
         while text.encode() not in self.text:
             if time.time() > end or not self.read(0.2):
                 break
-        if text.encode() not in self.text:
+        return text.encode() in self.text
+
+    def wait_for(self, text, timeout=30):
+        if not self.sees(text, timeout):
             raise AssertionError(f"no {text!r} in {self.text!r}")
 
     def read(self, seconds):

@@ -62,6 +62,7 @@ typedef struct {
   handle_kind kind;
   void* at; /* NULL where the slot is free */
   int keys_only;
+  int borrowed; /* kist_default's: the database's own, which goes with it */
 } handle;
 
 static handle handles[kHandles];
@@ -94,6 +95,7 @@ static kist_rc bind(int i, handle_kind kind, void* at, kist_rc rc) {
   if (handle_count == kHandles) abort();
   snprintf(handles[handle_count].name, kName, "%s", word(i));
   handles[handle_count].kind = kind;
+  handles[handle_count].borrowed = 0;
   handles[handle_count++].at = at;
   return rc;
 }
@@ -237,7 +239,9 @@ static kist_rc do_sleep(void) {
   return KIST_OK;
 }
 static kist_rc do_default(void) {
-  return bind(2, kKeyspace, kist_default(handle_at(1, kDb)), KIST_OK);
+  const kist_rc rc = bind(2, kKeyspace, kist_default(handle_at(1, kDb)), KIST_OK);
+  handles[handle_count - 1].borrowed = 1;
+  return rc;
 }
 static kist_rc do_keyspace(void) {
   kist_options* options = NULL;
@@ -861,7 +865,7 @@ static void begin_case(void) {
 
 static void end_case(const char* name, int* failed) {
   for (int i = 0; i < handle_count; ++i) {
-    if (handles[i].at != NULL) free_handle(&handles[i]);
+    if (handles[i].at != NULL && !handles[i].borrowed) free_handle(&handles[i]);
   }
   if (complaint[0] != 0) printf("%s\n", complaint);
   printf("[  %s] %s\n", complaint[0] != 0 ? "FAILED  " : "     OK ", name);

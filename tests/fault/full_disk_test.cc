@@ -236,7 +236,7 @@ bool OnSmallDisk(const std::function<void(Shared*)>& body) {
 
 constexpr const char* kOptions[] = {
     "memory_budget=4MiB; write_buffer_size=256KiB",
-    "memory_budget=64MiB; write_buffer_size=32MiB",
+    "memory_budget=128MiB; write_buffer_size=32MiB",
     "memory_budget=16MiB; write_buffer_size=1MiB; wal_preallocate=false",
 };
 

@@ -25,8 +25,12 @@ std::string CrashState::ToString() const {
     text += std::to_string(units[i].op) + "." + kinds[static_cast<int>(units[i].kind)];
     if (i != selection_->torn_unit) continue;
     text += "[";
-    for (const char c : selection_->torn_sectors) text += c ? '1' : '0';
-    text += "]";
+    const auto& sectors = selection_->torn_sectors;
+    for (size_t from = 0, to = 0; from < sectors.size(); from = to) {  // runs, as a value has many
+      while (to < sectors.size() && sectors[to] == sectors[from]) ++to;
+      text += (sectors[from] ? " +" : " -") + std::to_string(to - from);
+    }
+    text += " sectors]";
   }
   return text;
 }

@@ -98,6 +98,8 @@ pub const KIST_D_VALUE_SIZE: i32 = 13;
 pub const KIST_D_BATCH_SIZE: i32 = 14;
 /// LIMIT: a name
 pub const KIST_D_NAME_SIZE: i32 = 15;
+/// NOMEM: memory_budget, not the system's memory, is used up
+/// NOMEM: `memory_budget`, not the system's memory, is used up
 pub const KIST_D_BUDGET: i32 = 16;
 /// do not displace cached blocks (scans, backups)
 pub const KIST_READ_NO_CACHE_FILL: u32 = 1;
@@ -656,7 +658,7 @@ extern "C" {
     pub fn kist_iter_prev(iter: *mut kist_iter, err: *mut kist_err) -> kist_rc;
     /// The current entry. The bytes are borrowed, valid until the iterator's next call.
     pub fn kist_iter_entry(iter: *const kist_iter, key_out: *mut kist_slice, val_out: *mut kist_slice) -> kist_rc;
-    /// Takes many entries, borrowed: the slices are valid until the iterator's next call.
+    /// Takes many entries, borrowed: the slices are valid until the iterator's next call. Fewer than max come where they are many bytes: a sixteenth of memory_budget ends a call.
     pub fn kist_iter_entries(iter: *mut kist_iter, dir: i32, entries: *mut kist_entry, max: usize, count_out: *mut usize, err: *mut kist_err) -> kist_rc;
     /// Takes many entries, copied into buf as { u32 key_len | u32 val_len | key | value }\*, little-endian, unaligned.
     pub fn kist_iter_chunk(iter: *mut kist_iter, dir: i32, buf: *mut c_void, cap: usize, max: usize, used_out: *mut usize, count_out: *mut usize, need_out: *mut usize, err: *mut kist_err) -> kist_rc;
