@@ -99,7 +99,6 @@ pub const KIST_D_BATCH_SIZE: i32 = 14;
 /// LIMIT: a name
 pub const KIST_D_NAME_SIZE: i32 = 15;
 /// NOMEM: memory_budget, not the system's memory, is used up
-/// NOMEM: `memory_budget`, not the system's memory, is used up
 pub const KIST_D_BUDGET: i32 = 16;
 /// do not displace cached blocks (scans, backups)
 pub const KIST_READ_NO_CACHE_FILL: u32 = 1;
