@@ -132,7 +132,7 @@ static void* write_together(void* arg) {
 }
 
 static void multi_get__sees_one_state(void** state) {
-  kist_db* db = open_with(":memory:", "sync=never; memory_budget=4MiB");
+  kist_db* db = open_with(":memory:", "sync=never; memory_budget=64MiB; write_buffer_size=256KiB");
   static char text[MANY][16];
   static kist_slice keys[MANY];
   static kist_pin pins[MANY];
