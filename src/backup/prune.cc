@@ -169,6 +169,12 @@ Status PruneTarget(Vfs* vfs, Target* target, const PruneRule& rule, const JobCon
   KIST_TRY_ASSIGN(const Catalog before, Catalog::Load(target));
   if (before.database_id == 0)
     return Status::Error(Code::kMissing, target->url() + ": holds no backup");
+  for (const auto& [number, generation] : before.generations) {
+    if (generation.bases.size() < 2) continue;
+    return Status::Error(Code::kUnsupported, target->url() + ": generation " +
+                                                 std::to_string(number) +
+                                                 " is a stream's; backups alone can be pruned yet");
+  }
   Mark mark;
   mark.kind = ObjectKind::kPrune;
   mark.database_id = before.database_id;
