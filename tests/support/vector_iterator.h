@@ -44,6 +44,20 @@ class VectorIterator final : public InternalIterator {
     if (!valid_) std::abort();
     Set(at_ - 1);
   }
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override {
+    size_t n = 0;
+    for (size_t at = at_; n < max && at < entries_.size() && at != fail_at_;
+         forward ? ++at : --at) {
+      const Entry& e = entries_[at];
+      if (n > 0 && bound != nullptr && (forward ? e.key >= *bound : e.key <= *bound)) break;
+      out[n++] = {e.key, e.tag, e.value};
+      at_ = at;
+    }
+    key_ = out[n - 1].key;
+    tag_ = out[n - 1].tag;
+    value_ = out[n - 1].value;
+    return n;
+  }
   uint64_t steps() const { return steps_; }
 
  private:
