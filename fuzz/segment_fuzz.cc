@@ -20,7 +20,7 @@ void ReadAll(SegmentReader* reader) {
   }
   const auto residue = reader->ScanResidue();
   if (residue.ok()) MUST(residue->bytes <= reader->size());
-  if (reader->Refresh().ok()) {
+  if (reader->Refresh(kMaxSequence).ok()) {
     SegmentReader::Record record;
     static_cast<void>(reader->Next(&record).ok());
   }

@@ -67,17 +67,14 @@ Status LogTail::ReadChainRecord(LogPiece* piece) {
   return Status();
 }
 
-Status LogTail::Fetch(bool* got) {
+Status LogTail::Fetch(Sequence upto, bool* got) {
   if (!pending_) {
-    // Appended to, or sealed and cut at its end, since the last look: looked at anew before an end,
-    // a break or a file that became shorter is believed.
-    Result<SegmentReader::Outcome> next = reader_->Next(&record_);
-    if (!next.ok() || *next != SegmentReader::Outcome::kRecord) {
-      KIST_TRY(reader_->Refresh());
-      next = reader_->Next(&record_);
+    // Looked at anew before an end or a break is believed.
+    KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, reader_->Next(&record_));
+    if (outcome != SegmentReader::Outcome::kRecord) {
+      KIST_TRY(reader_->Refresh(upto));
+      KIST_TRY_ASSIGN(outcome, reader_->Next(&record_));
     }
-    if (!next.ok()) return std::move(next).status();
-    const SegmentReader::Outcome outcome = *next;
     pending_ = outcome == SegmentReader::Outcome::kRecord;
     if (pending_ && record_.kind != RecordKind::kCommit)
       return Status::Corrupt(Name(), record_.offset, "a record that is not a commit");
@@ -113,13 +110,14 @@ Status LogTail::Next(Sequence upto, uint64_t bytes_max, LogPiece* piece, bool* g
   *got = false;
   *piece = LogPiece();
   for (;;) {
+    if (!pending_) KIST_TRY(reader_->Refresh(upto));
     if (place_.position == 0) {
       if (reader_->link().previous_lsn > upto) return Status();
       KIST_TRY(ReadChainRecord(piece));
     }
     bool there = false;
     for (;;) {
-      KIST_TRY(Fetch(&there));
+      KIST_TRY(Fetch(upto, &there));
       if (!there || record_.lsn > upto) break;
       if (!piece->bytes.empty() && piece->bytes.size() + record_.raw.size() > bytes_max) break;
       piece->bytes.append(record_.raw.data(), record_.raw.size());
@@ -144,7 +142,7 @@ Status LogTail::Next(Sequence upto, uint64_t bytes_max, LogPiece* piece, bool* g
     if (moved) continue;
     if (place_.lsn >= upto || place_.position != before) return Status();
     // Appended, or switched, between the two looks.
-    KIST_TRY(Fetch(&there));
+    KIST_TRY(Fetch(upto, &there));
     if (!there) {
       KIST_TRY(MoveOn(&moved));
       if (!moved) {

@@ -56,8 +56,8 @@ class LogTail {
  private:
   Status Open(uint64_t segment);
   Status ReadChainRecord(LogPiece* piece);
-  // Into record_; *got false at the end of what counts of this segment.
-  Status Fetch(bool* got);
+  // Into record_; *got false at the end of what this segment holds up to `upto`.
+  Status Fetch(Sequence upto, bool* got);
   Status MoveOn(bool* moved);
   std::string Name() const;
 

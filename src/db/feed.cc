@@ -30,8 +30,12 @@ Status FeedImpl::OpenSegment(uint64_t number) {
     return opened.status().Is(Code::kMissing) ? Gone(last_) : std::move(opened).status();
   reader_ = opened.Take();
   number_ = number;
-  pending_ = false;
-  return Status();
+  return Look();
+}
+
+Status FeedImpl::Look() {
+  horizon_ = db_->last_seq();
+  return reader_->Refresh(horizon_);
 }
 
 // The newest segment that begins at or before the place asked for.
@@ -49,54 +53,36 @@ Status FeedImpl::Start() {
   }
 }
 
-// At this segment's end: to the one whose link names it.
-Status FeedImpl::MoveOn(bool* moved) {
-  *moved = false;
-  const std::vector<LogExtent> extents = db_->LogExtents();
-  for (size_t i = 0; i < extents.size(); ++i) {
-    if (extents[i].number <= number_) continue;
-    // All that was appended before the switch is in the file now.
-    KIST_TRY(reader_->Refresh());
-    KIST_TRY_ASSIGN(SegmentReader::Outcome outcome, reader_->Next(&record_));
-    if (outcome == SegmentReader::Outcome::kRecord) {
-      pending_ = true;
-      return Status();
-    }
-    if (extents[i].previous_lsn > std::max(last_, reader_->last_lsn())) return Gone(last_);
-    *moved = true;
-    return OpenSegment(extents[i].number);
-  }
-  return Status();
-}
-
+// A commit that readers see is in the file, whole, and stays as it is, once buffered ones are
+// written. A segment ends with the LSN that its successor's link names: until then the rest of it
+// is waited for.
 Status FeedImpl::Advance(bool* got) {
   *got = false;
-  bool drained = false;
-  for (;;) {
-    if (!pending_) {
-      Result<SegmentReader::Outcome> next = reader_->Next(&record_);
-      if (!next.ok()) {  // sealed and cut at its end since the last look
-        KIST_TRY(reader_->Refresh());
-        next = reader_->Next(&record_);
-      }
-      if (!next.ok()) return std::move(next).status();
-      pending_ = *next == SegmentReader::Outcome::kRecord;
-    }
-    if (pending_) {
-      if (record_.lsn > db_->last_seq()) return Status();
-      pending_ = false;
+  for (int looks = 0;;) {
+    KIST_TRY_ASSIGN(const SegmentReader::Outcome outcome, reader_->Next(&record_));
+    if (outcome == SegmentReader::Outcome::kRecord) {
       if (record_.lsn <= last_ || record_.kind != RecordKind::kCommit) continue;
       *got = true;
       return Status();
     }
-    bool moved = false;
-    KIST_TRY(MoveOn(&moved));
-    if (moved || pending_) continue;
-    if (last_ >= db_->last_seq() || drained) return Status();
-    // Commits that readers see but the file does not hold yet.
-    KIST_TRY(db_->DrainForFeed());
-    KIST_TRY(reader_->Refresh());
-    drained = true;
+    if (last_ >= db_->last_seq()) return Status();
+    const std::vector<LogExtent> extents = db_->LogExtents();
+    const auto next = std::find_if(extents.begin(), extents.end(),
+                                   [this](const LogExtent& e) { return e.number > number_; });
+    if (next != extents.end() && reader_->last_lsn() >= next->previous_lsn) {
+      KIST_TRY(OpenSegment(next->number));
+      looks = 0;
+      continue;
+    }
+    if (looks == 2 && next != extents.end() && horizon_ >= next->previous_lsn) {
+      return Status::Corrupt(reader_->path(), reader_->break_offset(),
+                             reader_->break_reason() + ", commit " +
+                                 std::to_string(next->previous_lsn) + " is missing");
+    }
+    if (looks == 2) return Status();
+    if (looks == 1) KIST_TRY(db_->DrainForFeed());
+    KIST_TRY(Look());
+    ++looks;
   }
 }
 
@@ -115,7 +101,7 @@ Status FeedImpl::Next(int64_t timeout_ms, FeedCommit* commit, bool* got) {
     if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000) return Status();
     uint64_t wait = kPollUs;
     if (timeout_ms >= 0) wait = std::min(wait, static_cast<uint64_t>(timeout_ms) * 1000 - waited);
-    KIST_TRY(db_->WaitForCommit(last_, wait));
+    KIST_TRY(db_->WaitForCommit(std::max(last_, horizon_), wait));
   }
 }
 

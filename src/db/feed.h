@@ -26,16 +26,16 @@ class FeedImpl final : public Feed {
 
  private:
   Status OpenSegment(uint64_t number);
-  // The next record of the log, if it has one now.
+  Status Look();
+  // The next commit of the log into record_, if readers see one.
   Status Advance(bool* got);
-  Status MoveOn(bool* moved);
 
   DbImpl* const db_;
-  Sequence last_;  // the last commit handed out, or skipped over
+  Sequence last_;         // the last commit handed out, or skipped over
+  Sequence horizon_ = 0;  // what readers saw at the last look at the segment
   uint64_t number_ = 0;
   std::unique_ptr<SegmentReader> reader_;
   SegmentReader::Record record_;
-  bool pending_ = false;  // record_ waits to become visible
 };
 
 }  // namespace kist

@@ -225,8 +225,8 @@ class SegmentWriter {
   bool mark_unsynced_ KIST_GUARDED_BY(sync_mutex_) = false;
 };
 
-// Reads one segment from its first record on. Threads: one at a time; a live segment may grow
-// meanwhile.
+// Reads one segment from its first record on. Threads: one at a time; a live segment may grow and
+// lose its reserved tail meanwhile, see Refresh.
 class SegmentReader {
  public:
   struct Record {
@@ -264,8 +264,10 @@ class SegmentReader {
   Result<Outcome> Next(Record* record);
   // Records end here: reading stops cleanly at `end` and does not look behind it.
   void SetLimit(uint64_t end) { limit_ = end; }
-  // After kEnd or kBroken on a live segment: takes notice of what was appended.
-  Status Refresh();
+  // On a live segment: takes notice of what was appended and cut off since. Records above `horizon`
+  // may still be taken back (their write fails) and others put in their place: Next ends before
+  // them. The caller names an LSN that was visible before this call.
+  Status Refresh(Sequence horizon);
 
   // What lies behind the end or break: how many bytes (up to the last word that is not 0), and what
   // the authentic record headers among them say. Reserved blocks are skipped.
@@ -312,6 +314,7 @@ class SegmentReader {
   // `need` bytes at `offset`, which the file has; more are read along.
   Result<const char*> Window(uint64_t offset, uint64_t need);
   Result<Outcome> ReadRecord(Record* record, bool chain);
+  Result<Outcome> ReadRecordOnce(Record* record, bool chain);
   Result<Outcome> Broken(const char* reason);
   Result<Outcome> AtZeros();
   Status CheckMark(uint64_t end, Sequence lsn) const;
@@ -333,6 +336,7 @@ class SegmentReader {
   uint64_t size_ = 0;
   uint64_t data_end_ = 0;  // behind it the file has reserved blocks alone
   uint64_t limit_ = UINT64_MAX;
+  Sequence horizon_ = kMaxSequence;
   uint64_t valid_data_end_ = 0;
   Sequence mark_lsn_ = 0;
   uint64_t mark_generation_ = 0;

@@ -151,8 +151,9 @@ Status SegmentReader::ReadSlots(const char* head, size_t bytes) {
     mark_lsn_ = slot.lsn;
     seal_ = slot.seal;
   }
-  // The mark was synced after the bytes it speaks of, their number included. A first mark speaks of
-  // none.
+  // The mark was synced after the bytes it speaks of, their number included, but on a live segment
+  // perhaps after the size was asked for. A first mark speaks of none.
+  if (valid_data_end_ > size_ && mark_generation_ > 1) KIST_TRY(FindDataEnd());
   if (valid_data_end_ > size_ && mark_generation_ > 1) {
     return Status::Corrupt(
         path_, size_, "the file ends before its durable end " + std::to_string(valid_data_end_));
@@ -243,7 +244,21 @@ Result<SegmentReader::Outcome> SegmentReader::Next(Record* record) {
   return ReadRecord(record, false);
 }
 
+// A live segment loses its reserved tail when it is sealed, or when a failed write is cut off: what
+// was to be read then was no record, and the place is looked at again with the new size.
 Result<SegmentReader::Outcome> SegmentReader::ReadRecord(Record* record, bool chain) {
+  for (;;) {
+    const uint64_t size = size_;
+    Result<Outcome> outcome = ReadRecordOnce(record, chain);
+    if (outcome.ok() || !outcome.status().Is(Code::kCorrupt)) return outcome;
+    KIST_TRY_ASSIGN(const uint64_t now, file_->Size());
+    if (now >= size || now < valid_data_end_) return outcome;
+    KIST_TRY(Refresh(horizon_));
+    done_ = false;
+  }
+}
+
+Result<SegmentReader::Outcome> SegmentReader::ReadRecordOnce(Record* record, bool chain) {
   const uint64_t bound = end();
   if (offset_ >= bound) {
     done_ = true;
@@ -285,6 +300,12 @@ Result<SegmentReader::Outcome> SegmentReader::ReadRecord(Record* record, bool ch
     return Broken(chain ? "the first record is not a chain record" : "a second chain record");
   }
   if (!chain && header.lsn != last_lsn_ + 1) return Broken("a record's LSN does not follow");
+  if (!chain && header.lsn > horizon_) {
+    done_ = true;
+    outcome_ = Outcome::kEnd;
+    break_reason_ = "what follows may still change";
+    return outcome_;
+  }
   KIST_TRY_ASSIGN(p, Window(offset_, header.padded_bytes()));
   const char* data = p + header.header_bytes();
   const bool same = crc32c::Value(data, header.data_bytes) == header.data_crc;
@@ -335,8 +356,9 @@ Status SegmentReader::Uncompress(Record* record) {
   return Status();
 }
 
-Status SegmentReader::Refresh() {
+Status SegmentReader::Refresh(Sequence horizon) {
   KIST_TRY(FindDataEnd());
+  horizon_ = horizon;
   window_bytes_ = 0;
   if (has_prefix_ && has_link_) done_ = false;
   return Status();

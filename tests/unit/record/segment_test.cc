@@ -325,8 +325,51 @@ void segment__a_limit_ends_cleanly_and_growth_is_seen(void**) {
   assert_string_equal(end.c_str(), "end");
   ASSERT_OK(Append(w.get(), "four"));
   r->SetLimit(w->flushed_size());
-  ASSERT_OK(r->Refresh());
+  ASSERT_OK(r->Refresh(kMaxSequence));
   assert_true(ReadAll(r.get(), &end) == (Strings{"three", "four"}));
+}
+
+// Sealing cuts the reserved tail off, which a reader that looked before expects to be there still.
+void segment__a_reserved_tail_may_go_while_it_is_read(void**) {
+  auto vfs = NewDisk();
+  auto w = MakeSegment(vfs.get(), OptionsFor(1, {}, 0, 1 << 20));
+  ASSERT_OK(AppendGroup(w.get(), {"one", std::string(300000, 'x')}));
+  auto r = OpenSegment(vfs.get(), 1);
+  const uint64_t size = r->size();
+  ASSERT_OK(w->Seal(SealKind::kSwitched));
+  assert_true(w->size() < size);
+  std::string end;
+  assert_int_equal(ReadAll(r.get(), &end).size(), 2);
+  assert_string_equal(end.c_str(), "end");
+  assert_true(r->size() == w->size());
+}
+
+// A record above the horizon may be cut off after it was read, and another one take its place and
+// its LSN.
+void segment__nothing_above_the_horizon_is_believed(void**) {
+  auto vfs = NewDisk();
+  auto w = MakeSegment(vfs.get(), OptionsFor(1));
+  ASSERT_OK(AppendGroup(w.get(), {"one", "two"}));
+  auto r = OpenSegment(vfs.get(), 1);
+  std::string end;
+  ASSERT_OK(r->Refresh(0));
+  assert_int_equal(ReadAll(r.get(), &end).size(), 0);
+  assert_string_equal(end.c_str(), "end");
+  ASSERT_OK(r->Refresh(1));
+  assert_true(ReadAll(r.get(), &end) == (Strings{"one"}));
+  auto other = NewDisk();
+  auto again = MakeSegment(other.get(), OptionsFor(1));
+  ASSERT_OK(AppendGroup(again.get(), {"one", "TWO", "three"}));
+  auto bytes = ReadFile(other.get(), SegmentPath(1));
+  ASSERT_OK(bytes);
+  auto file = vfs->Open(SegmentPath(1), OpenMode::kReadWrite);
+  ASSERT_OK(file);
+  ASSERT_OK((*file)->Write(0, *bytes));
+  assert_int_equal(ReadAll(r.get(), &end).size(), 0);
+  ASSERT_OK(r->Refresh(2));
+  assert_true(ReadAll(r.get(), &end) == (Strings{"TWO"}));
+  ASSERT_OK(r->Refresh(3));
+  assert_true(ReadAll(r.get(), &end) == (Strings{"three"}));
 }
 
 // A segment made ahead of time takes its link when its predecessor's end is known.
@@ -418,6 +461,8 @@ int main() {
       cmocka_unit_test(segment__lengths_are_checked_first),
       cmocka_unit_test(segment__headroom_and_tailroom_are_all_it_needs),
       cmocka_unit_test(segment__a_limit_ends_cleanly_and_growth_is_seen),
+      cmocka_unit_test(segment__a_reserved_tail_may_go_while_it_is_read),
+      cmocka_unit_test(segment__nothing_above_the_horizon_is_believed),
       cmocka_unit_test(segment__ahead_then_started),
       cmocka_unit_test(segment__durable_lsn_is_clamped_over_a_jump),
       cmocka_unit_test(segment__sync_and_marks_beside_append),
