@@ -1,0 +1,296 @@
+// Damage as disks do it, under a whole database: sectors that are stale (the write was lost),
+// swapped, misdirected or foreign, and files that were renamed (promises G8, G9, G10). And the
+// proof that nothing lies uncovered: every single byte of every file is flipped, and what neither
+// open nor verification names must stand on the short list of Uncovered, with all data as it was.
+#include <cstdio>
+
+#include "record/segment.h"
+#include "support/damage.h"
+
+namespace kist::test {
+namespace {
+
+constexpr size_t kSector = 512, kSlot1 = 512, kSlot2 = 1024;
+
+bool Quick() { return std::getenv("KIST_TEST_QUICK") != nullptr; }
+
+std::string Sector(const Files& files, const std::string& name, size_t at) {
+  const auto found = files.find(name);
+  std::string sector =
+      found == files.end() || found->second.size() <= at ? "" : found->second.substr(at, kSector);
+  sector.resize(kSector, '\0');
+  return sector;
+}
+
+// Writes the sector into the file, which keeps its size.
+void Put(Files* files, const std::string& name, size_t at, const std::string& sector) {
+  std::string& data = files->at(name);
+  const size_t n = std::min(kSector, data.size() - at);
+  data.replace(at, n, sector, 0, n);
+}
+
+// How old a state may be found. A log's seal and valid_data_end stand in its slots, the sectors at
+// 512 and 1024; without them, and in a database that was not closed in order, the end of the log
+// may take with it all proof that its commits were durable, and any prefix is right. All else must
+// be there.
+size_t Floor(const Sample& sample, bool sealed, const std::string& name) {
+  return !sealed && TypeOf(name) == FileType::kLog ? 0 : sample.states.size() - 1;
+}
+
+class Sectors {
+ public:
+  Sectors(const char* kind, bool closed) : kind_(kind), closed_(closed) {}
+  ~Sectors() { std::printf("sectors %s: %zu judged\n", kind_, judged_); }
+
+  void Judge(const Files& files, const std::string& name, size_t at, const std::string& from) {
+    if (files == sample.files) return;
+    const bool sealed = closed_ &&
+                        Sector(files, name, kSlot1) == Sector(sample.files, name, kSlot1) &&
+                        Sector(files, name, kSlot2) == Sector(sample.files, name, kSlot2);
+    JudgeDamage(sample, files, Floor(sample, sealed, name), judged_ % 2 == 0,
+                std::string(closed_ ? "closed: " : "left open: ") + name + " sector at " +
+                    std::to_string(at) + " " + kind_ + " " + from);
+    ++judged_;
+  }
+
+  const Sample sample = MakeSample(closed_);
+
+ private:
+  const char* const kind_;
+  const bool closed_;
+  size_t judged_ = 0;
+};
+
+// The disk said that it wrote and did not: one sector, or a file from a sector on, is as it was at
+// some earlier time.
+void sectors__stale(void**) {
+  for (const bool closed : {true, false}) {
+    Sectors sectors("stale", closed);
+    const Sample& sample = sectors.sample;
+    for (const auto& [name, data] : sample.files) {
+      if (!HasContent(name)) continue;
+      for (size_t at = 0; at < data.size(); at += kSector) {
+        for (size_t i = 0; i < sample.older.size(); i += Quick() ? 3 : 1) {
+          Files files = sample.files;
+          Put(&files, name, at, Sector(sample.older[i], name, at));
+          sectors.Judge(files, name, at, "as of " + std::to_string(i));
+          for (size_t more = at + kSector; more < data.size(); more += kSector)
+            Put(&files, name, more, Sector(sample.older[i], name, more));
+          sectors.Judge(files, name, at, "and what follows as of " + std::to_string(i));
+        }
+      }
+    }
+  }
+}
+
+void sectors__swapped(void**) {
+  for (const bool closed : {true, false}) {
+    Sectors sectors("swapped", closed);
+    for (const auto& [name, data] : sectors.sample.files) {
+      if (!HasContent(name)) continue;
+      for (size_t a = 0; a < data.size(); a += kSector) {
+        for (size_t b = a + kSector; b < data.size(); b += Quick() ? 3 * kSector : kSector) {
+          Files files = sectors.sample.files;
+          Put(&files, name, a, Sector(sectors.sample.files, name, b));
+          Put(&files, name, b, Sector(sectors.sample.files, name, a));
+          sectors.Judge(files, name, a, "with " + std::to_string(b));
+        }
+      }
+    }
+  }
+}
+
+// What was meant for one place was written to another one, of this file, of another one, or of the
+// same file of another database.
+void sectors__misdirected(void**) {
+  for (const bool closed : {true, false}) {
+    Sectors sectors("misdirected", closed);
+    const Sample other = MakeSample(closed);
+    size_t turn = 0;
+    for (const auto& [name, data] : sectors.sample.files) {
+      if (!HasContent(name)) continue;
+      for (size_t at = 0; at < data.size(); at += kSector) {
+        for (const auto& [from, bytes] : sectors.sample.files) {
+          for (size_t there = 0; there < bytes.size(); there += kSector) {
+            if (!HasContent(from) || ++turn % (Quick() ? 17 : 2) != 0) continue;
+            Files files = sectors.sample.files;
+            Put(&files, name, at, Sector(sectors.sample.files, from, there));
+            sectors.Judge(files, name, at, "from " + from + " at " + std::to_string(there));
+          }
+        }
+        Files files = sectors.sample.files;
+        Put(&files, name, at, Sector(other.files, name, at));
+        sectors.Judge(files, name, at, "from another database");
+      }
+    }
+  }
+}
+
+// Under another name, and gone under its own.
+void sectors__files_renamed(void**) {
+  const Sample sample = MakeSample(true);
+  const size_t last = sample.states.size() - 1;
+  for (const auto& [name, data] : sample.files) {
+    for (const char* as : {"000900.kst", "000900.log", "MANIFEST-000900", "MANIFEST-000001",
+                           "CURRENT.tmp", "CURRENT.old", "current", "stray", "1.kst"}) {
+      if (sample.files.count(as) != 0) continue;
+      for (const bool read_only : {true, false}) {
+        Files files = sample.files;
+        files[as] = data;
+        files.erase(name);
+        const std::string what = name + " renamed to " + as;
+        if (!HasContent(name) || sample.IsSpare(name)) {
+          JudgeDamage(sample, files, last, read_only, what);
+          continue;
+        }
+        auto vfs = VfsOf(files);
+        const auto opened = Db::Open(kDamageDir, DamageOptions(read_only ? "read_only=true" : ""),
+                                     LogSink(), vfs.get());
+        if (opened.ok()) fail_msg("%s: opens", what.c_str());
+        ASSERT_CODE(opened, Code::kCorrupt);
+        assert_true(FilesOf(vfs.get()) == files);
+      }
+    }
+  }
+}
+
+// LOCK and RESERVE hold nothing and are no one's loss.
+void sectors__files_without_content_hold_nothing(void**) {
+  const Sample sample = MakeSample(true);
+  const size_t last = sample.states.size() - 1;
+  for (const char* name : {"LOCK", "RESERVE"}) {
+    for (const std::string& data : {std::string(), std::string(700, 'x'), std::string("KISTCUR")}) {
+      Files files = sample.files;
+      files[name] = data;
+      JudgeDamage(sample, files, last, false, std::string(name) + " overwritten");
+      files.erase(name);
+      JudgeDamage(sample, files, last, false, std::string(name) + " removed");
+    }
+  }
+}
+
+struct Byte {
+  std::string name;
+  size_t at;
+};
+
+// All that may go unnoticed, because nothing is lost with it.
+//   LOCK, RESERVE   they hold nothing
+//   a spare log     made ahead of its time; it holds no commit, and opening makes another one
+//   a log's tail    behind its last record: reserved for records to come
+// Where a database was not closed in order its log's end has no proof of its own: its last record
+// is taken for one that a crash tore, and everything before it is there.
+bool Uncovered(const Sample& sample, bool closed, const Byte& byte, size_t log_end, size_t last) {
+  if (!HasContent(byte.name) || sample.IsSpare(byte.name)) return true;
+  if (TypeOf(byte.name) != FileType::kLog) return false;
+  return byte.at >= (closed ? log_end : last);
+}
+
+// Where the records of the log end, and where the last one begins.
+void LogEnd(const Sample& sample, size_t* end, size_t* last) {
+  auto vfs = VfsOf(sample.files);
+  auto reader = SegmentReader::Open(vfs.get(), JoinPath(kDamageDir, LogFileName(sample.log_number)),
+                                    SegmentType::kLog);
+  ASSERT_OK(reader);
+  SegmentReader::Record record;
+  for (*last = *end = 0;;) {
+    auto outcome = (*reader)->Next(&record);
+    ASSERT_OK(outcome);
+    if (*outcome != SegmentReader::Outcome::kRecord) return;
+    *last = record.offset;
+    *end = record.end;
+  }
+}
+
+enum class Fate { kRefused, kVerified, kWhole, kPrefix };
+
+// Opens for reading what has one byte wrong; the message must name the file. Of a manifest that
+// lost its last edit it may name what is missing for it: the log that the edit let go.
+Fate FateOf(const Sample& sample, Vfs* vfs, const Byte& byte) {
+  const std::string what = byte.name + " byte " + std::to_string(byte.at);
+  const auto named = [&](const Status& s, const char* by) {
+    if (!s.Is(Code::kCorrupt) && !s.Is(Code::kTooNew))
+      fail_msg("%s: %s: %s", what.c_str(), by, s.ToString().c_str());
+    const bool misses = TypeOf(byte.name) == FileType::kManifest &&
+                        s.ToString().find("is missing") != std::string::npos;
+    if (!misses && s.ToString().find(byte.name) == std::string::npos)
+      fail_msg("%s: %s names another file: %s", what.c_str(), by, s.ToString().c_str());
+  };
+  auto opened = Db::Open(kDamageDir, DamageOptions("read_only=true"), LogSink(), vfs);
+  if (!opened.ok()) {
+    named(opened.status(), "open");
+    return Fate::kRefused;
+  }
+  const Status verified = (*opened)->Verify(JobControl());
+  if (!verified.ok()) {
+    named(verified, "verify");
+    return Fate::kVerified;
+  }
+  std::string error;
+  const std::string held = Serialise(ReadAll(opened->get(), &error));
+  if (!error.empty()) fail_msg("%s: verified, and then %s", what.c_str(), error.c_str());
+  if (held == sample.states.back()) return Fate::kWhole;
+  if (held != sample.states[sample.floor]) fail_msg("%s: another state", what.c_str());
+  return Fate::kPrefix;
+}
+
+void FlipEveryByte(bool closed, const char* options, size_t step) {
+  const Sample sample = MakeSample(closed, options);
+  size_t log_end = 0, last = 0;
+  LogEnd(sample, &log_end, &last);
+  auto vfs = VfsOf(sample.files);
+  size_t flipped = 0, refused = 0, verified = 0;
+  std::map<std::string, size_t> uncovered;
+  for (const auto& [name, data] : sample.files) {
+    auto file = vfs->Open(JoinPath(kDamageDir, name), OpenMode::kReadWrite);
+    ASSERT_OK(file);
+    size_t stride = Quick() ? 31 : step;
+    for (size_t i = 0; i < data.size(); i += stride) {
+      if (i > log_end + 4096 && TypeOf(name) == FileType::kLog) stride = 997;  // a reserved tail
+      if (!HasContent(name)) stride = 997;
+      const char bad = static_cast<char>(data[i] ^ (1 << i % 8));
+      ASSERT_OK((*file)->Write(i, Slice(&bad, 1)));
+      const Byte byte{name, i};
+      const Fate fate = FateOf(sample, vfs.get(), byte);
+      ASSERT_OK((*file)->Write(i, Slice(&data[i], 1)));
+      ++flipped;
+      refused += fate == Fate::kRefused;
+      verified += fate == Fate::kVerified;
+      if (fate == Fate::kRefused || fate == Fate::kVerified) continue;
+      if (!Uncovered(sample, closed, byte, log_end, last))
+        fail_msg("%s byte %zu of %zu is not covered", name.c_str(), i, data.size());
+      ++uncovered[!HasContent(name)       ? name
+                  : sample.IsSpare(name)  ? "spare log"
+                  : fate == Fate::kPrefix ? "last record"
+                                          : "log's tail"];
+    }
+  }
+  std::printf("%s, %s: %zu bytes flipped, %zu refused by open, %zu by verify;",
+              closed ? "closed" : "left open", options, flipped, refused, verified);
+  for (const auto& [what, n] : uncovered) std::printf(" %s %zu", what.c_str(), n);
+  std::printf("\n");
+  assert_true(refused > 0 && verified > 0);
+}
+
+void sectors__every_byte_is_covered(void**) {
+  FlipEveryByte(true, "wal_preallocate=false", 1);
+  FlipEveryByte(false, "wal_preallocate=true", 1);
+  FlipEveryByte(true, "wal_preallocate=true", 7);
+  FlipEveryByte(false, "wal_preallocate=false", 7);
+}
+
+}  // namespace
+}  // namespace kist::test
+
+int main() {
+  using namespace kist::test;
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(sectors__stale),
+      cmocka_unit_test(sectors__swapped),
+      cmocka_unit_test(sectors__misdirected),
+      cmocka_unit_test(sectors__files_renamed),
+      cmocka_unit_test(sectors__files_without_content_hold_nothing),
+      cmocka_unit_test(sectors__every_byte_is_covered),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
