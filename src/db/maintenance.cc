@@ -319,6 +319,10 @@ Status DbImpl::Close() {
     if (!poisoned_.load(std::memory_order_acquire))
       static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(ahead_number))).ok());
   }
+  if (s.ok()) {
+    MutexLock lock(&manifest_mutex_);
+    if (manifest_ != nullptr) s = manifest_->Seal();
+  }
   epoch_.Drain();
   Release();
   return s;

@@ -130,10 +130,11 @@ Status DbImpl::CreateDatabase() {
   Edit edit;
   edit.keyspaces.push_back({0, 0, "default", EncodeKeyspaceOptions(options_.keyspace)});
   KIST_TRY(state.Apply(edit));
-  KIST_TRY(Manifest::Create(vfs_, path_, kFirstManifest, &state).status());
-  // Also where the directory was there before: whoever made it may not have made it durable.
+  // Before there is a CURRENT, since who finds one comes past here no more. Also where the
+  // directory was there already: whoever made it may not have made it durable.
   Status s = vfs_->SyncDir(ParentDir(path_));
-  return s.Is(Code::kPermission) ? Status() : s;
+  if (!s.ok() && !s.Is(Code::kPermission)) return s;
+  return Manifest::Create(vfs_, path_, kFirstManifest, &state).status();
 }
 
 // No CURRENT: fine where there is nothing of Kist's, or what a creation that was cut short leaves,

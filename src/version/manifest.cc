@@ -160,7 +160,7 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir) {
     last = record.lsn;
   }
   KIST_TRY_ASSIGN(SegmentReader::Residue residue, reader.ScanResidue());
-  if (last == 0 || residue.max_durable_lsn > last) {
+  if (last == 0 || residue.max_durable_lsn > last || reader.offset() < reader.valid_data_end()) {
     return Status::Corrupt(path, reader.break_offset(),
                            last == 0 ? "the manifest holds no complete edit"
                                      : "a damaged edit: " + reader.break_reason());

@@ -69,6 +69,9 @@ class Manifest {
   static Result<std::unique_ptr<Manifest>> Create(Vfs* vfs, const std::string& dir, uint64_t number,
                                                   ManifestState* state);
   Status Append(const Edit& edit);
+  // After the last Append: says durably where the edits end, so that damage to the last one, which
+  // no later record proves, is told from what a crash tore.
+  Status Seal() { return broken_ ? Status() : writer_->Seal(SealKind::kClosed); }
   uint64_t number() const { return number_; }
   uint64_t bytes() const { return writer_->size(); }
   uint64_t first_bytes() const { return first_bytes_; }

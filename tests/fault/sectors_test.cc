@@ -174,44 +174,51 @@ struct Byte {
   size_t at;
 };
 
+// Where a segment's records end, and where the last one begins.
+struct Extent {
+  size_t end = 0, last = 0;
+};
+
+Extent ExtentOf(const Sample& sample, const std::string& name) {
+  Extent extent;
+  const bool log = TypeOf(name) == FileType::kLog;
+  if ((!log && TypeOf(name) != FileType::kManifest) || sample.IsSpare(name)) return extent;
+  auto vfs = VfsOf(sample.files);
+  auto reader = SegmentReader::Open(vfs.get(), JoinPath(kDamageDir, name),
+                                    log ? SegmentType::kLog : SegmentType::kManifest);
+  ASSERT_OK(reader);
+  for (SegmentReader::Record record;;) {
+    auto outcome = (*reader)->Next(&record);
+    ASSERT_OK(outcome);
+    if (*outcome != SegmentReader::Outcome::kRecord) return extent;
+    extent = {record.end, record.offset};
+  }
+}
+
 // All that may go unnoticed, because nothing is lost with it.
 //   LOCK, RESERVE   they hold nothing
 //   a spare log     made ahead of its time; it holds no commit, and opening makes another one
 //   a log's tail    behind its last record: reserved for records to come
-// Where a database was not closed in order its log's end has no proof of its own: its last record
-// is taken for one that a crash tore, and everything before it is there.
-bool Uncovered(const Sample& sample, bool closed, const Byte& byte, size_t log_end, size_t last) {
+// Where a database was not closed in order the ends of its log and manifest have no proof of their
+// own: the last record is taken for one that a crash tore, and everything before it is there. Of
+// a manifest that is the edit whose logs and tables are still there too: all data is.
+bool Uncovered(const Sample& sample, bool closed, const Byte& byte, const Extent& extent) {
   if (!HasContent(byte.name) || sample.IsSpare(byte.name)) return true;
+  if (TypeOf(byte.name) == FileType::kManifest) return !closed && byte.at >= extent.last;
   if (TypeOf(byte.name) != FileType::kLog) return false;
-  return byte.at >= (closed ? log_end : last);
-}
-
-// Where the records of the log end, and where the last one begins.
-void LogEnd(const Sample& sample, size_t* end, size_t* last) {
-  auto vfs = VfsOf(sample.files);
-  auto reader = SegmentReader::Open(vfs.get(), JoinPath(kDamageDir, LogFileName(sample.log_number)),
-                                    SegmentType::kLog);
-  ASSERT_OK(reader);
-  SegmentReader::Record record;
-  for (*last = *end = 0;;) {
-    auto outcome = (*reader)->Next(&record);
-    ASSERT_OK(outcome);
-    if (*outcome != SegmentReader::Outcome::kRecord) return;
-    *last = record.offset;
-    *end = record.end;
-  }
+  return byte.at >= (closed ? extent.end : extent.last);
 }
 
 enum class Fate { kRefused, kVerified, kWhole, kPrefix };
 
 // Opens for reading what has one byte wrong; the message must name the file. Of a manifest that
 // lost its last edit it may name what is missing for it: the log that the edit let go.
-Fate FateOf(const Sample& sample, Vfs* vfs, const Byte& byte) {
+Fate FateOf(const Sample& sample, bool closed, Vfs* vfs, const Byte& byte) {
   const std::string what = byte.name + " byte " + std::to_string(byte.at);
   const auto named = [&](const Status& s, const char* by) {
     if (!s.Is(Code::kCorrupt) && !s.Is(Code::kTooNew))
       fail_msg("%s: %s: %s", what.c_str(), by, s.ToString().c_str());
-    const bool misses = TypeOf(byte.name) == FileType::kManifest &&
+    const bool misses = !closed && TypeOf(byte.name) == FileType::kManifest &&
                         s.ToString().find("is missing") != std::string::npos;
     if (!misses && s.ToString().find(byte.name) == std::string::npos)
       fail_msg("%s: %s names another file: %s", what.c_str(), by, s.ToString().c_str());
@@ -230,39 +237,40 @@ Fate FateOf(const Sample& sample, Vfs* vfs, const Byte& byte) {
   const std::string held = Serialise(ReadAll(opened->get(), &error));
   if (!error.empty()) fail_msg("%s: verified, and then %s", what.c_str(), error.c_str());
   if (held == sample.states.back()) return Fate::kWhole;
-  if (held != sample.states[sample.floor]) fail_msg("%s: another state", what.c_str());
+  if (TypeOf(byte.name) != FileType::kLog || held != sample.states[sample.floor])
+    fail_msg("%s: another state", what.c_str());
   return Fate::kPrefix;
 }
 
 void FlipEveryByte(bool closed, const char* options, size_t step) {
   const Sample sample = MakeSample(closed, options);
-  size_t log_end = 0, last = 0;
-  LogEnd(sample, &log_end, &last);
   auto vfs = VfsOf(sample.files);
   size_t flipped = 0, refused = 0, verified = 0;
   std::map<std::string, size_t> uncovered;
   for (const auto& [name, data] : sample.files) {
     auto file = vfs->Open(JoinPath(kDamageDir, name), OpenMode::kReadWrite);
     ASSERT_OK(file);
+    const Extent extent = ExtentOf(sample, name);
     size_t stride = Quick() ? 31 : step;
     for (size_t i = 0; i < data.size(); i += stride) {
-      if (i > log_end + 4096 && TypeOf(name) == FileType::kLog) stride = 997;  // a reserved tail
+      if (i > extent.end + 4096 && TypeOf(name) == FileType::kLog) stride = 997;  // a reserved tail
       if (!HasContent(name)) stride = 997;
       const char bad = static_cast<char>(data[i] ^ (1 << i % 8));
       ASSERT_OK((*file)->Write(i, Slice(&bad, 1)));
       const Byte byte{name, i};
-      const Fate fate = FateOf(sample, vfs.get(), byte);
+      const Fate fate = FateOf(sample, closed, vfs.get(), byte);
       ASSERT_OK((*file)->Write(i, Slice(&data[i], 1)));
       ++flipped;
       refused += fate == Fate::kRefused;
       verified += fate == Fate::kVerified;
       if (fate == Fate::kRefused || fate == Fate::kVerified) continue;
-      if (!Uncovered(sample, closed, byte, log_end, last))
+      if (!Uncovered(sample, closed, byte, extent))
         fail_msg("%s byte %zu of %zu is not covered", name.c_str(), i, data.size());
-      ++uncovered[!HasContent(name)       ? name
-                  : sample.IsSpare(name)  ? "spare log"
-                  : fate == Fate::kPrefix ? "last record"
-                                          : "log's tail"];
+      ++uncovered[!HasContent(name)                     ? name
+                  : sample.IsSpare(name)                ? "spare log"
+                  : fate == Fate::kPrefix               ? "last record"
+                  : TypeOf(name) == FileType::kManifest ? "last edit"
+                                                        : "log's tail"];
     }
   }
   std::printf("%s, %s: %zu bytes flipped, %zu refused by open, %zu by verify;",
