@@ -1,5 +1,6 @@
-/* A process without descriptors or threads left: calls fail or go on, nothing crashes, and what was
- * acknowledged is there once there are some again. Each case is a child of its own. */
+/* A process without descriptors or address space left: calls fail or go on, nothing crashes, and
+ * what was acknowledged is there once there are some again. Each case is a child of its own.
+ * Threads and single allocations are fault/starved_test.c's. */
 #include "support/tempdir.h"
 
 #include <sys/resource.h>
@@ -81,16 +82,6 @@ static void exhausted__descriptors(void** state) {
   for (most = 3; most < 24; ++most) check(RLIMIT_NOFILE, most);
 }
 
-/* Root is not held to RLIMIT_NPROC; the fault tests fail the thread seam for it. */
-static void exhausted__threads(void** state) {
-  (void)state;
-  if (geteuid() == 0) {
-    check(RLIMIT_NPROC, 0);
-    return;
-  }
-  check(RLIMIT_NPROC, 1);
-}
-
 static void exhausted__address_space(void** state) {
   rlim_t most;
   (void)state;
@@ -107,7 +98,6 @@ static void exhausted__address_space(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(exhausted__descriptors),
-      cmocka_unit_test(exhausted__threads),
       cmocka_unit_test(exhausted__address_space),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
