@@ -316,6 +316,7 @@ class SegmentReader {
   Result<Outcome> ReadRecord(Record* record, bool chain);
   Result<Outcome> ReadRecordOnce(Record* record, bool chain);
   Result<Outcome> Broken(const char* reason);
+  Outcome Ended(const char* reason);
   Result<Outcome> AtZeros();
   Status CheckMark(uint64_t end, Sequence lsn) const;
   Status Uncompress(Record* record);

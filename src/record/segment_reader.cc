@@ -223,15 +223,18 @@ Result<SegmentReader::Outcome> SegmentReader::Broken(const char* reason) {
   return outcome_;
 }
 
+SegmentReader::Outcome SegmentReader::Ended(const char* reason) {
+  done_ = true;
+  break_reason_ = reason;
+  return outcome_ = Outcome::kEnd;
+}
+
 // Thirty-two zero bytes where a record would begin.
 Result<SegmentReader::Outcome> SegmentReader::AtZeros() {
   if (offset_ < valid_data_end_) return Broken("zeros instead of a record");
   KIST_TRY_ASSIGN(uint64_t next, NextNonZero(offset_));
   if (next < size_) return Broken("zeros before later bytes");
-  done_ = true;
-  outcome_ = Outcome::kEnd;
-  break_reason_ = "only zeros follow";
-  return outcome_;
+  return Ended("only zeros follow");
 }
 
 Result<SegmentReader::Outcome> SegmentReader::Next(Record* record) {
@@ -260,12 +263,7 @@ Result<SegmentReader::Outcome> SegmentReader::ReadRecord(Record* record, bool ch
 
 Result<SegmentReader::Outcome> SegmentReader::ReadRecordOnce(Record* record, bool chain) {
   const uint64_t bound = end();
-  if (offset_ >= bound) {
-    done_ = true;
-    outcome_ = Outcome::kEnd;
-    break_reason_ = "the file ends";
-    return outcome_;
-  }
+  if (offset_ >= bound) return Ended("the file ends");
   const uint64_t left = bound - offset_;
   const size_t peek = left < kRecordHeaderMax ? left : kRecordHeaderMax;
   KIST_TRY_ASSIGN(const char* p, Window(offset_, peek));
@@ -300,12 +298,7 @@ Result<SegmentReader::Outcome> SegmentReader::ReadRecordOnce(Record* record, boo
     return Broken(chain ? "the first record is not a chain record" : "a second chain record");
   }
   if (!chain && header.lsn != last_lsn_ + 1) return Broken("a record's LSN does not follow");
-  if (!chain && header.lsn > horizon_) {
-    done_ = true;
-    outcome_ = Outcome::kEnd;
-    break_reason_ = "what follows may still change";
-    return outcome_;
-  }
+  if (!chain && header.lsn > horizon_) return Ended("what follows may still change");
   KIST_TRY_ASSIGN(p, Window(offset_, header.padded_bytes()));
   const char* data = p + header.header_bytes();
   const bool same = crc32c::Value(data, header.data_bytes) == header.data_crc;
