@@ -1,5 +1,6 @@
-// A backup: hold the log, sync it, pin the tables, claim a generation, upload tables, ship the log,
-// write the listing. Up to the last step the target shows only what it showed before.
+// A backup: hold the log, sync it, pin the tables, begin a generation, ship the log, let it go,
+// upload tables, write the listing. Up to the last step the target shows only what it showed
+// before.
 // Threads: any.
 #include "backup/backup.h"
 
@@ -19,16 +20,24 @@ Status MakeBackup(Db* db, Target* target, const JobControl& job, Sequence* seq) 
   if (db->options().read_only) {
     return Status::Error(Code::kReadOnly, "a backup needs a database that is open for writing");
   }
+  KIST_TRY_ASSIGN(const Catalog catalog, Catalog::Load(target, Catalog::Part::kStates));
+  const int64_t captured_ms = db->NowMs();
   KIST_TRY_ASSIGN(auto hold, db->HoldLog());
   KIST_TRY(db->Sync());
   KIST_TRY_ASSIGN(auto pin, db->PinState());
   const Sequence upto = std::max(db->durable_seq(), pin->state.flushed_lsn);
   hold->Advance(pin->state.log_number);
-  KIST_TRY_ASSIGN(const Catalog catalog, Catalog::Load(target));
+  uint64_t done = 0, total = GenerationWriter::BaseBytes(*pin);
+  for (const LogExtent& e : db->LogExtents()) {
+    if (e.number >= pin->state.log_number) total += e.bytes;
+  }
+  const std::function<Status(uint64_t)> progress = [&](uint64_t bytes) {
+    done = std::min(done + bytes, total);
+    return !job.progress || job.progress(done, total) ? Status() : Status::Bare(Code::kCancelled);
+  };
   KIST_TRY_ASSIGN(auto writer,
                   GenerationWriter::Begin(db, target, catalog, pin->state.database_id));
-  KIST_TRY(writer->UploadTables(*pin, job, 0));
-  uint64_t done = writer->base_bytes(*pin);
+  KIST_TRY(progress(0));
   LogTail tail(db);
   KIST_TRY(tail.Start(pin->state.log_number));
   for (;;) {
@@ -36,11 +45,12 @@ Status MakeBackup(Db* db, Target* target, const JobControl& job, Sequence* seq) 
     bool got = false;
     KIST_TRY(tail.Next(upto, kRangeBytes, &piece, &got));
     if (!got) break;
-    done += piece.bytes.size();
-    KIST_TRY(writer->Ship(std::move(piece)));
-    if (job.progress && !job.progress(done, done)) return Status::Bare(Code::kCancelled);
+    const uint64_t bytes = piece.bytes.size();
+    KIST_TRY(writer->Ship(std::move(piece), captured_ms));
+    KIST_TRY(progress(bytes));
   }
-  KIST_TRY(writer->Publish(*pin));
+  hold.reset();
+  KIST_TRY(writer->MakeBase(*pin, captured_ms, progress, [] { return Status(); }));
   if (seq != nullptr) *seq = std::max(upto, writer->shipped_lsn());
   return Status();
 }

@@ -13,58 +13,109 @@ Result<Mark> ReadMark(Target* target, const ObjectName& name) {
   return DecodeMark(bytes, name.kind, target->NameOf(object));
 }
 
-Result<Catalog> Catalog::Load(Target* target) {
-  KIST_TRY_ASSIGN(std::vector<ObjectInfo> objects, target->List(""));
+Result<Catalog> Catalog::Load(Target* target, Part part, uint64_t generation) {
   Catalog c;
-  bool root = false;
-  std::string other;
+  const Result<Mark> mark = ReadMark(target, ObjectName());
+  if (mark.ok()) {
+    c.database_id = mark->database_id;
+  } else if (!mark.status().Is(Code::kMissing)) {
+    return mark.status();
+  }
+  if (part == Part::kWhole) KIST_TRY(c.LoadWork(target));
+  KIST_TRY(c.LoadStates(target, generation));
+  if (part == Part::kWhole) {
+    KIST_TRY_ASSIGN(const std::vector<ObjectInfo> tables, target->List("tables/"));
+    for (const ObjectInfo& o : tables) {
+      const auto name = ParseObjectName(o.name);
+      if (name && name->bytes == o.bytes)
+        c.tables[o.name] = {name->number, name->bytes, name->crc, name->upload};
+    }
+  }
+  if (c.database_id == 0 && (!c.generations.empty() || !c.claims.empty()))
+    return Status::Corrupt(target->NameOf(FormatObjectName(ObjectName())), 0,
+                           "missing, though the target holds other objects");
+  return c;
+}
+
+// One that goes away between the two looks has ended its work.
+Status Catalog::LoadWork(Target* target) {
+  const auto read = [&](const ObjectInfo& o, auto decode, auto* out) -> Status {
+    Result<std::string> bytes = GetAll(target, o.name, kListBytesMax);
+    if (!bytes.ok()) return bytes.status().Is(Code::kMissing) ? Status() : bytes.status();
+    KIST_TRY_ASSIGN((*out)[o.name], decode(*bytes, target->NameOf(o.name)));
+    if (database_id == 0 || (*out)[o.name].database_id == database_id) return Status();
+    return Status::Corrupt(target->NameOf(o.name), 16, "belongs to another database");
+  };
+  KIST_TRY_ASSIGN(std::vector<ObjectInfo> objects, target->List("claim-"));
+  for (const ObjectInfo& o : objects) {
+    if (ParseObjectName(o.name)) KIST_TRY(read(o, DecodeClaim, &claims));
+  }
+  KIST_TRY_ASSIGN(objects, target->List("prune-"));
+  for (const ObjectInfo& o : objects) {
+    if (ParseObjectName(o.name)) KIST_TRY(read(o, DecodePrune, &prunes));
+  }
+  for (const auto& [name, p] : prunes) {
+    for (const BaseTable& t : p.tables) doomed.insert(FormatObjectName(NameOf(t)));
+  }
+  return Status();
+}
+
+Status Catalog::LoadStates(Target* target, uint64_t generation) {
+  std::string prefix = "generations/";
+  if (generation != 0) {
+    ObjectName start;
+    start.kind = ObjectKind::kStart;
+    start.generation = generation;
+    prefix = FormatObjectName(start);
+    prefix.resize(prefix.rfind('/') + 1);
+  }
+  KIST_TRY_ASSIGN(const std::vector<ObjectInfo> objects, target->List(prefix));
   for (const ObjectInfo& o : objects) {
     const auto name = ParseObjectName(o.name);
     if (!name) continue;
-    if (name->kind != ObjectKind::kRoot) other = o.name;
-    CatalogGeneration* g = nullptr;
-    if (name->generation != 0) {
-      g = &c.generations[name->generation];
-      g->number = name->generation;
-      g->bytes += o.bytes;
-    }
-    switch (name->kind) {
-      case ObjectKind::kRoot:
-        root = true;
-        break;
-      case ObjectKind::kTable:
-        c.tables[o.name] = o.bytes;
-        break;
-      case ObjectKind::kStart:
-        g->started = true;
-        break;
-      case ObjectKind::kRange:
-        g->ranges[name->index] = CatalogRange{*name, o.bytes};
-        break;
-      case ObjectKind::kBase:
-        g->bases[name->lsn] = *name;
-        break;
-      case ObjectKind::kPending:
-        g->pending.push_back(*name);
-        break;
-      case ObjectKind::kPrune:
-        c.prunes.push_back(*name);
-        break;
-    }
+    CatalogGeneration& g = generations[name->generation];
+    g.number = name->generation;
+    g.bytes += o.bytes;
+    if (name->kind == ObjectKind::kStart) g.started = true;
+    if (name->kind == ObjectKind::kRange) g.ranges[name->index] = CatalogRange{*name, o.bytes};
+    if (name->kind == ObjectKind::kBase) g.bases[name->lsn] = *name;
   }
-  if (!root) {
-    if (other.empty()) return c;
-    return Status::Corrupt(target->NameOf("KIST-TARGET"), 0,
-                           "missing, though the target holds " + other);
+  return Status();
+}
+
+const BaseTable* Catalog::FindTable(uint64_t number, uint64_t bytes, uint32_t crc) const {
+  const BaseTable first{number, bytes, crc, 0};
+  for (auto it = tables.lower_bound(FormatObjectName(NameOf(first))); it != tables.end(); ++it) {
+    const BaseTable& t = it->second;
+    if (t.number != number || t.bytes != bytes || t.crc != crc) break;
+    if (doomed.count(it->first) == 0) return &t;
   }
-  KIST_TRY_ASSIGN(const Mark mark, ReadMark(target, ObjectName()));
-  c.database_id = mark.database_id;
-  return c;
+  return nullptr;
+}
+
+uint64_t Catalog::CutOf(uint64_t generation) const {
+  uint64_t cut = 0;
+  for (const auto& [name, p] : prunes) {
+    const auto found = p.cuts.find(generation);
+    if (found != p.cuts.end()) cut = std::max(cut, found->second);
+  }
+  return cut;
+}
+
+bool Catalog::SameBases(const Catalog& other) const {
+  const auto names = [](const Catalog& c) {
+    std::vector<std::pair<uint64_t, Sequence>> all;
+    for (const auto& [number, g] : c.generations) {
+      for (const auto& [lsn, name] : g.bases) all.emplace_back(number, lsn);
+    }
+    return all;
+  };
+  return names(*this) == names(other);
 }
 
 Result<BaseListing> ReadBase(Target* target, const Catalog& catalog, const ObjectName& name) {
   const std::string object = FormatObjectName(name);
-  KIST_TRY_ASSIGN(const std::string bytes, GetAll(target, object, kBaseBytesMax));
+  KIST_TRY_ASSIGN(const std::string bytes, GetAll(target, object, kListBytesMax));
   KIST_TRY_ASSIGN(BaseListing base, DecodeBase(bytes, target->NameOf(object)));
   if (base.state.database_id != catalog.database_id)
     return Status::Corrupt(target->NameOf(object), 16, "belongs to another database");
@@ -76,10 +127,16 @@ Result<BaseListing> ReadBase(Target* target, const Catalog& catalog, const Objec
 Result<RangeHeader> ReadRangeHeader(Target* target, const Catalog& catalog,
                                     const CatalogRange& range) {
   const std::string object = FormatObjectName(range.name);
-  const std::string where = target->NameOf(object);
   char buf[kRangeHeaderBytes];
   KIST_TRY_ASSIGN(const size_t n, target->Get(object, 0, buf, sizeof buf));
-  KIST_TRY_ASSIGN(RangeHeader h, DecodeRangeHeader(Slice(buf, n), where));
+  KIST_TRY_ASSIGN(const RangeHeader h, DecodeRangeHeader(Slice(buf, n), target->NameOf(object)));
+  KIST_TRY(CheckRangeHeader(target, catalog, range, h));
+  return h;
+}
+
+Status CheckRangeHeader(Target* target, const Catalog& catalog, const CatalogRange& range,
+                        const RangeHeader& h) {
+  const std::string where = target->NameOf(FormatObjectName(range.name));
   if (h.database_id != catalog.database_id)
     return Status::Corrupt(where, 16, "belongs to another database");
   if (h.generation != range.name.generation || h.index != range.name.index)
@@ -88,7 +145,7 @@ Result<RangeHeader> ReadRangeHeader(Target* target, const Catalog& catalog,
     return Status::Corrupt(where, std::min(range.bytes, kRangeHeaderBytes + h.payload_bytes),
                            "is " + std::to_string(range.bytes) + " bytes long, its header says " +
                                std::to_string(kRangeHeaderBytes + h.payload_bytes));
-  return h;
+  return Status();
 }
 
 }  // namespace kist

@@ -1,41 +1,17 @@
-// Claiming and continuing generations, shipping ranges, making bases. Every step may be repeated:
-// what it finds done already, by itself, it takes for done.
+// Claiming and continuing generations, shipping ranges. Every step may be repeated: what it finds
+// done already, by itself, it takes for done. Base copies are base.cc's.
 // Threads: see generation.h.
 #include "backup/generation.h"
 
 #include <algorithm>
 
-#include "db/retain.h"
-#include "key/file_name.h"
-#include "util/alloc.h"
 #include "util/crc32c.h"
 
 namespace kist {
 namespace {
 
-constexpr int kClaims = 16;
-constexpr size_t kReadBytes = size_t{1} << 20;
-constexpr int64_t kPruneStaleMs = int64_t{3600} * 1000;
-
-// A table file, as an object; tells of what was read.
-class TableSource final : public ObjectSource {
- public:
-  TableSource(std::unique_ptr<File> file, std::string path, uint64_t bytes,
-              const std::function<Status(uint64_t)>& progress)
-      : file_(std::move(file)), path_(std::move(path)), bytes_(bytes), progress_(progress) {}
-  uint64_t bytes() const override { return bytes_; }
-  Status Read(uint64_t offset, char* buf, size_t n) override {
-    KIST_TRY_ASSIGN(const size_t got, file_->Read(offset, buf, n));
-    if (got != n) return Status::Corrupt(path_, offset + got, "shorter than the manifest says");
-    return progress_(n);
-  }
-
- private:
-  const std::unique_ptr<File> file_;
-  const std::string path_;
-  const uint64_t bytes_;
-  const std::function<Status(uint64_t)>& progress_;
-};
+constexpr int kBeginTries = 16;
+constexpr int64_t kLeaseRenewMs = kClaimMs / 8;
 
 // Header and payload of a range, one behind the other.
 class RangeSource final : public ObjectSource {
@@ -55,25 +31,16 @@ class RangeSource final : public ObjectSource {
   const Slice payload_;
 };
 
-Result<uint32_t> ChecksumOf(ObjectSource* source) {
-  Buffer buffer = AllocateBuffer(kReadBytes);
-  if (buffer == nullptr) return Status::Bare(Code::kNoMem);
-  uint32_t crc = 0;
-  for (uint64_t at = 0; at < source->bytes();) {
-    const size_t n = std::min<uint64_t>(kReadBytes, source->bytes() - at);
-    KIST_TRY(source->Read(at, buffer.get(), n));
-    crc = crc32c::Extend(crc, buffer.get(), n);
-    at += n;
-  }
-  return crc;
-}
-
 }  // namespace
 
 GenerationWriter::GenerationWriter(Db* db, Target* target, uint64_t database_id,
                                    uint64_t generation)
     : db_(db), target_(target), database_id_(database_id), generation_(generation) {
   db->vfs()->Random(&writer_, sizeof writer_);
+}
+
+GenerationWriter::~GenerationWriter() {
+  if (reachable_.load(std::memory_order_relaxed)) DropClaim(&lease_);
 }
 
 Result<std::unique_ptr<GenerationWriter>> GenerationWriter::Begin(Db* db, Target* target,
@@ -89,7 +56,7 @@ Result<std::unique_ptr<GenerationWriter>> GenerationWriter::Begin(Db* db, Target
   if (owner.database_id != database_id)
     return Status::Error(Code::kExists, target->url() + ": holds backups of another database");
   uint64_t number = catalog.generations.empty() ? 1 : catalog.generations.rbegin()->first + 1;
-  for (int i = 0; i < kClaims; ++i, ++number) {
+  for (int i = 0; i < kBeginTries; ++i, ++number) {
     std::unique_ptr<GenerationWriter> w(new GenerationWriter(db, target, database_id, number));
     Mark start;
     start.kind = ObjectKind::kStart;
@@ -101,41 +68,141 @@ Result<std::unique_ptr<GenerationWriter>> GenerationWriter::Begin(Db* db, Target
     name.kind = ObjectKind::kStart;
     name.generation = number;
     Status s = PutOnce(target, FormatObjectName(name), EncodeMark(start));
+    if (s.ok()) s = w->PutClaim(nullptr, &w->lease_);
     if (s.ok()) return w;
     if (!s.Is(Code::kConflict)) return s;
   }
-  return Status::Error(Code::kBusy, target->url() + ": other writers claim every generation");
+  return Status::Error(Code::kConflict, target->url() + ": other writers claim every generation");
 }
 
 Result<std::unique_ptr<GenerationWriter>> GenerationWriter::Continue(Db* db, Target* target,
                                                                      const Catalog& catalog,
-                                                                     uint64_t database_id,
-                                                                     LogPlace* place) {
+                                                                     uint64_t log_number,
+                                                                     Standing* standing) {
   const Status none = Status::Error(Code::kMissing, "no generation to go on with");
-  if (catalog.database_id != database_id || catalog.generations.empty()) return none;
-  const CatalogGeneration& g = catalog.generations.rbegin()->second;
-  if (g.bases.empty() || g.ranges.empty()) return none;
-  std::unique_ptr<GenerationWriter> w(new GenerationWriter(db, target, database_id, g.number));
-  const CatalogRange& last = g.ranges.rbegin()->second;
-  // A gap below would never be healed by going on.
-  if (g.ranges.size() != g.ranges.rbegin()->first - g.ranges.begin()->first + 1) return none;
-  KIST_TRY_ASSIGN(const RangeHeader h, ReadRangeHeader(target, catalog, last));
-  if (h.last_lsn < g.bases.rbegin()->first) return none;
-  place->segment = h.segment.id;
-  place->nonce = h.segment.nonce;
-  place->position = h.position + h.payload_bytes;
-  place->lsn = h.last_lsn;
+  if (catalog.generations.empty() || catalog.generations.rbegin()->second.bases.empty())
+    return none;
+  const uint64_t number = catalog.generations.rbegin()->first;
+  std::unique_ptr<GenerationWriter> w(
+      new GenerationWriter(db, target, catalog.database_id, number));
+  KIST_TRY(w->PutClaim(nullptr, &w->lease_));
+  KIST_TRY_ASSIGN(const Catalog now, Catalog::Load(target, Catalog::Part::kWhole, number));
+  const auto found = now.generations.find(number);
+  if (found == now.generations.end() || found->second.bases.empty()) return none;
+  const CatalogGeneration& g = found->second;
+  KIST_TRY_ASSIGN(standing->base, ReadBase(target, now, g.bases.rbegin()->second));
+  const BaseListing& base = standing->base;
+  const uint64_t end = g.ranges.empty() ? 0 : g.ranges.rbegin()->first + 1;
+  // A gap would never be healed by going on.
+  if (end < base.ranges || !w->CheckStands(now, base.first_range, end).ok()) return none;
+  KIST_TRY_ASSIGN(const RangeHeader h, ReadRangeHeader(target, now, g.ranges.rbegin()->second));
+  if (h.last_lsn < base.state.flushed_lsn) return none;
+  KIST_TRY(w->FindSegments(now, h, base.first_range, log_number));
+  standing->place.segment = h.segment.id;
+  standing->place.nonce = h.segment.nonce;
+  standing->place.position = h.position + h.payload_bytes;
+  standing->place.lsn = h.last_lsn;
+  standing->log_bytes = 0;
+  for (auto it = g.ranges.lower_bound(base.first_range); it != g.ranges.end(); ++it)
+    standing->log_bytes += it->second.bytes;
   w->last_time_ms_ = h.last_time_ms;
   w->shipped_lsn_.store(h.last_lsn, std::memory_order_relaxed);
-  w->base_lsn_.store(g.bases.rbegin()->first, std::memory_order_relaxed);
-  w->has_base_.store(true, std::memory_order_relaxed);
+  w->base_lsn_.store(base.state.flushed_lsn, std::memory_order_relaxed);
   MutexLock lock(&w->mutex_);
   w->next_index_ = h.index + 1;
   w->last_crc_ = h.crc;
+  w->base_first_ = base.first_range;
   return w;
 }
 
-Status GenerationWriter::Ship(LogPiece piece) {
+// Fills first_ranges_ by bisection: from log_number on, or where the ranges begin later from there.
+Status GenerationWriter::FindSegments(const Catalog& catalog, const RangeHeader& last,
+                                      uint64_t first, uint64_t log_number) {
+  const auto& ranges = catalog.generations.at(generation_).ranges;
+  for (uint64_t segment = log_number; segment <= last.segment.id;) {
+    uint64_t low = first, high = last.index;  // the last one's segment is not below `segment`
+    RangeHeader found = last;
+    while (low < high) {
+      const uint64_t middle = low + (high - low) / 2;
+      KIST_TRY_ASSIGN(const RangeHeader h, ReadRangeHeader(target_, catalog, ranges.at(middle)));
+      if (h.segment.id >= segment) {
+        high = middle;
+        found = h;
+      } else {
+        low = middle + 1;
+      }
+    }
+    MutexLock lock(&mutex_);
+    if (found.position == 0) first_ranges_[found.segment.id] = {found.index, found.crc};
+    segment = found.segment.id + 1;
+    first = found.index;
+  }
+  return Status();
+}
+
+// The generation is what its writer believes: not given up by a pruning, ranges [first, end) there.
+Status GenerationWriter::CheckStands(const Catalog& catalog, uint64_t first, uint64_t end) const {
+  const auto found = catalog.generations.find(generation_);
+  bool stands = found != catalog.generations.end() && found->second.started &&
+                catalog.CutOf(generation_) <= first;
+  for (uint64_t i = first; stands && i < end; ++i) stands = found->second.ranges.count(i) != 0;
+  if (stands) return Status();
+  return Status::Error(Code::kConflict, target_->url() + ": objects of generation " +
+                                            std::to_string(generation_) + " were removed");
+}
+
+// ---- claims
+
+Status GenerationWriter::PutClaim(const PinnedState* pin, HeldClaim* held) {
+  Claim claim;
+  claim.database_id = database_id_;
+  claim.generation = generation_;
+  claim.writer = writer_;
+  claim.time_ms = db_->NowMs();
+  if (pin != nullptr) {
+    for (const auto& table : pin->tables) claim.tables.push_back(table->number());
+    std::sort(claim.tables.begin(), claim.tables.end());
+  }
+  ObjectName name;
+  name.kind = ObjectKind::kClaim;
+  name.number = writer_;
+  name.index = claims_.fetch_add(1, std::memory_order_relaxed) + 1;
+  HeldClaim fresh{FormatObjectName(name), claim.time_ms};
+  Status s = PutOnce(target_, fresh.name, EncodeClaim(claim));
+  reachable_.store(s.ok(), std::memory_order_relaxed);
+  KIST_TRY(std::move(s));
+  std::swap(*held, fresh);
+  DropClaim(&fresh);
+  return Status();
+}
+
+// One that stays is old one day, and pruning takes it away.
+void GenerationWriter::DropClaim(HeldClaim* held) {
+  if (!held->name.empty()) static_cast<void>(target_->Delete(held->name).ok());
+  held->name.clear();
+}
+
+Status GenerationWriter::KeepLease() {
+  if (db_->NowMs() - lease_.time_ms < kLeaseRenewMs) return Status();
+  KIST_TRY(PutClaim(nullptr, &lease_));
+  KIST_TRY_ASSIGN(const Catalog catalog,
+                  Catalog::Load(target_, Catalog::Part::kWhole, generation_));
+  uint64_t first = 0, end = 0;
+  {
+    MutexLock lock(&mutex_);
+    first = base_first_;
+    end = next_index_;
+  }
+  KIST_TRY(CheckStands(catalog, first, end));
+  if (!has_base() || catalog.generations.at(generation_).bases.count(base_lsn()) != 0)
+    return Status();
+  return Status::Error(Code::kConflict, target_->url() + ": the base copy of generation " +
+                                            std::to_string(generation_) + " was removed");
+}
+
+// ---- ranges
+
+Status GenerationWriter::Ship(LogPiece piece, int64_t captured_ms) {
   RangeHeader h;
   h.database_id = database_id_;
   h.generation = generation_;
@@ -147,7 +214,7 @@ Status GenerationWriter::Ship(LogPiece piece) {
   h.first_time_ms = piece.first_time_ms;
   // Never less than the range before says, so that times can be searched for.
   h.last_time_ms = last_time_ms_ = std::max(last_time_ms_, piece.last_time_ms);
-  h.shipped_ms = db_->NowMs();
+  h.captured_ms = captured_ms;
   h.payload_crc = crc32c::Value(piece.bytes);
   {
     MutexLock lock(&mutex_);
@@ -170,6 +237,7 @@ Status GenerationWriter::PutRange() {
   const std::string object = FormatObjectName(name);
   RangeSource source(header_, piece_.bytes);
   Status s = target_->Put(object, &source);
+  reachable_.store(s.ok() || s.Is(Code::kExists), std::memory_order_relaxed);
   if (s.Is(Code::kExists)) {  // ours where an answer was lost
     std::string have(kRangeHeaderBytes, '\0');
     KIST_TRY_ASSIGN(const size_t n, target_->Get(object, 0, have.data(), have.size()));
@@ -186,120 +254,12 @@ Status GenerationWriter::PutRange() {
     MutexLock lock(&mutex_);
     next_index_ = h.index + 1;
     last_crc_ = h.crc;
-    first_index_.emplace(h.segment.id, h.index);
+    if (h.position == 0) first_ranges_[h.segment.id] = {h.index, h.crc};
   }
   shipped_lsn_.store(h.last_lsn, std::memory_order_release);
   header_.clear();
   piece_ = LogPiece();
   return Status();
-}
-
-uint64_t GenerationWriter::base_bytes(const PinnedState& pin) const {
-  uint64_t bytes = 0;
-  for (const auto& table : pin.tables) bytes += table->bytes();
-  return bytes;
-}
-
-// One that the target has under the same number, size and checksum is shared; another is verified
-// before it is uploaded, so that damage here never becomes the only copy there.
-Status GenerationWriter::AddTable(LiveTable* table, const Catalog& catalog,
-                                  const std::function<Status(uint64_t)>& progress) {
-  const std::string path = JoinPath(db_->path(), TableFileName(table->number()));
-  KIST_TRY_ASSIGN(auto file, db_->vfs()->Open(path, OpenMode::kRead));
-  const std::function<Status(uint64_t)> ask = [&](uint64_t) { return progress(0); };
-  TableSource source(std::move(file), path, table->bytes(), ask);
-  ObjectName name;
-  name.kind = ObjectKind::kTable;
-  name.number = table->number();
-  name.bytes = table->bytes();
-  if (!table->file_crc(&name.crc)) {
-    KIST_TRY_ASSIGN(name.crc, ChecksumOf(&source));
-    table->set_file_crc(name.crc);
-  }
-  tables_.push_back({name.number, name.bytes, name.crc});
-  const std::string object = FormatObjectName(name);
-  const auto there = catalog.tables.find(object);
-  if (there != catalog.tables.end() && there->second == name.bytes) return progress(name.bytes);
-  KIST_TRY_ASSIGN(RefPtr<Table> reader, table->ReaderRef());
-  KIST_TRY(reader->Verify(ask));
-  Status s = target_->Put(object, &source);
-  if (!s.ok() && !s.Is(Code::kExists)) return s;
-  if (s.ok()) shipped_bytes_.fetch_add(name.bytes, std::memory_order_relaxed);
-  return progress(name.bytes);
-}
-
-Status GenerationWriter::UploadTables(const PinnedState& pin, const JobControl& job,
-                                      uint64_t more_total) {
-  Mark pending;
-  pending.kind = ObjectKind::kPending;
-  pending.database_id = database_id_;
-  pending.generation = generation_;
-  pending.writer = writer_;
-  pending.time_ms = db_->NowMs();
-  pending.lsn = pin.state.flushed_lsn;
-  ObjectName name;
-  name.kind = ObjectKind::kPending;
-  name.generation = generation_;
-  name.lsn = pin.state.flushed_lsn;
-  const std::string encoded = EncodeMark(pending);
-  StringSource source(encoded);
-  Status s = target_->Put(FormatObjectName(name), &source);
-  if (!s.ok() && !s.Is(Code::kExists)) return s;  // an earlier try's does as well
-  // After the mark, so that a pruning that does not see it is seen here.
-  KIST_TRY_ASSIGN(const Catalog catalog, Catalog::Load(target_));
-  for (const ObjectName& prune : catalog.prunes) {
-    const Result<Mark> mark = ReadMark(target_, prune);
-    if (mark.ok() && mark->time_ms + kPruneStaleMs > db_->NowMs())
-      return Status::Error(Code::kBusy, target_->NameOf(FormatObjectName(prune)) +
-                                            ": the target is being pruned; the mark of a pruning "
-                                            "that died counts for an hour");
-  }
-  tables_.clear();
-  uint64_t done = 0;
-  const uint64_t total = base_bytes(pin) + more_total;
-  const std::function<Status(uint64_t)> progress = [&](uint64_t bytes) {
-    done = std::min(done + bytes, total);
-    return !job.progress || job.progress(done, total) ? Status() : Status::Bare(Code::kCancelled);
-  };
-  KIST_TRY(progress(0));
-  for (const auto& table : pin.tables) KIST_TRY(AddTable(table.get(), catalog, progress));
-  return Status();
-}
-
-Status GenerationWriter::Publish(const PinnedState& pin) {
-  BaseListing base;
-  base.generation = generation_;
-  base.writer = writer_;
-  base.time_ms = db_->NowMs();
-  base.tables = std::move(tables_);
-  base.state = pin.state;
-  base.shipped_lsn = std::max(shipped_lsn(), pin.state.flushed_lsn);
-  {
-    MutexLock lock(&mutex_);
-    const auto first = first_index_.lower_bound(pin.state.log_number);
-    base.first_range = first != first_index_.end() ? first->second : next_index_;
-    base.ranges = next_index_;
-    base.range_crc = last_crc_;
-  }
-  ObjectName name;
-  name.kind = ObjectKind::kBase;
-  name.generation = generation_;
-  name.lsn = pin.state.flushed_lsn;
-  const std::string bytes = EncodeBase(base);
-  StringSource source(bytes);
-  Status s = target_->Put(FormatObjectName(name), &source);
-  if (!s.ok() && !s.Is(Code::kExists)) return s;  // an answer was lost: the same state stands there
-  base_lsn_.store(pin.state.flushed_lsn, std::memory_order_release);
-  has_base_.store(true, std::memory_order_release);
-  name.kind = ObjectKind::kPending;
-  static_cast<void>(target_->Delete(FormatObjectName(name)).ok());  // pruning takes stale ones away
-  return Status();
-}
-
-Status GenerationWriter::MakeBase(const PinnedState& pin, const JobControl& job,
-                                  uint64_t more_total) {
-  KIST_TRY(UploadTables(pin, job, more_total));
-  return Publish(pin);
 }
 
 }  // namespace kist

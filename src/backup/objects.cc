@@ -17,8 +17,11 @@ namespace {
 constexpr char kMarkMagic[9] = "KISTMRK";
 constexpr char kRangeMagic[9] = "KISTRNG";
 constexpr char kBaseMagic[9] = "KISTBAS";
+constexpr char kClaimMagic[9] = "KISTCLM";
+constexpr char kPruneMagic[9] = "KISTPRN";
 constexpr uint16_t kObjectVersion = 1;
 constexpr size_t kHeadBytes = 24;
+constexpr size_t kTableBytes = 28;
 static_assert(kMarkBytes == kHeadBytes + 4 * 8 + 2 * 4, "mark");
 static_assert(kRangeHeaderBytes == kHeadBytes + 2 * 8 + kSegmentPrefixBytes + 7 * 8 + 4 * 4,
               "range header");
@@ -53,9 +56,26 @@ Status CheckHead(Slice bytes, const char* magic, size_t least, const std::string
   return Status();
 }
 
-std::string Printf(const char* format, uint64_t a, uint64_t b = 0, uint64_t c = 0) {
+void AppendTable(std::string* s, const BaseTable& t) {
+  Append64(s, t.number);
+  Append64(s, t.bytes);
+  Append32(s, t.crc);
+  Append64(s, t.upload);
+}
+
+void TakeTables(Decoder* in, uint32_t count, std::vector<BaseTable>* tables) {
+  tables->resize(count);
+  for (BaseTable& t : *tables) {
+    t.number = in->Take64();
+    t.bytes = in->Take64();
+    t.crc = in->Take32();
+    t.upload = in->Take64();
+  }
+}
+
+std::string Printf(const char* format, uint64_t a, uint64_t b = 0, uint64_t c = 0, uint64_t d = 0) {
   char buffer[160];
-  const int n = std::snprintf(buffer, sizeof buffer, format, a, b, c);
+  const int n = std::snprintf(buffer, sizeof buffer, format, a, b, c, d);
   return std::string(buffer, static_cast<size_t>(n));
 }
 
@@ -66,15 +86,16 @@ std::string FormatObjectName(const ObjectName& n) {
     case ObjectKind::kRoot:
       return "KIST-TARGET";
     case ObjectKind::kTable:
-      return Printf("tables/%06" PRIu64 "-%" PRIu64 "-%08" PRIx64 ".kst", n.number, n.bytes, n.crc);
+      return Printf("tables/%06" PRIu64 "-%" PRIu64 "-%08" PRIx64 "-%016" PRIx64 ".kst", n.number,
+                    n.bytes, n.crc, n.upload);
     case ObjectKind::kStart:
       return Printf("generations/%010" PRIu64 "/start", n.generation);
     case ObjectKind::kRange:
       return Printf("generations/%010" PRIu64 "/range-%010" PRIu64, n.generation, n.index);
     case ObjectKind::kBase:
       return Printf("generations/%010" PRIu64 "/base-%020" PRIu64, n.generation, n.lsn);
-    case ObjectKind::kPending:
-      return Printf("generations/%010" PRIu64 "/pending-%020" PRIu64, n.generation, n.lsn);
+    case ObjectKind::kClaim:
+      return Printf("claim-%016" PRIx64 "-%" PRIu64, n.number, n.index);
     case ObjectKind::kPrune:
       return Printf("prune-%016" PRIx64, n.number);
   }
@@ -90,8 +111,11 @@ std::optional<ObjectName> ParseObjectName(const std::string& name) {
     return scanned && FormatObjectName(n) == name;
   };
   if (is(ObjectKind::kRoot, true)) return n;
-  if (is(ObjectKind::kTable, std::sscanf(s, "tables/%" SCNu64 "-%" SCNu64 "-%" SCNx32, &n.number,
-                                         &n.bytes, &n.crc) == 3))
+  if (is(ObjectKind::kTable, std::sscanf(s, "tables/%" SCNu64 "-%" SCNu64 "-%" SCNx32 "-%" SCNx64,
+                                         &n.number, &n.bytes, &n.crc, &n.upload) == 4))
+    return n;
+  if (is(ObjectKind::kClaim,
+         std::sscanf(s, "claim-%" SCNx64 "-%" SCNu64, &n.number, &n.index) == 2))
     return n;
   if (is(ObjectKind::kPrune, std::sscanf(s, "prune-%" SCNx64, &n.number) == 1)) return n;
   if (std::sscanf(s, "generations/%" SCNu64, &n.generation) != 1 || n.generation == 0)
@@ -100,8 +124,6 @@ std::optional<ObjectName> ParseObjectName(const std::string& name) {
   if (is(ObjectKind::kRange, std::sscanf(s, "generations/%*u/range-%" SCNu64, &n.index) == 1))
     return n;
   if (is(ObjectKind::kBase, std::sscanf(s, "generations/%*u/base-%" SCNu64, &n.lsn) == 1)) return n;
-  if (is(ObjectKind::kPending, std::sscanf(s, "generations/%*u/pending-%" SCNu64, &n.lsn) == 1))
-    return n;
   return std::nullopt;
 }
 
@@ -111,7 +133,7 @@ std::string EncodeMark(const Mark& m) {
   Append64(&s, m.generation);
   Append64(&s, m.writer);
   Append64(&s, static_cast<uint64_t>(m.time_ms));
-  Append64(&s, m.lsn);
+  Append64(&s, 0);
   Append32(&s, 0);
   AppendCrc(&s);
   return s;
@@ -127,8 +149,81 @@ Result<Mark> DecodeMark(Slice bytes, ObjectKind kind, const std::string& object)
   m.generation = in.Take64();
   m.writer = in.Take64();
   m.time_ms = static_cast<int64_t>(in.Take64());
-  m.lsn = in.Take64();
   if (m.kind != kind) return Status::Corrupt(object, 12, "a mark of another kind");
+  return m;
+}
+
+ObjectName NameOf(const BaseTable& t) {
+  ObjectName name;
+  name.kind = ObjectKind::kTable;
+  name.number = t.number;
+  name.bytes = t.bytes;
+  name.crc = t.crc;
+  name.upload = t.upload;
+  return name;
+}
+
+std::string EncodeClaim(const Claim& c) {
+  std::string s;
+  AppendHead(&s, kClaimMagic, 0, c.database_id);
+  Append64(&s, c.generation);
+  Append64(&s, c.writer);
+  Append64(&s, static_cast<uint64_t>(c.time_ms));
+  Append32(&s, static_cast<uint32_t>(c.tables.size()));
+  for (uint64_t number : c.tables) Append64(&s, number);
+  AppendCrc(&s);
+  return s;
+}
+
+Result<Claim> DecodeClaim(Slice bytes, const std::string& object) {
+  KIST_TRY(CheckHead(bytes, kClaimMagic, kHeadBytes + 32, object));
+  Claim c;
+  c.database_id = Load64(bytes.data() + 16);
+  Decoder in(Slice(bytes.data() + kHeadBytes, bytes.size() - kHeadBytes - 4));
+  c.generation = in.Take64();
+  c.writer = in.Take64();
+  c.time_ms = static_cast<int64_t>(in.Take64());
+  const uint32_t tables = in.Take32();
+  if (tables > bytes.size() / 8) return Status::Corrupt(object, 48, "more tables than it has");
+  c.tables.resize(tables);
+  for (uint64_t& number : c.tables) number = in.Take64();
+  if (!in.done()) return Status::Corrupt(object, 0, "fields that do not add up");
+  return c;
+}
+
+std::string EncodePrune(const PruneMark& m) {
+  std::string s;
+  AppendHead(&s, kPruneMagic, 0, m.database_id);
+  Append64(&s, m.writer);
+  Append64(&s, static_cast<uint64_t>(m.time_ms));
+  Append32(&s, static_cast<uint32_t>(m.cuts.size()));
+  Append32(&s, static_cast<uint32_t>(m.tables.size()));
+  for (const auto& [generation, first] : m.cuts) {
+    Append64(&s, generation);
+    Append64(&s, first);
+  }
+  for (const BaseTable& t : m.tables) AppendTable(&s, t);
+  AppendCrc(&s);
+  return s;
+}
+
+Result<PruneMark> DecodePrune(Slice bytes, const std::string& object) {
+  KIST_TRY(CheckHead(bytes, kPruneMagic, kHeadBytes + 28, object));
+  PruneMark m;
+  m.database_id = Load64(bytes.data() + 16);
+  Decoder in(Slice(bytes.data() + kHeadBytes, bytes.size() - kHeadBytes - 4));
+  m.writer = in.Take64();
+  m.time_ms = static_cast<int64_t>(in.Take64());
+  const uint32_t cuts = in.Take32();
+  const uint32_t tables = in.Take32();
+  if (cuts > bytes.size() / 16 || tables > bytes.size() / kTableBytes)
+    return Status::Corrupt(object, 40, "more entries than it has");
+  for (uint32_t i = 0; i < cuts; ++i) {
+    const uint64_t generation = in.Take64();
+    m.cuts[generation] = in.Take64();
+  }
+  TakeTables(&in, tables, &m.tables);
+  if (!in.done()) return Status::Corrupt(object, 0, "fields that do not add up");
   return m;
 }
 
@@ -146,7 +241,7 @@ std::string EncodeRangeHeader(RangeHeader* h) {
   Append64(&s, h->commits);
   Append64(&s, static_cast<uint64_t>(h->first_time_ms));
   Append64(&s, static_cast<uint64_t>(h->last_time_ms));
-  Append64(&s, static_cast<uint64_t>(h->shipped_ms));
+  Append64(&s, static_cast<uint64_t>(h->captured_ms));
   Append32(&s, h->previous_crc);
   Append32(&s, h->payload_crc);
   Append32(&s, 0);
@@ -175,7 +270,7 @@ Result<RangeHeader> DecodeRangeHeader(Slice all, const std::string& object) {
   h.commits = in.Take64();
   h.first_time_ms = static_cast<int64_t>(in.Take64());
   h.last_time_ms = static_cast<int64_t>(in.Take64());
-  h.shipped_ms = static_cast<int64_t>(in.Take64());
+  h.captured_ms = static_cast<int64_t>(in.Take64());
   h.previous_crc = in.Take32();
   h.payload_crc = in.Take32();
   h.crc = Load32(bytes.data() + kRangeHeaderBytes - 4);
@@ -193,21 +288,18 @@ std::string EncodeBase(const BaseListing& b) {
   Append64(&s, static_cast<uint64_t>(b.time_ms));
   Append64(&s, b.first_range);
   Append64(&s, b.ranges);
-  Append32(&s, b.range_crc);
+  Append32(&s, b.first_crc);
+  Append32(&s, b.last_crc);
   Append32(&s, static_cast<uint32_t>(b.tables.size()));
   Append64(&s, b.shipped_lsn);
-  for (const BaseTable& t : b.tables) {
-    Append64(&s, t.number);
-    Append64(&s, t.bytes);
-    Append32(&s, t.crc);
-  }
+  for (const BaseTable& t : b.tables) AppendTable(&s, t);
   AppendBytes(&s, EncodeEdit(b.state.Snapshot()));
   AppendCrc(&s);
   return s;
 }
 
 Result<BaseListing> DecodeBase(Slice bytes, const std::string& object) {
-  KIST_TRY(CheckHead(bytes, kBaseMagic, 96, object));
+  KIST_TRY(CheckHead(bytes, kBaseMagic, 100, object));
   BaseListing b;
   b.state.database_id = Load64(bytes.data() + 16);
   Decoder in(Slice(bytes.data() + kHeadBytes, bytes.size() - kHeadBytes - 4));
@@ -216,16 +308,14 @@ Result<BaseListing> DecodeBase(Slice bytes, const std::string& object) {
   b.time_ms = static_cast<int64_t>(in.Take64());
   b.first_range = in.Take64();
   b.ranges = in.Take64();
-  b.range_crc = in.Take32();
+  b.first_crc = in.Take32();
+  b.last_crc = in.Take32();
   const uint32_t tables = in.Take32();
   b.shipped_lsn = in.Take64();
-  if (tables > bytes.size() / 20) return Status::Corrupt(object, 68, "more tables than it has");
-  b.tables.resize(tables);
-  for (BaseTable& t : b.tables) {
-    t.number = in.Take64();
-    t.bytes = in.Take64();
-    t.crc = in.Take32();
-  }
+  if (b.first_range >= b.ranges) return Status::Corrupt(object, 48, "names no log");
+  if (tables > bytes.size() / kTableBytes)
+    return Status::Corrupt(object, 72, "more tables than it has");
+  TakeTables(&in, tables, &b.tables);
   const Slice edit_bytes = in.TakeBytes();
   if (!in.done()) return Status::Corrupt(object, 0, "fields that do not add up");
   Result<Edit> edit = DecodeEdit(edit_bytes);
@@ -234,7 +324,7 @@ Result<BaseListing> DecodeBase(Slice bytes, const std::string& object) {
     return s.Is(Code::kTooNew) ? s.Prefixed(object) : Status::Corrupt(object, 0, s.message());
   size_t listed = 0;
   for (const auto& [id, ks] : b.state.keyspaces) listed += ks.tables.size();
-  if (listed != tables) return Status::Corrupt(object, 68, "lists other tables than its state");
+  if (listed != tables) return Status::Corrupt(object, 72, "lists other tables than its state");
   return b;
 }
 

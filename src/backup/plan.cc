@@ -4,7 +4,6 @@
 #include "backup/plan.h"
 
 #include <algorithm>
-#include <set>
 
 #include "backup/range_reader.h"
 
@@ -52,19 +51,37 @@ class Stretch {
     return last;
   }
 
-  // When its newest object was made; INT64_MAX where that cannot be read, so that it is not passed
-  // over silently.
-  int64_t MadeMs() {
-    int64_t made = 0;
+  // When its newest object was captured; INT64_MAX where that cannot be read, so that it is not
+  // passed over silently.
+  int64_t CapturedMs() {
     const Result<BaseListing> base = ReadBase(target_, catalog_, g_.bases.rbegin()->second);
     if (!base.ok()) return INT64_MAX;
-    made = base->time_ms;
-    if (has_ranges()) {
-      const Result<RangeHeader> h = Header(last_index());
-      if (!h.ok()) return INT64_MAX;
-      made = std::max(made, h->shipped_ms);
+    if (!has_ranges()) return base->time_ms;
+    const Result<RangeHeader> h = Header(last_index());
+    return h.ok() ? std::max(base->time_ms, h->captured_ms) : INT64_MAX;
+  }
+
+  // Its log holds the place at which `end`, another generation's last range, ends; or begins there.
+  Result<bool> Holds(const RangeHeader& end) {
+    if (!has_ranges()) return false;
+    const uint64_t position = end.position + end.payload_bytes;
+    const uint64_t first = g_.ranges.begin()->first;
+    KIST_TRY_ASSIGN(const uint64_t beyond, Find(first, [&](const RangeHeader& h) {
+                      return h.segment.id > end.segment.id;
+                    }));
+    if (beyond > first) {
+      KIST_TRY_ASSIGN(const RangeHeader h, Header(beyond - 1));
+      return h.segment.id == end.segment.id && h.segment.nonce == end.segment.nonce &&
+             h.position + h.payload_bytes >= position;
     }
-    return made;
+    KIST_TRY_ASSIGN(const RangeHeader h, Header(first));
+    RangeReader reader(target_, g_.ranges.at(first), h);
+    RangeReader::Record record;
+    bool got = false;
+    KIST_TRY(reader.Next(&record, &got));
+    return got && record.is_chain && record.link.previous_id == end.segment.id &&
+           record.link.previous_nonce == end.segment.nonce &&
+           record.link.previous_bytes == position;
   }
 
   // The index of the first range for which `beyond` holds, or last_index() + 1. Ranges before
@@ -98,27 +115,16 @@ Result<RestorePlan> Stretch::PlanSeq(Sequence seq, Sequence* nearest) {
   RestorePlan plan;
   KIST_TRY_ASSIGN(plan.base,
                   ReadBase(target_, catalog_, std::prev(g_.bases.upper_bound(seq))->second));
-  for (uint64_t i = plan.base.first_range; i < plan.base.ranges; ++i) {
+  const uint64_t first = plan.base.first_range;
+  for (uint64_t i = first; i < plan.base.ranges; ++i) {
     if (g_.ranges.count(i) == 0) return Dropped(i);
   }
   *nearest = plan.base.state.flushed_lsn;
   plan.seq = seq;
   if (seq == *nearest) return plan;
-  const Status none = Status::Bare(Code::kMissing);
-  if (!has_ranges() || last_index() < plan.base.first_range) return none;
-  for (uint64_t i = plan.base.first_range; i <= last_index(); ++i) {
-    // The search below wants them all.
-    if (g_.ranges.count(i) != 0) continue;
-    const auto before = g_.ranges.find(i - 1);
-    if (before != g_.ranges.end() && i > plan.base.first_range) {
-      KIST_TRY_ASSIGN(const RangeHeader h, Header(i - 1));
-      if (h.last_lsn >= seq) break;
-    }
-    return Dropped(i);
-  }
-  uint64_t end = plan.base.first_range;
+  uint64_t end = plan.base.ranges;
   while (g_.ranges.count(end) != 0) ++end;  // the run without a gap
-  uint64_t low = plan.base.first_range, high = end;
+  uint64_t low = first, high = end;
   while (low < high) {
     const uint64_t middle = low + (high - low) / 2;
     KIST_TRY_ASSIGN(const RangeHeader h, Header(middle));
@@ -128,12 +134,14 @@ Result<RestorePlan> Stretch::PlanSeq(Sequence seq, Sequence* nearest) {
       low = middle + 1;
     }
   }
-  if (low > plan.base.first_range) {
+  if (low == end && end <= last_index()) return Dropped(end);
+  const Status none = Status::Bare(Code::kMissing);
+  if (low > first) {
     KIST_TRY_ASSIGN(const RangeHeader h, Header(low - 1));
     *nearest = std::max(*nearest, h.last_lsn);
   }
   if (low == end) return none;
-  for (uint64_t i = plan.base.first_range; i <= low; ++i) plan.ranges.push_back(g_.ranges.at(i));
+  for (uint64_t i = first; i <= low; ++i) plan.ranges.push_back(g_.ranges.at(i));
   KIST_TRY_ASSIGN(const RangeHeader h, Header(low));
   RangeReader reader(target_, plan.ranges.back(), h);
   for (;;) {
@@ -154,9 +162,10 @@ class Planner {
       if (!g.bases.empty()) stretches_.emplace_back(target, catalog, g);
     }
     std::vector<std::pair<int64_t, size_t>> order;
-    for (size_t i = 0; i < stretches_.size(); ++i) order.emplace_back(stretches_[i].MadeMs(), i);
+    for (size_t i = 0; i < stretches_.size(); ++i)
+      order.emplace_back(stretches_[i].CapturedMs(), i);
     std::sort(order.rbegin(), order.rend());
-    for (const auto& [made, i] : order) newest_first_.push_back(&stretches_[i]);
+    for (const auto& [captured, i] : order) newest_first_.push_back(&stretches_[i]);
   }
 
   Result<RestorePlan> Plan(const RestorePoint& point) {
@@ -165,7 +174,8 @@ class Planner {
     if (point.time_ms != 0) return PlanTime(point.time_ms);
     Sequence seq = point.seq;
     if (seq == 0) {
-      KIST_TRY_ASSIGN(seq, newest_first_.front()->Last());
+      KIST_TRY_ASSIGN(Stretch* const newest, Newest());
+      KIST_TRY_ASSIGN(seq, newest->Last());
     }
     Sequence nearest = 0;
     for (Stretch* s : newest_first_) {
@@ -186,31 +196,67 @@ class Planner {
     return Status::Error(Code::kMissing, text, nearest);
   }
 
+  Result<Stretch*> Newest() { return FurtherThan(newest_first_.front()); }
+
+  // Of those that go on from where `s` ends the one that goes furthest, the newer of equals; else
+  // s. One that cannot be read proves nothing.
+  Result<Stretch*> FurtherThan(Stretch* s) {
+    Stretch* best = s;
+    KIST_TRY_ASSIGN(Sequence last, s->Last());
+    if (!s->has_ranges()) return best;
+    KIST_TRY_ASSIGN(const RangeHeader end, s->Header(s->last_index()));
+    bool newer = true;
+    for (Stretch* other : newest_first_) {
+      if (other == s) newer = false;
+      const Result<Sequence> reach = other->Last();
+      if (other == s || !reach.ok() || *reach < last) continue;
+      if (*reach == last && !(newer && best == s)) continue;
+      const Result<bool> holds = other->Holds(end);
+      if (!holds.ok() || !*holds) continue;
+      best = other;
+      last = *reach;
+    }
+    return best;
+  }
+
+  // The newest generation that begins before the time tells which history counts then.
   Result<RestorePlan> PlanTime(int64_t time_ms) {
     const std::string what = "the state at " + std::to_string(time_ms) + " ms";
     for (Stretch* s : newest_first_) {
       KIST_TRY_ASSIGN(const BaseListing base,
                       ReadBase(target_, catalog_, s->generation().bases.begin()->second));
       if (base.state.time_floor_ms > time_ms) continue;
+      Sequence seq = base.state.flushed_lsn;
+      Stretch* further = s;
       bool exact = false;
-      Sequence seq = 0;
-      KIST_TRY(LastAt(s, base, time_ms, &seq, &exact));
-      // What came after its last commit is known only of the newest one: nothing did.
-      if (!exact && s != newest_first_.front()) return Missing(what, seq);
+      KIST_TRY(LastAt(s, base.first_range, time_ms, &seq, &exact));
+      if (!exact) {  // what came after its end may be known elsewhere
+        KIST_TRY_ASSIGN(further, FurtherThan(s));
+        if (further != s) KIST_TRY(LastAt(further, 0, time_ms, &seq, &exact));
+      }
+      if (!exact) {
+        KIST_TRY_ASSIGN(const Stretch* const newest, Newest());
+        if (further != newest) return Missing(what, seq);  // nothing came after the newest
+      }
       Sequence nearest = 0;
-      return s->PlanSeq(seq, &nearest);
+      for (Stretch* from : {further, s}) {
+        if (from->first() > seq) continue;
+        Result<RestorePlan> plan = from->PlanSeq(seq, &nearest);
+        if (plan.ok() || !plan.status().Is(Code::kMissing)) return plan;
+      }
+      return Missing(what, nearest);
     }
     return Missing(what, 0);
   }
 
-  // The last commit at or before the time; exact where a later one is there too.
-  Status LastAt(Stretch* s, const BaseListing& oldest, int64_t time_ms, Sequence* seq,
-                bool* exact) {
-    *seq = oldest.state.flushed_lsn;
+  // Raises *seq to the last commit at or before the time in ranges from `from` on; exact where a
+  // later one is there too.
+  Status LastAt(Stretch* s, uint64_t from, int64_t time_ms, Sequence* seq, bool* exact) {
     *exact = false;
-    if (!s->has_ranges() || s->last_index() < oldest.first_range) return Status();
+    if (!s->has_ranges()) return Status();
+    from = std::max(from, s->generation().ranges.begin()->first);
     Status untimed;
-    KIST_TRY_ASSIGN(const uint64_t beyond, s->Find(oldest.first_range, [&](const RangeHeader& h) {
+    KIST_TRY_ASSIGN(const uint64_t beyond, s->Find(from, [&](const RangeHeader& h) {
       if (h.commits != 0 && h.first_time_ms == 0) {
         untimed = Status::Error(Code::kMissing, target_->url() +
                                                     ": the log was written without times "
@@ -220,7 +266,7 @@ class Planner {
     }));
     KIST_TRY(std::move(untimed));
     *exact = beyond <= s->last_index();
-    if (beyond > oldest.first_range) {
+    if (beyond > from) {
       KIST_TRY_ASSIGN(const RangeHeader h, s->Header(beyond - 1));
       *seq = std::max(*seq, h.last_lsn);
     }
@@ -250,36 +296,6 @@ Result<RestorePlan> PlanRestore(Target* target, const Catalog& catalog, const Re
   if (catalog.database_id == 0)
     return Status::Error(Code::kMissing, target->url() + ": holds no backup");
   return Planner(target, catalog).Plan(point);
-}
-
-Result<GenerationSummary> SummarizeGeneration(Target* target, const Catalog& catalog,
-                                              const CatalogGeneration& g) {
-  GenerationSummary s;
-  s.number = g.number;
-  s.finished = !g.bases.empty();
-  s.bases = g.bases.size();
-  s.ranges = g.ranges.size();
-  s.bytes = g.bytes;
-  std::set<uint64_t> tables;
-  for (const auto& [lsn, name] : g.bases) {
-    KIST_TRY_ASSIGN(const BaseListing base, ReadBase(target, catalog, name));
-    if (s.first_time_ms == 0) s.first_time_ms = base.time_ms;
-    s.last_time_ms = std::max(s.last_time_ms, base.time_ms);
-    for (const BaseTable& t : base.tables) {
-      if (tables.insert(t.number).second) s.table_bytes += t.bytes;
-    }
-  }
-  if (s.finished) {
-    s.first_seq = g.bases.begin()->first;
-    s.last_seq = g.bases.rbegin()->first;
-  }
-  if (!g.ranges.empty()) {
-    KIST_TRY_ASSIGN(const RangeHeader h,
-                    ReadRangeHeader(target, catalog, g.ranges.rbegin()->second));
-    s.last_seq = std::max(s.last_seq, h.last_lsn);
-    s.last_time_ms = std::max(s.last_time_ms, h.shipped_ms);
-  }
-  return s;
 }
 
 }  // namespace kist

@@ -1,11 +1,15 @@
 // Planning a restore: which base, which ranges, and where the last one is cut, for the newest
 // commit, a given one, or the last one at or before a time.
 //
-// A commit can be given exactly where a base lies at or before it and the ranges reach it without a
-// gap; a time, where the commit after it is known too, or where nothing newer is in the target.
-// Of several generations that hold a sequence number the newest counts: after a restore the numbers
-// are given out again. Invariant: what a plan names was there; that it is whole and fits together
-// is found by who reads it. Threads: one.
+// Which state is newest: generations are ordered by when their newest object's content was
+// captured. A capture takes moments, so of several that were taken at once another may reach
+// further in the same history: it does where it holds the place in the log at which the first one
+// ends, which the segment's random nonce proves. So it is the furthest of the newest history, never
+// a dead one's. A commit can be given exactly where a base lies at or before it and the ranges
+// reach it without a gap; a time, where the commit after it is known too, or where nothing newer is
+// in the target. Of several generations that hold a sequence number the newest counts: after a
+// restore the numbers are given out again. Invariant: what a plan names was there; that it is whole
+// and fits together is found by who reads it. Threads: one.
 #pragma once
 
 #include <vector>
@@ -29,21 +33,5 @@ struct RestorePlan {
 // kMissing, with the nearest restorable sequence below as aux, where the point cannot be given
 // exactly; kCorrupt by name where what it needs is damaged or was dropped.
 Result<RestorePlan> PlanRestore(Target* target, const Catalog& catalog, const RestorePoint& point);
-
-// What a generation holds, for lists.
-struct GenerationSummary {
-  uint64_t number = 0;
-  bool finished = false;  // it has a base
-  Sequence first_seq = 0;
-  Sequence last_seq = 0;
-  int64_t first_time_ms = 0;  // of its oldest base
-  int64_t last_time_ms = 0;   // when its newest object was made
-  uint64_t bases = 0;
-  uint64_t ranges = 0;
-  uint64_t bytes = 0;        // of its own objects, without tables
-  uint64_t table_bytes = 0;  // that its bases name, each table once
-};
-Result<GenerationSummary> SummarizeGeneration(Target* target, const Catalog& catalog,
-                                              const CatalogGeneration& generation);
 
 }  // namespace kist

@@ -2,13 +2,16 @@
 // needs.
 //
 // Invariants
-//  1. A kept base keeps its tables and every range of its generation after it; the newest is always
-//     kept.
-//  2. A base's listing is removed, durably, before anything that it names: a pruning that is cut
-//     short leaves objects that nobody needs, never a state that cannot be restored.
-//  3. While a base is being made somewhere (a pending mark, an unfinished generation, younger than
-//     a day) no table is removed; and who makes one waits while this one's mark stands
-//     (GenerationWriter::UploadTables). Each sets its mark before it looks for the other's.
+//  1. A kept base keeps its tables and every range of its generation after it. Kept are the newest
+//     one, those that the rule names, and the newest of each generation that a claim names: a
+//     stream writes there.
+//  2. What goes is written down first (the prune mark), then the target is listed anew, and only
+//     what both looks condemn is removed. A writer claims first, then lists (generation.h). So
+//     either it sees the mark and shares nothing of what goes, or it is seen and spared.
+//  3. Listings are removed, durably, before anything that they name: a pruning that is cut short
+//     leaves objects that nobody needs, never a state that cannot be restored.
+//  4. A mark stays until all that it names is gone; the next pruning finishes the work of one that
+//     died.
 // Threads: any.
 #pragma once
 
@@ -17,8 +20,8 @@
 
 namespace kist {
 
-// What to keep: bases that either rule names, and for an age the newest one before it too, so that
-// every moment of the span can be restored. Both 0: kInvalid.
+// What to keep: bases that either rule names; for an age, those that a moment of the span needs.
+// Both 0: kInvalid.
 struct PruneRule {
   uint64_t keep_count = 0;
   int64_t keep_ms = 0;
@@ -28,7 +31,7 @@ struct PruneReport {
   uint64_t bases = 0;
   uint64_t objects = 0;
   uint64_t bytes = 0;
-  bool tables_spared = false;  // by invariant 3
+  bool tables_spared = false;  // a claim asks for some that no base names
 };
 
 Status PruneTarget(Vfs* vfs, Target* target, const PruneRule& rule, const JobControl& job,

@@ -37,6 +37,14 @@ Status RangeReader::Next(Record* record, bool* got) {
   const codec::RecordHeader h = codec::LoadRecordHeader(p);
   if (!codec::Authentic(p, h, seed, position)) return bad("not a record of its segment");
   if (h.padded_bytes() > header_.payload_bytes - at_) return bad("ends inside a record");
+  record->is_chain = h.kind == static_cast<uint8_t>(RecordKind::kChain);
+  if (record->is_chain) {
+    // Behind its header; the first window of a range holds it.
+    const size_t left = window_.size() - (at_ - window_at_);
+    if (h.bytes() > left ||
+        !codec::DecodeLink(Slice(p + h.header_bytes(), h.data_bytes), h.lsn, &record->link))
+      return bad("not a chain record");
+  }
   at_ += h.padded_bytes();
   record->lsn = h.lsn;
   record->has_time = (h.flags & kRecordTime) != 0;

@@ -15,6 +15,8 @@ class RangeReader {
       : target_(target), name_(FormatObjectName(range.name)), header_(header) {}
   struct Record {
     Sequence lsn = 0;  // of a chain record: the one that its segment starts after
+    bool is_chain = false;
+    SegmentLink link;  // a chain record's
     bool has_time = false;
     int64_t time_ms = 0;
     uint64_t end = 0;  // position in the segment where it ends

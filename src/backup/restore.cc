@@ -129,12 +129,7 @@ class Restore {
 };
 
 Status Restore::FetchTable(const BaseTable& t, Fetcher* fetcher) {
-  ObjectName name;
-  name.kind = ObjectKind::kTable;
-  name.number = t.number;
-  name.bytes = t.bytes;
-  name.crc = t.crc;
-  const std::string object = FormatObjectName(name);
+  const std::string object = FormatObjectName(NameOf(t));
   const std::string where = target_->NameOf(object);
   KIST_TRY_ASSIGN(auto file, dir_->vfs()->Open(JoinPath(dir_->path(), TableFileName(t.number)),
                                                OpenMode::kCreateNew));
@@ -171,39 +166,48 @@ Result<SegmentCopy*> Restore::SegmentOf(const RangeHeader& h, const std::string&
   return segment.get();
 }
 
+// The header comes along with the first piece.
 Status Restore::FetchRange(size_t i, Fetcher* fetcher) {
   const CatalogRange& range = plan_.ranges[i];
   const std::string object = FormatObjectName(range.name);
-  KIST_TRY_ASSIGN(headers_[i], ReadRangeHeader(target_, catalog_, range));
-  const RangeHeader& h = headers_[i];
-  KIST_TRY_ASSIGN(SegmentCopy * segment, SegmentOf(h, Where(i)));
   Buffer buffer = AllocateBuffer(kFetchBytes);
   if (buffer == nullptr) return Status::Bare(Code::kNoMem);
+  SegmentCopy* segment = nullptr;
+  RangeHeader& h = headers_[i];
   uint32_t crc = 0;
-  for (uint64_t at = 0; at < h.payload_bytes;) {
-    const size_t want = std::min<uint64_t>(kFetchBytes, h.payload_bytes - at);
-    KIST_TRY_ASSIGN(const size_t got,
-                    target_->Get(object, kRangeHeaderBytes + at, buffer.get(), want));
-    if (got != want) return Status::Corrupt(Where(i), kRangeHeaderBytes + at + got, "cut short");
-    crc = crc32c::Extend(crc, buffer.get(), want);
-    KIST_TRY(segment->Write(h.position + at, Slice(buffer.get(), want)));
+  for (uint64_t at = 0; at < range.bytes;) {
+    const size_t want = std::min<uint64_t>(kFetchBytes, range.bytes - at);
+    KIST_TRY_ASSIGN(const size_t got, target_->Get(object, at, buffer.get(), want));
+    if (got != want) return Status::Corrupt(Where(i), at + got, "cut short");
+    size_t skip = 0;
+    if (at == 0) {
+      KIST_TRY_ASSIGN(h, DecodeRangeHeader(Slice(buffer.get(), got), Where(i)));
+      KIST_TRY(CheckRangeHeader(target_, catalog_, range, h));
+      KIST_TRY_ASSIGN(segment, SegmentOf(h, Where(i)));
+      skip = kRangeHeaderBytes;
+    }
+    const Slice payload(buffer.get() + skip, got - skip);
+    crc = crc32c::Extend(crc, payload.data(), payload.size());
+    KIST_TRY(segment->Write(h.position + at + skip - kRangeHeaderBytes, payload));
     at += want;
     KIST_TRY(fetcher->Count(want));
   }
-  if (crc != h.payload_crc)
+  if (segment == nullptr || crc != h.payload_crc)
     return Status::Corrupt(Where(i), kRangeHeaderBytes, "checksum mismatch");
   return Status();
 }
 
 // Each range names the one before by its checksum and begins where that ended; the base names the
-// last one that was there when it was made.
+// one that begins its log and the last one that was there when it was made.
 Status Restore::CheckChain() const {
+  const BaseListing& base = plan_.base;
   for (size_t i = 0; i < headers_.size(); ++i) {
     const RangeHeader& h = headers_[i];
-    if (h.index + 1 == plan_.base.ranges && h.crc != plan_.base.range_crc)
+    if ((h.index == base.first_range && h.crc != base.first_crc) ||
+        (h.index + 1 == base.ranges && h.crc != base.last_crc))
       return Status::Corrupt(Where(i), 0, "not the range that the base copy was made with");
     if (i == 0) {
-      if (h.position != 0 || h.segment.id < plan_.base.state.log_number)
+      if (h.position != 0 || h.segment.id != base.state.log_number)
         return Status::Corrupt(Where(i), 0, "does not begin the log that follows its base copy");
       continue;
     }
@@ -292,16 +296,27 @@ Status Restore::StartAfresh() {
 
 }  // namespace
 
+// What a pruning removes while it is needed here is not damage: where the target's base copies are
+// others than before, a plan is made anew.
 Status RestoreBackup(Target* target, Vfs* vfs, const std::string& path, const RestorePoint& point,
                      const JobControl& job, Sequence* seq) {
-  KIST_TRY_ASSIGN(const Catalog catalog, Catalog::Load(target));
-  KIST_TRY_ASSIGN(RestorePlan plan, PlanRestore(target, catalog, point));
-  const Sequence reached = plan.seq;
-  KIST_TRY_ASSIGN(auto dir, NewDirectory::Prepare(vfs, path));
-  KIST_TRY(Restore(target, catalog, std::move(plan), dir.get(), job).Run());
-  KIST_TRY(dir->Finish());
-  if (seq != nullptr) *seq = reached;
-  return Status();
+  KIST_TRY_ASSIGN(Catalog catalog, Catalog::Load(target, Catalog::Part::kStates));
+  for (;;) {
+    Sequence reached = 0;
+    const auto restore = [&]() -> Status {
+      KIST_TRY_ASSIGN(RestorePlan plan, PlanRestore(target, catalog, point));
+      reached = plan.seq;
+      KIST_TRY_ASSIGN(auto dir, NewDirectory::Prepare(vfs, path));
+      KIST_TRY(Restore(target, catalog, std::move(plan), dir.get(), job).Run());
+      return dir->Finish();
+    };
+    Status s = restore();
+    if (s.ok() && seq != nullptr) *seq = reached;
+    if (!s.Is(Code::kCorrupt) && !s.Is(Code::kMissing)) return s;
+    KIST_TRY_ASSIGN(Catalog now, Catalog::Load(target, Catalog::Part::kStates));
+    if (now.SameBases(catalog)) return s;
+    catalog = std::move(now);
+  }
 }
 
 }  // namespace kist

@@ -54,72 +54,69 @@ void Stream::Abandon() {
     done_cond_.SignalAll();
   }
   threads_.clear();  // joins
-  hold_.reset();
-  MutexLock lock(&mutex_);
-  base_pin_.reset();
+  LeaveGeneration();
 }
 
 // ---- generations
 
 // With the log held from its oldest segment on: where the newest generation ends in it, if it does.
-Status Stream::Resume(const Catalog& catalog, uint64_t database_id, bool* resumed) {
+Status Stream::Resume(const Catalog& catalog, uint64_t log_number, bool* resumed) {
   *resumed = false;
-  LogPlace place;
-  auto writer = GenerationWriter::Continue(db_, target_.get(), catalog, database_id, &place);
+  GenerationWriter::Standing standing;
+  auto writer = GenerationWriter::Continue(db_, target_.get(), catalog, log_number, &standing);
   if (!writer.ok()) return writer.status().Is(Code::kMissing) ? Status() : writer.status();
   auto tail = std::make_unique<LogTail>(db_);
-  Status s = tail->Resume(place);
+  Status s = tail->Resume(standing.place);
   if (s.Is(Code::kMissing) || s.Is(Code::kConflict)) return Status();
   KIST_TRY(std::move(s));
-  const CatalogGeneration& g = catalog.generations.rbegin()->second;
-  KIST_TRY_ASSIGN(const BaseListing base,
-                  ReadBase(target_.get(), catalog, g.bases.rbegin()->second));
-  since_base_ = 0;
-  for (const auto& [index, range] : g.ranges) {
-    if (index >= base.first_range) since_base_ += range.bytes;
-  }
+  since_base_ = standing.log_bytes;
   last_base_bytes_ = 0;
-  for (const BaseTable& t : base.tables) last_base_bytes_ += t.bytes;
-  base_asked_ = base.state.flushed_lsn;
+  for (const BaseTable& t : standing.base.tables) last_base_bytes_ += t.bytes;
+  base_asked_ = standing.base.state.flushed_lsn;
   tail_ = std::move(tail);
   MutexLock lock(&mutex_);
   writer_ = std::shared_ptr<GenerationWriter>(writer.Take());
+  lost_ = false;
   place_ = tail_->place();
-  restorable_ = writer_->shipped_lsn();
+  restorable_ = std::max(restorable_, writer_->shipped_lsn());
   *resumed = true;
   return Status();
 }
 
 Status Stream::BeginGeneration(const Catalog& catalog) {
-  KIST_TRY_ASSIGN(auto pin, db_->PinState());
-  KIST_TRY_ASSIGN(auto writer,
-                  GenerationWriter::Begin(db_, target_.get(), catalog, pin->state.database_id));
+  WantedBase wanted;
+  wanted.captured_ms = db_->NowMs();
+  KIST_TRY_ASSIGN(wanted.pin, db_->PinState());
+  hold_->Advance(wanted.pin->state.log_number);
   auto tail = std::make_unique<LogTail>(db_);
-  KIST_TRY(tail->Start(pin->state.log_number));
+  KIST_TRY(tail->Start(wanted.pin->state.log_number));
+  KIST_TRY_ASSIGN(auto writer, GenerationWriter::Begin(db_, target_.get(), catalog,
+                                                       wanted.pin->state.database_id));
   tail_ = std::move(tail);
   since_base_ = 0;
-  base_asked_ = pin->state.flushed_lsn;
-  last_base_bytes_ = writer->base_bytes(*pin);
+  base_asked_ = wanted.pin->state.flushed_lsn;
+  last_base_bytes_ = GenerationWriter::BaseBytes(*wanted.pin);
   MutexLock lock(&mutex_);
   writer_ = std::shared_ptr<GenerationWriter>(std::move(writer));
+  lost_ = false;
   place_ = tail_->place();
-  base_pin_ = std::move(pin);
+  wanted_ = std::move(wanted);
   base_cond_.SignalAll();
   return Status();
 }
 
 Status Stream::FindGeneration() {
   // The target first: while it cannot be reached nothing is held.
-  KIST_TRY_ASSIGN(const Catalog catalog, Catalog::Load(target_.get()));
-  KIST_TRY_ASSIGN(hold_, db_->HoldLog());
+  KIST_TRY_ASSIGN(const Catalog catalog, Catalog::Load(target_.get(), Catalog::Part::kStates));
+  KIST_TRY_ASSIGN(hold_, db_->HoldLog(options_.log_bytes_max));
   KIST_TRY_ASSIGN(const auto pin, db_->PinState());
-  const uint64_t database_id = pin->state.database_id;
-  if (catalog.database_id != 0 && catalog.database_id != database_id)
+  if (catalog.database_id != 0 && catalog.database_id != pin->state.database_id)
     return Status::Error(Code::kExists, target_->url() + ": holds backups of another database");
   bool resumed = false;
-  Status s = Resume(catalog, database_id, &resumed);
+  Status s = Resume(catalog, pin->state.log_number, &resumed);
   if (s.ok() && !resumed) s = BeginGeneration(catalog);
   if (!s.ok()) {
+    tail_.reset();
     hold_.reset();
     return s;
   }
@@ -130,15 +127,29 @@ Status Stream::FindGeneration() {
 void Stream::LeaveGeneration() {
   tail_.reset();
   hold_.reset();
+  std::shared_ptr<GenerationWriter> left;  // its end may call the target
+  WantedBase unwanted;
   MutexLock lock(&mutex_);
   restorable_ = Restorable();
   if (writer_ != nullptr) shipped_before_ += writer_->shipped_bytes();
-  writer_.reset();
-  base_pin_.reset();
+  std::swap(left, writer_);
+  std::swap(unwanted, wanted_);
   base_cond_.SignalAll();
 }
 
 // ---- the shipper
+
+// kConflict where it is to be left.
+Status Stream::CheckGeneration(GenerationWriter* writer) {
+  if (hold_->lapsed()) {
+    return Status::Error(Code::kConflict, "more log than stream_log_max was not shipped in time");
+  }
+  {
+    MutexLock lock(&mutex_);
+    if (lost_) return Status::Error(Code::kConflict, "the generation takes no base copy any more");
+  }
+  return writer->KeepLease();
+}
 
 Status Stream::Turn() {
   std::shared_ptr<GenerationWriter> writer;
@@ -159,11 +170,13 @@ Status Stream::Turn() {
     base_cond_.SignalAll();
     done_cond_.SignalAll();
   };
+  KIST_TRY(CheckGeneration(writer.get()));
   if (writer->retry_pending()) {
     KIST_TRY(writer->Retry());
     shipped();
   }
   const uint64_t now_us = db_->vfs()->MonotonicUs();
+  const int64_t now_ms = db_->NowMs();
   // A poisoned database says so, also where nothing is left to ship.
   const bool poisoned = db_->Stat("poisoned").value_or(0) != 0;
   if (poisoned || db_->durable_seq() < db_->last_seq()) KIST_TRY(db_->Sync());
@@ -174,8 +187,9 @@ Status Stream::Turn() {
     KIST_TRY(tail_->Next(upto, kRangeBytes, &piece, &got));
     if (!got) break;
     since_base_ += piece.bytes.size();
-    KIST_TRY(writer->Ship(std::move(piece)));
+    KIST_TRY(writer->Ship(std::move(piece), now_ms));
     shipped();
+    KIST_TRY(CheckGeneration(writer.get()));
   }
   {
     MutexLock lock(&mutex_);
@@ -192,15 +206,17 @@ void Stream::AskForBase() {
   if (since_base_ < limit) return;
   {
     MutexLock lock(&mutex_);
-    if (base_pin_ != nullptr || base_running_ || writer_ == nullptr || !writer_->has_base()) return;
+    if (wanted_.pin != nullptr || base_running_ || writer_ == nullptr || !writer_->has_base())
+      return;
   }
+  const int64_t now_ms = db_->NowMs();
   auto pin = db_->PinState();
   if (!pin.ok() || (*pin)->state.flushed_lsn <= base_asked_) return;
   since_base_ = 0;
   base_asked_ = (*pin)->state.flushed_lsn;
+  last_base_bytes_ = GenerationWriter::BaseBytes(**pin);
   MutexLock lock(&mutex_);
-  last_base_bytes_ = writer_->base_bytes(**pin);
-  base_pin_ = pin.Take();
+  wanted_ = WantedBase{pin.Take(), now_ms};
   base_cond_.SignalAll();
 }
 
@@ -235,15 +251,12 @@ void Stream::AfterTurn(const Status& s, uint64_t* pause_us) {
     ++errors_;
     return Fail(s);
   }
-  bool overflow = false;
   {
     MutexLock lock(&mutex_);
     ++errors_;
     state_ = State::kRetrying;
-    overflow = writer_ != nullptr;
   }
-  if (overflow && tail_ != nullptr && LagBytes(tail_->place()) > options_.log_bytes_max)
-    LeaveGeneration();
+  if (hold_ != nullptr && hold_->lapsed()) LeaveGeneration();
   *pause_us = *pause_us == 0 ? kFirstPauseUs : std::min(*pause_us * 2, kPauseMaxUs);
 }
 
@@ -272,42 +285,42 @@ void Stream::ShipperThread() {
 // ---- bases
 
 // Publishing waits until the log has been shipped as far as the base's state reaches.
-Status Stream::MakeBase(GenerationWriter* writer, const PinnedState& pin) {
+Status Stream::MakeBase(GenerationWriter* writer, const WantedBase& wanted) {
   const auto left = [&]() KIST_REQUIRES(mutex_) {
     return ending_.load(std::memory_order_acquire) || writer_.get() != writer;
   };
-  JobControl job;
-  job.progress = [&](uint64_t, uint64_t) {
+  const auto progress = [&](uint64_t) -> Status {
     MutexLock lock(&mutex_);
-    return !left();
+    return left() ? Status::Bare(Code::kCancelled) : Status();
   };
-  KIST_TRY(writer->UploadTables(pin, job, 0));
-  {
-    MutexLock lock(&mutex_);
-    while (!left() && writer->shipped_lsn() < pin.state.flushed_lsn)
+  const auto shipped = [&]() -> Status {
+    while (!writer->HasLogOf(*wanted.pin)) {
+      MutexLock lock(&mutex_);
+      if (left()) return Status::Bare(Code::kCancelled);
       base_cond_.WaitFor(&mutex_, kFirstPauseUs);
-    if (left()) return Status::Bare(Code::kCancelled);
-  }
-  return writer->Publish(pin);
+    }
+    return progress(0);
+  };
+  return writer->MakeBase(*wanted.pin, wanted.captured_ms, progress, shipped);
 }
 
 void Stream::BaseThread() {
   uint64_t pause_us = 0;
   for (;;) {
     std::shared_ptr<GenerationWriter> writer;
-    std::unique_ptr<PinnedState> pin;
+    WantedBase wanted;
     {
       MutexLock lock(&mutex_);
-      while (!ending_.load(std::memory_order_acquire) && base_pin_ == nullptr)
+      while (!ending_.load(std::memory_order_acquire) && wanted_.pin == nullptr)
         base_cond_.WaitFor(&mutex_, kPauseMaxUs);
       if (ending_.load(std::memory_order_acquire)) return;
       writer = writer_;
-      pin = std::move(base_pin_);
+      std::swap(wanted, wanted_);
       base_running_ = true;
     }
     Status s;
     try {
-      s = MakeBase(writer.get(), *pin);
+      s = MakeBase(writer.get(), wanted);
     } catch (const std::bad_alloc&) {
       s = Status::Bare(Code::kNoMem);
     }
@@ -320,8 +333,13 @@ void Stream::BaseThread() {
     }
     ++errors_;
     if (IsFinal(s)) return Fail(s);
+    if (s.Is(Code::kConflict)) {  // the shipper leaves the generation
+      lost_ |= writer_ == writer;
+      ship_cond_.SignalAll();
+      continue;
+    }
     // Again, where the generation still stands and no newer base was asked for.
-    if (writer_ == writer && base_pin_ == nullptr) base_pin_ = std::move(pin);
+    if (writer_ == writer && wanted_.pin == nullptr) std::swap(wanted, wanted_);
     pause_us = pause_us == 0 ? kFirstPauseUs : std::min(pause_us * 2, kPauseMaxUs);
     const uint64_t until = db_->vfs()->MonotonicUs() + pause_us;
     for (uint64_t now = 0;

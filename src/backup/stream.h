@@ -3,10 +3,11 @@
 // of the shipper: be sure of a generation (go on with the newest one where the log follows its last
 // range exactly, else begin one), sync the log, ship what is durable. Nothing that the database
 // could still lose is shipped, so the target is never ahead of it. What goes wrong:
-//  1. The target cannot be reached: the turn is repeated with growing pauses, the log is held; at
-//     more than log_bytes_max it is let go, and the first turn that succeeds begins a generation.
-//     Writers never wait for any of this.
-//  2. Another writer took the next range, or the log does not follow: a new generation.
+//  1. The target cannot be reached, or is slow: turns are repeated with growing pauses, the log is
+//     held; the database lets go of more than log_bytes_max (db/retain.h), even while a call to the
+//     target hangs, and then a generation is begun. Writers never wait for any of this.
+//  2. Another writer took the next range, objects were removed, the log does not follow: a new
+//     generation.
 //  3. The database is poisoned, its log or the target's mark damaged, or the target another
 //     database's: the stream has failed, for good.
 // Threads: any; Abandon and the destructor not while another thread is inside.
@@ -51,19 +52,25 @@ class Stream {
   void Abandon();
 
  private:
+  struct WantedBase {
+    std::unique_ptr<PinnedState> pin;  // nullptr: none is wanted
+    int64_t captured_ms = 0;
+  };
+
   Stream(Db* db, std::unique_ptr<Target> target, const StreamOptions& options);
   void ShipperThread();
   void BaseThread();
   // ---- the shipper's
   Status Turn();
   Status FindGeneration();
-  Status Resume(const Catalog& catalog, uint64_t database_id, bool* resumed);
+  Status Resume(const Catalog& catalog, uint64_t log_number, bool* resumed);
   Status BeginGeneration(const Catalog& catalog);
   void AskForBase();
   void LeaveGeneration();
+  Status CheckGeneration(GenerationWriter* writer);
   void AfterTurn(const Status& s, uint64_t* pause_us);
   // ---- any
-  Status MakeBase(GenerationWriter* writer, const PinnedState& pin);
+  Status MakeBase(GenerationWriter* writer, const WantedBase& wanted);
   void Fail(const Status& s) KIST_REQUIRES(mutex_);
   uint64_t LagBytes(const LogPlace& place);
   Sequence Restorable() KIST_REQUIRES(mutex_);
@@ -86,9 +93,10 @@ class Stream {
   CondVar done_cond_;  // progress, failure
   bool kicked_ KIST_GUARDED_BY(mutex_) = false;
   std::shared_ptr<GenerationWriter> writer_ KIST_GUARDED_BY(mutex_);  // nullptr: none yet
-  std::unique_ptr<PinnedState> base_pin_ KIST_GUARDED_BY(mutex_);     // the base that is wanted
+  WantedBase wanted_ KIST_GUARDED_BY(mutex_);
   bool base_running_ KIST_GUARDED_BY(mutex_) = false;
-  LogPlace place_ KIST_GUARDED_BY(mutex_);  // shipped up to here
+  bool lost_ KIST_GUARDED_BY(mutex_) = false;  // writer_'s generation cannot take a base any more
+  LogPlace place_ KIST_GUARDED_BY(mutex_);     // shipped up to here
   State state_ KIST_GUARDED_BY(mutex_) = State::kRunning;
   Status error_ KIST_GUARDED_BY(mutex_);        // of a failed stream
   uint64_t turns_ KIST_GUARDED_BY(mutex_) = 0;  // that succeeded

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "util/alloc.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 constexpr char kTemporaryDir[] = "tmp";
 constexpr size_t kCopyBytes = size_t{1} << 20;
-constexpr int kTries = 3;
+constexpr int64_t kLeftoverMs = int64_t{24} * 3600 * 1000;
 
 }  // namespace
 
@@ -39,12 +40,15 @@ Result<std::unique_ptr<Target>> DirectoryTarget::Open(Vfs* vfs, const std::strin
   return std::unique_ptr<Target>(std::move(target));
 }
 
-// A writer at work at the same time makes its temporary anew.
+// A name begins with the time at which it was made: younger ones may be those of a writer at work.
 void DirectoryTarget::RemoveLeftovers() {
   Result<std::vector<std::string>> names = vfs_->List(Path(kTemporaryDir));
   if (!names.ok()) return;
-  for (const std::string& name : *names)
+  for (const std::string& name : *names) {
+    const auto made_ms = static_cast<int64_t>(std::strtoull(name.c_str(), nullptr, 16));
+    if (vfs_->WallMs() - made_ms < kLeftoverMs) continue;
     static_cast<void>(vfs_->Remove(JoinPath(Path(kTemporaryDir), name)).ok());
+  }
 }
 
 Status DirectoryTarget::MakeDirs(const std::string& name) {
@@ -99,19 +103,17 @@ Status DirectoryTarget::Put(const std::string& name, ObjectSource* source) {
     return Status::Error(Code::kExists, path + ": there already");
   }
   if (!there.status().Is(Code::kMissing)) return std::move(there).status();
-  Status s;
-  for (int i = 0; i < kTries; ++i) {
-    uint64_t random = 0;
-    vfs_->Random(&random, sizeof random);
-    char text[32];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(random));
-    const std::string temporary = JoinPath(Path(kTemporaryDir), text);
-    s = WriteTemporary(temporary, source);
-    if (s.ok()) s = Publish(temporary, path);
-    if (s.ok()) return vfs_->SyncDir(ParentDir(path));
-    static_cast<void>(vfs_->Remove(temporary).ok());
-    if (!s.Is(Code::kMissing)) break;  // else a writer that has just begun took it for a leftover
-  }
+  uint64_t random = 0;
+  vfs_->Random(&random, sizeof random);
+  char text[48];
+  std::snprintf(text, sizeof text, "%016llx-%016llx",
+                static_cast<unsigned long long>(vfs_->WallMs()),
+                static_cast<unsigned long long>(random));
+  const std::string temporary = JoinPath(Path(kTemporaryDir), text);
+  Status s = WriteTemporary(temporary, source);
+  if (s.ok()) s = Publish(temporary, path);
+  if (s.ok()) return vfs_->SyncDir(ParentDir(path));
+  static_cast<void>(vfs_->Remove(temporary).ok());
   return s.Is(Code::kExists) ? Status::Error(Code::kExists, path + ": there already") : s;
 }
 

@@ -5,6 +5,7 @@
 #include "backup/checkpoint.h"
 #include "backup/prune.h"
 #include "backup/restore.h"
+#include "backup/summary.h"
 #include "capi/args.h"
 
 namespace kist::capi {
@@ -93,17 +94,15 @@ kist_rc Generations(const char* url, kist_generation* list, size_t cap, size_t* 
   }
   auto target = OpenTarget(PosixVfs(), url, false);
   if (!target.ok()) return FailWith(err, target.status());
-  auto catalog = Catalog::Load(target->get());
-  if (!catalog.ok()) return FailWith(err, catalog.status());
-  const size_t count = catalog->generations.size();
+  auto summaries = SummarizeTarget(target->get());
+  if (!summaries.ok()) return FailWith(err, summaries.status());
+  const size_t count = summaries->size();
   size_t i = 0;
-  for (const auto& [number, g] : catalog->generations) {
+  for (const GenerationSummary& summary : *summaries) {
     if (i == cap) break;
-    auto summary = SummarizeGeneration(target->get(), *catalog, g);
-    if (!summary.ok()) return FailWith(err, summary.status());
     kist_generation filled{};
     filled.size = stride;
-    Describe(*summary, &filled);
+    Describe(summary, &filled);
     char* at = reinterpret_cast<char*>(list) + i * stride;
     std::memcpy(at, &stride, sizeof stride);
     KIST_CHECKED(FillStruct(&filled, sizeof filled, at));

@@ -300,7 +300,7 @@ class Db {
   virtual std::string Stats(StatsFormat format) = 0;
 
   // ---- copies: see db/retain.h
-  virtual Result<std::unique_ptr<LogHold>> HoldLog() = 0;
+  virtual Result<std::unique_ptr<LogHold>> HoldLog(uint64_t bytes_max = UINT64_MAX) = 0;
   virtual Result<std::unique_ptr<PinnedState>> PinState() = 0;
   virtual std::vector<LogExtent> LogExtents() = 0;  // the segments there are, oldest first
   virtual const std::string& path() const = 0;

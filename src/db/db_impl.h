@@ -116,7 +116,7 @@ class DbImpl final : public Db {
   std::optional<uint64_t> Stat(Slice name) override;
   std::string Stats(StatsFormat format) override;
 
-  Result<std::unique_ptr<LogHold>> HoldLog() override;
+  Result<std::unique_ptr<LogHold>> HoldLog(uint64_t bytes_max) override;
   Result<std::unique_ptr<PinnedState>> PinState() override;
   int64_t NowMs() override { return clock_.NowMs(); }
 
@@ -246,7 +246,7 @@ class DbImpl final : public Db {
 
   // ---- retain.cc
   void ReleaseHold(HoldImpl* hold);
-  uint64_t OldestHeld() const KIST_REQUIRES(mutex_);  // UINT64_MAX where nothing is held
+  uint64_t OldestHeld() KIST_REQUIRES(mutex_);  // UINT64_MAX where nothing is held
   Status KeepSegment(const std::shared_ptr<SegmentWriter>& segment);
 
   // ---- background.cc, install.cc

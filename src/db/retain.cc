@@ -11,7 +11,7 @@ namespace kist {
 
 class DbImpl::HoldImpl final : public LogHold {
  public:
-  explicit HoldImpl(DbImpl* db) : db_(db) {}
+  HoldImpl(DbImpl* db, uint64_t bytes_max) : bytes_max_(bytes_max), db_(db) {}
   ~HoldImpl() override { db_->ReleaseHold(this); }
   void Advance(uint64_t number) override {
     {
@@ -22,15 +22,21 @@ class DbImpl::HoldImpl final : public LogHold {
     db_->TrimRetained();
     db_->RemoveOldLogs();
   }
-  uint64_t number_ = 0;  // under db_->mutex_
+  bool lapsed() const override {
+    MutexLock lock(&db_->mutex_);
+    return lapsed_;
+  }
+  const uint64_t bytes_max_;
+  uint64_t number_ = 0;  // under db_->mutex_, as is
+  bool lapsed_ = false;
 
  private:
   DbImpl* const db_;
 };
 
-Result<std::unique_ptr<LogHold>> DbImpl::HoldLog() {
+Result<std::unique_ptr<LogHold>> DbImpl::HoldLog(uint64_t bytes_max) {
   if (options_.read_only) return Status::Bare(Code::kReadOnly);
-  auto hold = std::make_unique<HoldImpl>(this);
+  auto hold = std::make_unique<HoldImpl>(this, bytes_max);
   MutexLock lock(&mutex_);
   holds_.push_back(hold.get());
   return std::unique_ptr<LogHold>(std::move(hold));
@@ -45,9 +51,19 @@ void DbImpl::ReleaseHold(HoldImpl* hold) {
   RemoveOldLogs();
 }
 
-uint64_t DbImpl::OldestHeld() const {
+// One that asks for more than its limit is let go here, whatever its owner waits for. Before it has
+// said what it needs, log_retention's share is not counted.
+uint64_t DbImpl::OldestHeld() {
   uint64_t oldest = UINT64_MAX;
-  for (const HoldImpl* hold : holds_) oldest = std::min(oldest, hold->number_);
+  for (HoldImpl* hold : holds_) {
+    uint64_t bytes = 0;
+    for (const LogExtent& e : retained_) {
+      if (e.number >= hold->number_) bytes += e.bytes;
+    }
+    if (hold->number_ == 0) bytes -= std::min(bytes, options_.log_retention);
+    hold->lapsed_ |= bytes > hold->bytes_max_;
+    if (!hold->lapsed_) oldest = std::min(oldest, hold->number_);
+  }
   return oldest;
 }
 

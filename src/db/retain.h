@@ -25,6 +25,8 @@ class LogHold {
   virtual ~LogHold() = default;  // lets go
   // Segments below `number` are not needed any more.
   virtual void Advance(uint64_t number) = 0;
+  // It asked for more than its limit, and what it held may be gone.
+  virtual bool lapsed() const = 0;
 };
 
 struct PinnedState {

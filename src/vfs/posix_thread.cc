@@ -52,10 +52,9 @@ class PosixThread : public Thread {
 
 class PidForkGuard : public ForkGuard {
  public:
-  PidForkGuard() : ForkGuard(nullptr) {}
+  bool InChild() const override { return getpid() != pid_; }
 
  private:
-  bool AskInChild() const override { return getpid() != pid_; }
   const pid_t pid_ = getpid();
 };
 
@@ -63,11 +62,12 @@ class PidForkGuard : public ForkGuard {
 class WipedForkGuard : public ForkGuard {
  public:
   WipedForkGuard(void* page, size_t bytes)
-      : ForkGuard(new (page) std::atomic<uint32_t>(1)), bytes_(bytes) {}
-  ~WipedForkGuard() override { munmap(const_cast<std::atomic<uint32_t>*>(mark_), bytes_); }
+      : mark_(new (page) std::atomic<uint32_t>(1)), bytes_(bytes) {}
+  ~WipedForkGuard() override { munmap(mark_, bytes_); }
+  bool InChild() const override { return mark_->load(std::memory_order_relaxed) == 0; }
 
  private:
-  bool AskInChild() const override { return false; }  // the mark says it
+  std::atomic<uint32_t>* const mark_;
   const size_t bytes_;
 };
 #endif

@@ -68,6 +68,14 @@ void CommitHistory::Step() {
   Remember(seq);
 }
 
+void CommitHistory::Put() {
+  Sequence seq = 0;
+  const std::string key = Key(), value = rng_.Bytes(rng_.Below(60), 'a', 26);
+  Must(db_->Put(Ks("default").get(), Durability::kOs, key, value, 0, &seq), "put");
+  contents_["default"][key] = value;
+  Remember(seq);
+}
+
 std::string Dump(Db* db) {
   std::string error;
   const Contents contents = ReadAll(db, &error);

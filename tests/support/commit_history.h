@@ -21,6 +21,7 @@ class CommitHistory {
   void Steps(int n) {
     for (int i = 0; i < n; ++i) Step();
   }
+  void Put();  // one commit: a key of the default keyspace; never a flush
   Rng& rng() { return rng_; }
   Sequence last() const { return states_.rbegin()->first; }
   // What it held after the commit `seq`; the newest one at or before it.
