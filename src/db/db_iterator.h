@@ -33,8 +33,8 @@ class DbImpl;
 
 class DbIteratorImpl final : public DbIterator {
   // Few after a seek, which may be all that is asked; more as the iterator goes on.
-  static constexpr size_t kRunFirst = 3;
-  static constexpr size_t kRunGrowth = 4;
+  static constexpr size_t kRunFirst = 4;
+  static constexpr size_t kRunGrowth = 2;
   static constexpr size_t kRunMax = 64;
 
  public:

@@ -107,14 +107,14 @@ void Lookups::InLevels(const KeyspaceVersion& kv) {
     const Level& files = kv.levels[level];
     if (files.empty()) continue;
     for (ManyGet* from = begin_; from != end_;) {
-      const size_t at = from->done ? files.size() : files.FindFile(from->key);
-      if (at == files.size() || !files.files()[at]->MayHold(from->key)) {
+      LiveTable* file = from->done ? nullptr : files.Holder(from->key);
+      if (file == nullptr) {
         ++from;
         continue;
       }
       ManyGet* to = from + 1;
-      while (to != end_ && (to->done || files.files()[at]->MayHold(to->key))) ++to;
-      InTable(files.files()[at].get(), from, to);
+      while (to != end_ && (to->done || file->MayHold(to->key))) ++to;
+      InTable(file, from, to);
       from = to;
     }
   }

@@ -62,17 +62,19 @@ inline Status LookIn(LiveTable* file, Lookup* l, bool* done) {
 }
 
 Status LookInLevels(const KeyspaceVersion& kv, Lookup* l, bool* done) {
-  for (const auto& f : kv.levels[0].files()) {
-    if (!f->MayHold(l->key)) continue;
-    KIST_TRY(LookIn(f.get(), l, done));
-    if (*done) return Status();
+  const Level& newest = kv.levels[0];
+  if (!newest.empty()) {
+    const uint64_t rank = newest.Rank(l->key);
+    for (size_t i = 0; i < newest.size(); ++i) {
+      if (!newest.MayHold(i, l->key, rank)) continue;
+      KIST_TRY(LookIn(newest.files()[i].get(), l, done));
+      if (*done) return Status();
+    }
   }
-  for (int level = 1; level < kLevels; ++level) {
-    const Level& files = kv.levels[level];
-    if (files.empty()) continue;
-    const size_t at = files.FindFile(l->key);
-    if (at == files.size() || !files.files()[at]->MayHold(l->key)) continue;
-    KIST_TRY(LookIn(files.files()[at].get(), l, done));
+  for (uint32_t left = kv.sorted_levels; left != 0; left &= left - 1) {
+    LiveTable* file = kv.levels[__builtin_ctz(left)].Holder(l->key);
+    if (file == nullptr) continue;
+    KIST_TRY(LookIn(file, l, done));
     if (*done) return Status();
   }
   return Status();

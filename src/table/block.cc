@@ -159,10 +159,8 @@ bool Block::EntryLess(uint32_t i, const Target& target) const {
 // cached keys): asking for seven probes, then for all that is left, at once. The processor guesses
 // the way of a plain search half right by itself, and the other lines cost bandwidth.
 uint32_t Block::LowerBound(Slice key, uint64_t tag) const {
-  if (shared_ != 0) {
-    const int c = key.substr(0, shared_).compare(Slice(payload_ + start(0), shared_));
-    if (c != 0) return c < 0 ? 0 : entries_;
-  }
+  const Slice shared(payload_ + start(0), shared_);
+  if (!BeginsWith(key, shared)) return key < shared ? 0 : entries_;
   const Slice rest = key.substr(shared_);
   const Target target = {rest, Prefix64(rest), tag};
   uint32_t low = 0;

@@ -107,10 +107,7 @@ bool TableIndex::StartsAscend() const {
 uint32_t TableIndex::Find(Slice key, uint64_t tag, const void* words) const {
   const uint32_t starts = blocks_ - 1;
   if (starts == 0) return 0;
-  if (shared_ != 0) {
-    const int c = key.substr(0, shared_).compare(Slice(keys_, shared_));
-    if (c != 0) return c < 0 ? 0 : starts;
-  }
+  if (!BeginsWith(key, Slice(keys_, shared_))) return key < Slice(keys_, shared_) ? 0 : starts;
   const Slice rest = key.substr(shared_);
   const uint64_t want = Prefix64(rest);
   const uint32_t low = CountBelow(want, words);

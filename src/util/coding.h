@@ -40,6 +40,12 @@ inline bool SameBytes(const char* a, const char* b, size_t n) {
   return differ == 0;
 }
 
+// Expected to be true.
+inline bool BeginsWith(Slice s, Slice shared) {
+  return __builtin_expect(
+      s.size() >= shared.size() && SameBytes(s.data(), shared.data(), shared.size()), 1);
+}
+
 inline void Append8(std::string* s, uint8_t v) { s->push_back(static_cast<char>(v)); }
 inline void Append16(std::string* s, uint16_t v) { s->append(reinterpret_cast<char*>(&v), 2); }
 inline void Append32(std::string* s, uint32_t v) { s->append(reinterpret_cast<char*>(&v), 4); }

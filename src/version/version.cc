@@ -1,5 +1,5 @@
-// Building versions and searching their levels. A level is searched by eight-byte prefixes of its
-// files' ends; full keys decide only among equal prefixes.
+// Building versions and searching their levels. A level is searched by eight bytes of its files'
+// ends; full keys decide only where those are equal.
 // Threads: any; versions never change.
 #include "version/version.h"
 
@@ -10,12 +10,12 @@
 namespace kist {
 namespace {
 
-// The end of what a file spans, as the number that Level compares first.
-uint64_t EndPrefix(const TableProperties& p) {
-  if (p.range_tombstones > 0 && p.tombstone_unbounded) return ~uint64_t{0};
-  uint64_t v = p.entries > 0 ? Prefix64(p.largest_key) : 0;
-  if (p.range_tombstones > 0) v = std::max(v, Prefix64(p.tombstone_end));
-  return v;
+// The end of what a file spans. False where it is unbounded.
+bool EndKey(const TableProperties& p, Slice* end) {
+  if (p.range_tombstones > 0 && p.tombstone_unbounded) return false;
+  *end = p.entries > 0 ? Slice(p.largest_key) : Slice();
+  if (p.range_tombstones > 0) *end = std::max(*end, Slice(p.tombstone_end));
+  return true;
 }
 
 // Whether everything that the file spans is before key.
@@ -39,19 +39,29 @@ Level::Level(Files files, bool sorted) : files_(std::move(files)) {
       return x != y ? x > y : a->number() > b->number();
     });
   }
-  end_prefix_.reserve(files_.size());
+  for (size_t i = 0; i < files_.size(); ++i) {
+    const TableProperties& p = files_[i]->properties();
+    const Slice first(p.smallest_key);
+    if (i == 0) shared_ = p.smallest_key;
+    shared_.resize(CommonPrefixLength(shared_, first));
+    Slice end;
+    if (EndKey(p, &end)) shared_.resize(CommonPrefixLength(shared_, end));
+  }
+  first_.reserve(files_.size());
+  last_.reserve(files_.size());
   for (const auto& f : files_) {
-    end_prefix_.push_back(EndPrefix(f->properties()));
+    Slice end;
+    first_.push_back(Rank(f->smallest()));
+    last_.push_back(EndKey(f->properties(), &end) ? Rank(end) : ~uint64_t{0});
     bytes_ += f->bytes();
   }
 }
 
-size_t Level::FindFile(Slice key) const {
-  const uint64_t prefix = Prefix64(key);
-  size_t i = std::lower_bound(end_prefix_.begin(), end_prefix_.end(), prefix) - end_prefix_.begin();
-  // Equal prefixes decide nothing; a binary search by full keys over the run of them.
-  size_t run =
-      std::upper_bound(end_prefix_.begin() + i, end_prefix_.end(), prefix) - end_prefix_.begin();
+size_t Level::FindFile(Slice key, uint64_t rank) const {
+  size_t i = std::lower_bound(last_.begin(), last_.end(), rank) - last_.begin();
+  if (__builtin_expect(i == last_.size() || last_[i] != rank, 1)) return i;
+  // Equal numbers decide nothing; a binary search by full keys over the run of them.
+  size_t run = std::upper_bound(last_.begin() + i, last_.end(), rank) - last_.begin();
   while (i < run) {
     const size_t mid = i + (run - i) / 2;
     if (EndsBefore(*files_[mid], key)) {
@@ -121,6 +131,7 @@ Result<RefPtr<KeyspaceVersion>> ApplyToKeyspace(
   auto kv = RefPtr<KeyspaceVersion>::Adopt(new KeyspaceVersion(id));
   for (int l = 0; l < kLevels; ++l) {
     kv->levels[l] = Level(std::move(files[l]), l > 0);
+    if (l > 0 && !kv->levels[l].empty()) kv->sorted_levels |= 1u << l;
     const Level::Files& sorted = kv->levels[l].files();
     for (size_t i = 0; i < sorted.size(); ++i) {
       if (sorted[i]->properties().range_tombstones > 0) kv->has_range_tombstones = true;

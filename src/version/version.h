@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "iter/internal_iterator.h"
+#include "util/coding.h"
 #include "util/ref.h"
 #include "version/edit.h"
 #include "version/live_table.h"
@@ -27,7 +28,8 @@ namespace kist {
 
 constexpr int kLevels = 7;
 
-// The files of one level with what a lookup needs side by side.
+// The files of one level with what a lookup needs side by side: the ends of what each file spans,
+// as numbers.
 class Level {
  public:
   using Files = std::vector<RefPtr<LiveTable>>;
@@ -39,12 +41,33 @@ class Level {
   uint64_t bytes() const { return bytes_; }
   // Sorted levels: the index of the only file that may hold key, or size(). The first file whose
   // span ends at or after key.
-  size_t FindFile(Slice key) const;
+  size_t FindFile(Slice key) const { return FindFile(key, Rank(key)); }
+  // Sorted levels: the only file that spans key, or nullptr.
+  LiveTable* Holder(Slice key) const {
+    const uint64_t rank = Rank(key);
+    const size_t i = FindFile(key, rank);
+    return i != files_.size() && MayHold(i, key, rank) ? files_[i].get() : nullptr;
+  }
+  // Where key stands among the ends: the eight bytes behind what all of them share. Equal numbers
+  // decide nothing.
+  uint64_t Rank(Slice key) const {
+    if (BeginsWith(key, shared_)) return Prefix64(key.substr(shared_.size()));
+    return key < Slice(shared_) ? 0 : ~uint64_t{0};
+  }
+  // Whether key, whose Rank is given, lies within what files()[i] spans.
+  bool MayHold(size_t i, Slice key, uint64_t rank) const {
+    if (rank > first_[i] && rank < last_[i]) return true;
+    if (rank < first_[i] || rank > last_[i]) return false;
+    return files_[i]->MayHold(key);
+  }
 
  private:
+  size_t FindFile(Slice key, uint64_t rank) const;
+
   Files files_;
-  std::vector<uint64_t>
-      end_prefix_;  // Prefix64 of each file's last key or tombstone end; all ones where unbounded
+  std::string shared_;           // what all bounded ends begin with
+  std::vector<uint64_t> first_;  // the Rank of each file's first key
+  std::vector<uint64_t> last_;   // of its last key or tombstone end; all ones where unbounded
   uint64_t bytes_ = 0;
 };
 
@@ -64,6 +87,7 @@ class KeyspaceVersion {
 
   const uint32_t id;
   Level levels[kLevels];
+  uint32_t sorted_levels = 0;  // bit l: level l > 0 has files
   bool has_range_tombstones = false;
 
  private:

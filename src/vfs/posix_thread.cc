@@ -52,9 +52,10 @@ class PosixThread : public Thread {
 
 class PidForkGuard : public ForkGuard {
  public:
-  bool InChild() const override { return getpid() != pid_; }
+  PidForkGuard() : ForkGuard(nullptr) {}
 
  private:
+  bool AskInChild() const override { return getpid() != pid_; }
   const pid_t pid_ = getpid();
 };
 
@@ -62,12 +63,11 @@ class PidForkGuard : public ForkGuard {
 class WipedForkGuard : public ForkGuard {
  public:
   WipedForkGuard(void* page, size_t bytes)
-      : mark_(new (page) std::atomic<uint32_t>(1)), bytes_(bytes) {}
-  ~WipedForkGuard() override { munmap(mark_, bytes_); }
-  bool InChild() const override { return mark_->load(std::memory_order_relaxed) == 0; }
+      : ForkGuard(new (page) std::atomic<uint32_t>(1)), bytes_(bytes) {}
+  ~WipedForkGuard() override { munmap(const_cast<std::atomic<uint32_t>*>(mark_), bytes_); }
 
  private:
-  std::atomic<uint32_t>* const mark_;
+  bool AskInChild() const override { return false; }  // the mark says it
   const size_t bytes_;
 };
 #endif

@@ -13,6 +13,7 @@
 // Threads: Vfs, any thread. File: any thread; writers of one file do not overlap their ranges.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -69,7 +70,16 @@ class Thread {
 class ForkGuard {
  public:
   virtual ~ForkGuard() = default;
-  virtual bool InChild() const = 0;
+  bool InChild() const {
+    if (__builtin_expect(mark_ == nullptr, 0)) return AskInChild();
+    return mark_->load(std::memory_order_relaxed) == 0;
+  }
+
+ protected:
+  // mark: a word that is not 0, and is 0 in every child; nullptr where there is none.
+  explicit ForkGuard(const std::atomic<uint32_t>* mark) : mark_(mark) {}
+  virtual bool AskInChild() const = 0;
+  const std::atomic<uint32_t>* const mark_;
 };
 
 struct FileInfo {
