@@ -144,6 +144,55 @@ static int every_call(void) {
   return 0;
 }
 
+static kist_txn* txn;
+static kist_feed* feed;
+static kist_stream* stream;
+
+/* Handles that a parent has had made: of a transaction, a feed and a stream. */
+static int every_call_of_the_others(void) {
+  kist_stream_info info = KIST_STREAM_INFO_INIT;
+  kist_slice packed;
+  kist_read_options ro = KIST_READ_OPTIONS_INIT;
+  uint64_t v = 9;
+  int64_t ms = 9;
+  ro.txn = txn;
+  FORKED(kist_exists(ks, &ro, "a", 1, &err));
+  FORKED(kist_txn_put(txn, ks, "x", 1, "1", 1, 0, &err));
+  FORKED(kist_txn_delete(txn, ks, "a", 1, &err));
+  FORKED(kist_txn_delete_range(txn, ks, "a", 1, "b", 1, &err));
+  FORKED(kist_txn_savepoint(txn, &err));
+  FORKED(kist_txn_rollback_to(txn, &err));
+  FORKED(kist_txn_commit(txn, NULL, &v, &err));
+  FORKED(kist_feed_next(feed, 0, &v, &ms, &packed, &err));
+  FORKED(kist_stream_status(stream, &info, &err));
+  FORKED(kist_stream_wait(stream, 1, 0, &err));
+  kist_txn_free(txn);
+  kist_feed_free(feed);
+  CHECK(kist_stream_stop(stream, 0, NULL) != KIST_E_INTERNAL); /* frees memory, or refuses */
+  CHECK(kist_close(db, KIST_CLOSE_REVOKE, NULL) == KIST_OK);
+  return 0;
+}
+
+static void fork__transactions_feeds_and_streams_too(void** state) {
+  char* target = new_path();
+  uint64_t seq = 0;
+  kist_slice packed;
+  (void)state;
+  OK(kist_txn_begin(db, KIST_TXN_SNAPSHOT, &txn, &err));
+  OK(kist_txn_put(txn, ks, "t", 1, "4", 1, 0, &err));
+  OK(kist_feed_open(db, kist_last_seq(db), &feed, &err));
+  OK(kist_stream_start(db, target, NULL, &stream, &err));
+  in_child(every_call_of_the_others);
+  OK(kist_txn_commit(txn, NULL, NULL, &err));
+  OK(kist_feed_next(feed, 1000, &seq, NULL, &packed, &err));
+  assert_int_equal(seq, kist_last_seq(db));
+  kist_txn_free(txn);
+  kist_feed_free(feed);
+  OK(kist_stream_stop(stream, -1, &err));
+  expect(ks, NULL, "t", "4");
+  drop_path(target);
+}
+
 static void fork__every_call_of_a_child_is_refused(void** state) {
   (void)state;
   in_child(every_call);
@@ -228,6 +277,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(fork__every_call_of_a_child_is_refused),
+      TEST(fork__transactions_feeds_and_streams_too),
       TEST(fork__closing_in_a_child_frees_memory_only),
       TEST(fork__a_child_opens_databases_of_its_own),
       TEST(fork__grandchildren_too),

@@ -39,7 +39,8 @@ size_t Floor(const Sample& sample, bool sealed, const std::string& name) {
 
 class Sectors {
  public:
-  Sectors(const char* kind, bool closed) : kind_(kind), closed_(closed) {}
+  Sectors(const char* kind, bool closed)
+      : sample(MakeSample(closed)), kind_(kind), closed_(closed) {}
   ~Sectors() { std::printf("sectors %s: %zu judged\n", kind_, judged_); }
 
   void Judge(const Files& files, const std::string& name, size_t at, const std::string& from) {
@@ -53,7 +54,7 @@ class Sectors {
     ++judged_;
   }
 
-  const Sample sample = MakeSample(closed_);
+  const Sample sample;
 
  private:
   const char* const kind_;
