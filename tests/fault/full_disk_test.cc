@@ -13,6 +13,7 @@
 
 #include <functional>
 
+#include "db/space_reserve.h"
 #include "support/crash_harness.h"
 
 namespace kist::test {
@@ -21,6 +22,7 @@ namespace {
 constexpr char kDisk[] = "/tmp";  // of the namespace
 constexpr char kDir[] = "/tmp/db";
 constexpr char kJunk[] = "/tmp/junk";
+constexpr char kReserve[] = "/tmp/db/RESERVE";
 constexpr uint64_t kDiskBytes = 8 << 20;
 
 struct Shared {  // of all processes of a run
@@ -70,13 +72,32 @@ void CheckHeld(Db* db, uint64_t from, uint64_t taken, size_t extra) {
   }
 }
 
-// Takes every block that is left.
-void FillUp() {
+bool ReserveIsWhole() {
+  struct stat st;
+  return stat(kReserve, &st) == 0 && uint64_t(st.st_blocks) * 512 >= kReserveFileBytes;
+}
+
+void TakeAll() {
   const int fd = open(kJunk, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   static char block[4096];
   while (write(fd, block, sizeof block) > 0) {
   }
   close(fd);
+}
+
+// Takes every block that is left but the reserve's. A database at work may have its reserve in use
+// just then, and from that moment nothing protects it: what was taken is given back until it is
+// whole again. One that no process has open any more never is; then this ends too.
+void FillUp() {
+  for (int tries = 0; tries < 100; ++tries) {
+    TakeAll();
+    if (ReserveIsWhole()) return;
+    struct stat st;
+    if (stat(kJunk, &st) != 0 || uint64_t(st.st_size) < kReserveFileBytes) return;
+    if (truncate(kJunk, st.st_size - off_t(kReserveFileBytes)) != 0) Wrong("cannot give back");
+    usleep(20000);
+  }
+  TakeAll();
 }
 
 // Writes until it is refused, and stays alive.
@@ -104,9 +125,17 @@ uint64_t FillAndKill(const char* options, Shared* shared) {
     usleep(1000);
   }
   FillUp();
+  // Not in the moment in which the reserve is in use.
+  for (;;) {
+    kill(writer, SIGSTOP);
+    waitpid(writer, &status, WUNTRACED);
+    if (ReserveIsWhole()) break;
+    kill(writer, SIGCONT);
+    FillUp();
+  }
   kill(writer, SIGKILL);
   waitpid(writer, &status, 0);
-  FillUp();
+  TakeAll();
   return shared->taken.load();
 }
 
@@ -198,7 +227,7 @@ void Killed(const char* options, Shared* shared) {
     waitpid(child, &status, 0);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) Wrong("the writer failed");
     // Where the kill met the moment in which the reserve is in use, nobody takes it away.
-    if (access("/tmp/db/RESERVE", F_OK) == 0) FillUp();
+    if (ReserveIsWhole()) TakeAll();
   }
   auto db = Open(options);
   CheckHeld(db.get(), 80, taken, 0);
