@@ -38,6 +38,9 @@ Result<std::unique_ptr<Stream>> Stream::Start(Db* db, std::unique_ptr<Target> ta
   std::unique_ptr<Stream> stream(new Stream(db, std::move(target), options));
   KIST_TRY(stream->FindGeneration());
   Stream* const s = stream.get();
+  s->target_->set_poll([s] {
+    return s->ending_.load(std::memory_order_acquire) ? Status::Bare(Code::kCancelled) : Status();
+  });
   KIST_TRY_ASSIGN(auto shipper, db->vfs()->Start("kist-ship", [s] { s->ShipperThread(); }));
   s->threads_.push_back(std::move(shipper));
   KIST_TRY_ASSIGN(auto base, db->vfs()->Start("kist-base", [s] { s->BaseThread(); }));

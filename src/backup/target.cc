@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "backup/target_directory.h"
+#include "backup/target_s3.h"
 
 namespace kist {
 
@@ -26,8 +27,7 @@ Result<std::unique_ptr<Target>> OpenTarget(Vfs* vfs, const std::string& url, boo
       return Status::Invalid(url + ": a file target is file:///absolute/path");
     return DirectoryTarget::Open(vfs, url, rest, create);
   }
-  if (url.compare(0, scheme, "s3") == 0)
-    return Status::Error(Code::kUnsupported, url + ": this build has no S3 targets");
+  if (url.compare(0, scheme, "s3") == 0) return S3Target::Open(vfs, url);
   return Status::Invalid(url + ": unknown kind of target; there are directories and s3://");
 }
 

@@ -10,6 +10,7 @@
 // Names are made of [0-9A-Za-z.-] and '/'. Threads: any.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,20 +51,25 @@ class Target {
   virtual Result<size_t> Get(const std::string& name, uint64_t offset, char* buf, size_t n) = 0;
   // All whose names begin with prefix, by name.
   virtual Result<std::vector<ObjectInfo>> List(const std::string& prefix) = 0;
-  // Durable when it returns. kMissing where there is none.
+  // Durable when it returns. kMissing where there is none, of a kind of target that can tell.
   virtual Status Delete(const std::string& name) = 0;
   const std::string& url() const { return url_; }
+  // Asked now and then by a call that takes long, on its thread: an error ends the call with it.
+  // Set before the first call.
+  void set_poll(std::function<Status()> poll) { poll_ = std::move(poll); }
   // For messages.
   std::string NameOf(const std::string& object) const { return url_ + "/" + object; }
 
  protected:
   explicit Target(std::string url) : url_(std::move(url)) {}
+  Status Poll() const { return poll_ ? poll_() : Status(); }
 
  private:
   const std::string url_;
+  std::function<Status()> poll_;
 };
 
-// "file:///path" or a path: a directory; "s3://bucket/prefix": kUnsupported in a build without it.
+// "file:///path" or a path: a directory; "s3://bucket/prefix": see s3_settings.h.
 // create: for writing; makes the directory (not its parents), else kMissing where there is none.
 Result<std::unique_ptr<Target>> OpenTarget(Vfs* vfs, const std::string& url, bool create);
 

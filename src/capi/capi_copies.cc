@@ -7,6 +7,7 @@
 #include "backup/restore.h"
 #include "backup/summary.h"
 #include "capi/args.h"
+#include "util/mutex.h"
 
 namespace kist::capi {
 namespace {
@@ -20,6 +21,29 @@ kist_rc CheckText(const char* text, const char* what, kist_err* err) {
 kist_rc CheckFlags(uint32_t flags, kist_err* err) {
   if (flags == 0) return KIST_OK;
   return Fail(err, KIST_E_INVALID, {KIST_D_FLAG}, "unknown flags 0x%x", flags);
+}
+
+// A call that waits for the target asks the job too, with the figures of its last report, and never
+// beside a report. What the job has once said stays.
+void AskWhileWaiting(Target* target, JobControl* control) {
+  if (!control->progress) return;
+  struct Asked {
+    Mutex mutex;
+    uint64_t done = 0, total = 0;
+    bool go_on = true;
+  };
+  auto asked = std::make_shared<Asked>();
+  const auto ask = [asked, progress = control->progress](const uint64_t* done,
+                                                         const uint64_t* total) {
+    MutexLock lock(&asked->mutex);
+    if (done != nullptr) asked->done = *done;
+    if (total != nullptr) asked->total = *total;
+    if (asked->go_on) asked->go_on = progress(asked->done, asked->total);
+    return asked->go_on;
+  };
+  control->progress = [ask](uint64_t done, uint64_t total) { return ask(&done, &total); };
+  target->set_poll(
+      [ask] { return ask(nullptr, nullptr) ? Status() : Status::Bare(Code::kCancelled); });
 }
 
 kist_rc Checkpoint(kist_db* db, const char* path, kist_err* err) {
@@ -40,6 +64,7 @@ kist_rc Backup(kist_db* db, const char* url, const kist_job* job, uint64_t* seq_
   auto target = OpenTarget(PosixVfs(), url, true);
   if (!target.ok()) return FailWith(err, target.status());
   Sequence seq = 0;
+  AskWhileWaiting(target->get(), &control);
   const Status s = MakeBackup(db->engine.get(), target->get(), control, &seq);
   if (s.ok()) SetOut<uint64_t>(seq_out, seq);
   return Finish(err, s);
@@ -65,6 +90,7 @@ kist_rc Restore(const char* url, const char* path, const kist_restore_options* o
   auto target = OpenTarget(PosixVfs(), url, false);
   if (!target.ok()) return FailWith(err, target.status());
   Sequence seq = 0;
+  AskWhileWaiting(target->get(), &control);
   const Status s = RestoreBackup(target->get(), PosixVfs(), path, point, control, &seq);
   if (s.ok()) SetOut<uint64_t>(seq_out, seq);
   return Finish(err, s);
@@ -126,6 +152,7 @@ kist_rc Prune(const char* url, const kist_prune_options* options, const kist_job
   KIST_CHECKED(CheckJob(job, &control, err));
   auto target = OpenTarget(PosixVfs(), url, false);
   if (!target.ok()) return FailWith(err, target.status());
+  AskWhileWaiting(target->get(), &control);
   PruneReport report;
   const PruneRule rule{options->keep_count, options->keep_ms};
   const Status s = PruneTarget(PosixVfs(), target->get(), rule, control, &report);

@@ -124,6 +124,11 @@ const RcText& TextOf(kist_rc rc) {
 #else
 #define KIST_ALLOCATOR "malloc"
 #endif
+#ifdef KIST_S3
+#define KIST_S3_TARGETS "on"
+#else
+#define KIST_S3_TARGETS "off"
+#endif
 #ifdef NDEBUG
 #define KIST_ASSERTIONS "off"
 #else
@@ -136,7 +141,8 @@ const RcText& TextOf(kist_rc rc) {
 #define KIST_BUILD_TEXT(kernel)                                                    \
   "kist " KIST_VERSION_TEXT "; build " KIST_BUILD "; compiler " KIST_COMPILER      \
   "; assertions " KIST_ASSERTIONS "; crc32c " kernel "; allocator " KIST_ALLOCATOR \
-  "; snappy " KIST_SNAPPY "; formats: segments read 1-2, written 2; tables read 1, written 1"
+  "; snappy " KIST_SNAPPY "; s3 " KIST_S3_TARGETS                                  \
+  "; formats: segments read 1-2, written 2; tables read 1, written 1"
 
 namespace {
 

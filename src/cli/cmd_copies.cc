@@ -12,6 +12,14 @@
 namespace kist::cli {
 namespace {
 
+// A target as messages show it: without what someone may have put into its URL that is secret.
+std::string Shown(const std::string& target) {
+  if (target.compare(0, 5, "s3://") != 0) return target;
+  const std::string shown = target.substr(0, target.find('?'));
+  const size_t bucket_end = shown.find('/', 5);
+  return shown.substr(0, bucket_end).find('@') == std::string::npos ? shown : "s3://...";
+}
+
 constexpr OptionSpec kBackupOptions[] = {
     {"keep", 0, "N", "Afterwards removes all but the newest N base copies (see `kist prune`)."},
     {"keep-age", 0, "DURATION", "... all that were made longer ago, such as 30d."},
@@ -84,14 +92,15 @@ int PruneTarget(Context& context, const std::string& target, const kist_prune_op
   uint64_t bytes = 0;
   const kist_rc rc = kist_prune(target.c_str(), &rule, &job, &bytes, &err);
   if (rc == KIST_E_INVALID) {
-    context.Fail(target, rc, err);
+    context.Fail(Shown(target), rc, err);
     return kExitUsage;
   }
   if (rc != KIST_OK)
-    return Failed(context, target, rc, err,
+    return Failed(context, Shown(target), rc, err,
                   "what is kept can be restored; prune again for the rest");
   context.console->ClearStatus();
-  context.console->Note("removed " + FormatBytes(static_cast<double>(bytes)) + " from " + target);
+  context.console->Note("removed " + FormatBytes(static_cast<double>(bytes)) + " from " +
+                        Shown(target));
   return kExitOk;
 }
 
@@ -109,7 +118,8 @@ int Backup(Context& context) {
   uint64_t seq = 0;
   const kist_rc rc = kist_backup(database.db(), target.c_str(), &job, &seq, &err);
   if (rc != KIST_OK)
-    return Failed(context, target, rc, err, "the next backup goes on with what was uploaded");
+    return Failed(context, Shown(target), rc, err,
+                  "the next backup goes on with what was uploaded");
   context.console->ClearStatus();
   context.console->Note("backed up to commit " + std::to_string(seq) + " in " +
                         FormatSeconds(progress.Seconds()));
@@ -134,7 +144,7 @@ int Stream(Context& context) {
   kist_stream* stream = nullptr;
   kist_err err = KIST_ERR_INIT;
   kist_rc rc = kist_stream_start(database.db(), target.c_str(), nullptr, &stream, &err);
-  if (rc != KIST_OK) return context.Fail(target, rc, err);
+  if (rc != KIST_OK) return context.Fail(Shown(target), rc, err);
   Progress progress(context.console, "stream", Progress::Unit::kBytes, context.ShowProgress());
   const uint64_t seq = kist_last_seq(database.db());
   kist_stream_info info = KIST_STREAM_INFO_INIT;
@@ -155,7 +165,7 @@ int Stream(Context& context) {
     context.console->Error("interrupted: shipped up to commit " + std::to_string(info.shipped_seq));
     return kExitSignal + InterruptPending();
   }
-  if (rc != KIST_OK) return context.Fail(target, rc, err);
+  if (rc != KIST_OK) return context.Fail(Shown(target), rc, err);
   context.console->Note("shipped up to commit " + std::to_string(seq) + ", " +
                         FormatBytes(static_cast<double>(info.shipped_bytes)) + " in " +
                         FormatSeconds(progress.Seconds()));
@@ -192,7 +202,7 @@ int Restore(Context& context) {
   kist_err err = KIST_ERR_INIT;
   uint64_t seq = 0;
   const kist_rc rc = kist_restore(target.c_str(), path.c_str(), &options, &job, &seq, &err);
-  if (rc != KIST_OK) return Failed(context, target, rc, err, "nothing was left behind");
+  if (rc != KIST_OK) return Failed(context, Shown(target), rc, err, "nothing was left behind");
   context.console->ClearStatus();
   context.console->Note("restored commit " + std::to_string(seq) + " to " + path + " in " +
                         FormatSeconds(progress.Seconds()));
@@ -236,7 +246,7 @@ int Generations(Context& context) {
     list.resize(count + 16, KIST_GENERATION_INIT);
     rc = kist_generations(target.c_str(), list.data(), list.size(), &count, &err);
   }
-  if (rc != KIST_OK) return context.Fail(target, rc, err);
+  if (rc != KIST_OK) return context.Fail(Shown(target), rc, err);
   Output output(context.console);
   const bool json = context.args.Has("json");
   if (!json && count != 0) {
@@ -282,9 +292,18 @@ const Command kBackupCommand = {
     "database. Tables that it has already are shared, so a second backup uploads only what is\n"
     "new; one that was interrupted goes on where it was. The backup shows up when it is\n"
     "complete. With --keep or --keep-age older ones are removed afterwards. A program that has\n"
-    "the database open backs it up itself, with kist_backup, while it goes on writing.",
+    "the database open backs it up itself, with kist_backup, while it goes on writing.\n"
+    "\n"
+    "TARGET is a directory, or S3-compatible storage, as for every command that takes one:\n"
+    "s3://bucket/prefix, with ?endpoint=https://host:port, &region=NAME and &style=path or host\n"
+    "where they are not the usual ones, and &writers=one for storage without If-None-Match.\n"
+    "Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN), or\n"
+    "a profile, AWS_PROFILE, in ~/.aws/credentials; AWS_REGION, AWS_ENDPOINT_URL and\n"
+    "AWS_CA_BUNDLE count too.",
     "  kist backup /var/lib/app/db /backups/app\n"
     "  kist backup --keep 7 /var/lib/app/db /backups/app\n"
+    "  kist backup /var/lib/app/db s3://backups/app\n"
+    "  kist backup /var/lib/app/db 's3://backups/app?endpoint=https://storage.example:9000'\n"
     "  kist restore /backups/app /var/lib/app/db-again",
     kBackupOptions,
     sizeof(kBackupOptions) / sizeof(kBackupOptions[0]),

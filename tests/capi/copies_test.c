@@ -148,7 +148,9 @@ static void copies__arguments_are_checked(void** state) {
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_backup(db, NULL, NULL, &seq, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_backup(db, "", NULL, &seq, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_backup(NULL, target, NULL, &seq, &err));
-  ASSERT_FAILS(KIST_E_UNSUPPORTED, KIST_D_NONE, kist_backup(db, "s3://b/p", NULL, &seq, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NONE, kist_backup(db, "s3://b/p", NULL, &seq, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NONE,
+               kist_backup(db, "s3://bucket/p?secret=x", NULL, &seq, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NONE, kist_backup(db, "gopher://b/p", NULL, &seq, &err));
   ASSERT_FAILS(KIST_E_MISSING, KIST_D_NONE, kist_backup(db, "/no/such/dir", NULL, &seq, &err));
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NULL, kist_restore(NULL, "/x", NULL, NULL, &seq, &err));

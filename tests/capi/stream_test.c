@@ -67,8 +67,8 @@ static void stream__refuses(void** state) {
   ASSERT_FAILS(KIST_E_INVALID, KIST_D_NAME, kist_stream_start(db, "", NULL, &stream, &err));
   ASSERT_FAILS(KIST_E_MISSING, KIST_D_NONE,
                kist_stream_start(db, "/no/such/dir", NULL, &stream, &err));
-  ASSERT_FAILS(KIST_E_UNSUPPORTED, KIST_D_NONE,
-               kist_stream_start(db, "s3://bucket/x", NULL, &stream, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_NONE,
+               kist_stream_start(db, "s3://bucket/x?style=x", NULL, &stream, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_stream_start(NULL, target, NULL, &stream, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_stream_status(NULL, &info, &err));
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_stream_status(no_stream, &info, &err));

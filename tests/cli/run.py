@@ -19,6 +19,7 @@ import command_cases  # noqa: E402
 import copy_cases  # noqa: E402
 import format_cases  # noqa: E402
 import load_cases  # noqa: E402
+import s3_cases  # noqa: E402
 import shell_cases  # noqa: E402
 import terminal_cases  # noqa: E402
 import word_cases  # noqa: E402
@@ -29,6 +30,7 @@ MODULES = [
     word_cases,
     command_cases,
     copy_cases,
+    s3_cases,
     format_cases,
     load_cases,
     shell_cases,

@@ -271,7 +271,7 @@ public static unsafe partial class Native
     [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
     public static partial byte* kist_version_string();
 
-    /// <summary>How the loaded library was built: system and processor, kind of build, compiler, assertions, CRC32C and allocator in use, Snappy, on-disk format versions read and written. One line for a bug report.</summary>
+    /// <summary>How the loaded library was built: system and processor, kind of build, compiler, assertions, CRC32C and allocator in use, Snappy, S3 targets, on-disk format versions read and written. One line for a bug report.</summary>
     [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
     public static partial byte* kist_build_info();
 
@@ -495,7 +495,7 @@ public static unsafe partial class Native
     [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
     public static partial int kist_iter_entry(kist_iter* iter, kist_slice* key_out, kist_slice* val_out);
 
-    /// <summary>Takes many entries, borrowed: the slices are valid until the iterator's next call.</summary>
+    /// <summary>Takes many entries, borrowed: the slices are valid until the iterator's next call. Fewer than max come where they are many bytes: a sixteenth of memory_budget ends a call.</summary>
     [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
     public static partial int kist_iter_entries(kist_iter* iter, int dir, kist_entry* entries, nuint max, nuint* count_out, kist_err* err);
 
@@ -579,7 +579,7 @@ public static unsafe partial class Native
     [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
     public static partial int kist_prune(byte* target, kist_prune_options* options, kist_job* job, ulong* removed_bytes_out, kist_err* err);
 
-    /// <summary>Keeps a target up to date in the background, segment by segment, as the database is written.</summary>
+    /// <summary>Keeps a target up to date in the background, as the database is written.</summary>
     [LibraryImport(Library), UnmanagedCallConv(CallConvs = [typeof(CallConvCdecl)])]
     public static partial int kist_stream_start(kist_db* db, byte* target, kist_options* options, kist_stream** stream_out, kist_err* err);
 

@@ -545,7 +545,7 @@ extern "C" {
     pub fn kist_version() -> u32;
     /// The version of the library that is loaded, as text.
     pub fn kist_version_string() -> *const c_char;
-    /// How the loaded library was built: system and processor, kind of build, compiler, assertions, CRC32C and allocator in use, Snappy, on-disk format versions read and written. One line for a bug report.
+    /// How the loaded library was built: system and processor, kind of build, compiler, assertions, CRC32C and allocator in use, Snappy, S3 targets, on-disk format versions read and written. One line for a bug report.
     pub fn kist_build_info() -> *const c_char;
     /// The name of a result code, for logs.
     pub fn kist_rc_name(rc: kist_rc) -> *const c_char;
