@@ -43,13 +43,31 @@ void CheckBase(const std::string& bytes) {
   MUST(EncodeBase(*again) == encoded);
 }
 
+void CheckClaim(const std::string& bytes) {
+  const auto claim = DecodeClaim(bytes, "claim");
+  if (!claim.ok()) return;
+  const std::string encoded = EncodeClaim(*claim);
+  const auto again = DecodeClaim(encoded, "claim");
+  MUST(again.ok());
+  MUST(EncodeClaim(*again) == encoded);
+}
+
+void CheckPrune(const std::string& bytes) {
+  const auto prune = DecodePrune(bytes, "prune");
+  if (!prune.ok()) return;
+  const std::string encoded = EncodePrune(*prune);
+  const auto again = DecodePrune(encoded, "prune");
+  MUST(again.ok());
+  MUST(EncodePrune(*again) == encoded);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   std::string bytes(reinterpret_cast<const char*>(data + 2), size - 2);
   const bool repair = data[1] % 2 != 0;
-  switch (data[0] % 4) {
+  switch (data[0] % 6) {
     case 0:
       if (repair) RepairLast(&bytes, kMarkBytes);
       CheckMark(bytes);
@@ -62,6 +80,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 2:
       if (repair) RepairLast(&bytes, bytes.size());
       CheckBase(bytes);
+      break;
+    case 4:
+      if (repair) RepairLast(&bytes, bytes.size());
+      CheckClaim(bytes);
+      break;
+    case 5:
+      if (repair) RepairLast(&bytes, bytes.size());
+      CheckPrune(bytes);
       break;
     default:
       if (const auto name = ParseObjectName(bytes)) MUST(FormatObjectName(*name) == bytes);

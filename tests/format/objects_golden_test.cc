@@ -1,6 +1,6 @@
-// Golden bytes of target objects: marks and the header of a range. The literals were made by
-// another implementation of backup/objects.h's drawing, and never change: a backup made by any
-// release restores for ever.
+// Golden bytes of target objects: marks, claims, what prunes remove, and the header of a range. The
+// literals were made by another implementation of backup/objects.h's drawing, and never change: a
+// backup made by any release restores for ever.
 #include <string>
 
 #include "backup/objects.h"
@@ -27,6 +27,17 @@ const char kRange[] =
     "00000000129a0445e00000000000000020000000000000002c00000000000000"
     "03000000000000007b68e5cf8b010000c869e5cf8b010000156be5cf8b010000"
     "04030201823cf017000000008bcb8ad0";
+
+// Of that writer at that time: generation 3, tables 7 and 9.
+const char kClaim[] =
+    "4b495354434c4d0001000000000000001807f6e5d4c3b2a10300000000000000"
+    "88776655443322117b68e5cf8b01000002000000070000000000000009000000"
+    "000000002867a54d";
+// Ranges of generation 3 below 5, table 7 of 10 bytes, checksum 01020304, upload 99.
+const char kPrune[] =
+    "4b49535450524e0001000000000000001807f6e5d4c3b2a18877665544332211"
+    "7b68e5cf8b010000010000000100000003000000000000000500000000000000"
+    "07000000000000000a00000000000000040302019900000000000000fafc8a73";
 
 std::string Bytes(const char* hex) {
   std::string out;
@@ -74,15 +85,43 @@ void objects_golden__range(void**) {
   ASSERT_SLICE(EncodeRangeHeader(&*h), Bytes(kRange));
 }
 
+void objects_golden__claims_and_prunes(void**) {
+  Claim claim;
+  claim.database_id = 0xa1b2c3d4e5f60718;
+  claim.generation = 3;
+  claim.writer = 0x1122334455667788;
+  claim.time_ms = 1700000000123;
+  claim.tables = {7, 9};
+  ASSERT_SLICE(EncodeClaim(claim), Bytes(kClaim));
+  const auto read = DecodeClaim(Bytes(kClaim), "claim");
+  ASSERT_OK(read);
+  assert_true(read->tables == claim.tables);
+  PruneMark prune;
+  prune.database_id = claim.database_id;
+  prune.writer = claim.writer;
+  prune.time_ms = claim.time_ms;
+  prune.cuts[3] = 5;
+  prune.tables.push_back({7, 10, 0x01020304, 0x99});
+  ASSERT_SLICE(EncodePrune(prune), Bytes(kPrune));
+  const auto mark = DecodePrune(Bytes(kPrune), "prune");
+  ASSERT_OK(mark);
+  assert_int_equal(mark->cuts.at(3), 5);
+  assert_int_equal(mark->tables.at(0).upload, 0x99);
+}
+
 // Any other bit is refused.
 void objects_golden__every_bit_counts(void**) {
-  for (const char* golden : {kStart, kRange}) {
+  for (const char* golden : {kStart, kRange, kClaim, kPrune}) {
     const std::string good = Bytes(golden);
     for (size_t bit = 0; bit < good.size() * 8; ++bit) {
       std::string bad = good;
       bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
       if (golden == kStart) {
         assert_false(DecodeMark(bad, ObjectKind::kStart, "start").ok());
+      } else if (golden == kClaim) {
+        assert_false(DecodeClaim(bad, "claim").ok());
+      } else if (golden == kPrune) {
+        assert_false(DecodePrune(bad, "prune").ok());
       } else {
         assert_false(DecodeRangeHeader(bad, "range").ok());
       }
@@ -96,6 +135,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(objects_golden__marks),
       cmocka_unit_test(objects_golden__range),
+      cmocka_unit_test(objects_golden__claims_and_prunes),
       cmocka_unit_test(objects_golden__every_bit_counts),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
