@@ -76,7 +76,6 @@ void AnyBytes(Vfs* vfs, std::string bytes, bool repair, BlockCache* cache, Epoch
   if (table.get() != nullptr) {
     ReadAll(table.get(), epoch, nullptr);
     static_cast<void>(table->Verify([](uint64_t) { return Status(); }).ok());
-    static_cast<void>(table->SplitKeys(4));
     static_cast<void>(table->ApproximateBytes("a", "m"));
     Epoch::Guard guard(*epoch);
     TableFound found;

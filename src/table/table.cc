@@ -224,21 +224,4 @@ uint64_t Table::ApproximateBytes(Slice begin, Slice end) const {
   return index.offset(last) - index.offset(first);
 }
 
-std::vector<std::string> Table::SplitKeys(size_t parts) const {
-  std::vector<std::string> keys;
-  const TableIndex& index = blocks_.index();
-  uint32_t block = 1;
-  for (size_t part = 1; part < parts && block < index.blocks(); ++part) {
-    const uint64_t cut = index.data_bytes() / parts * part;
-    while (block < index.blocks() && index.offset(block) < cut) ++block;
-    if (block >= index.blocks()) break;
-    const Slice key = index.start_key(block);
-    if (key > properties_.smallest_key && (keys.empty() || key > keys.back())) {
-      keys.emplace_back(key);
-    }
-    ++block;
-  }
-  return keys;
-}
-
 }  // namespace kist

@@ -114,9 +114,6 @@ class Table {
   uint64_t memory_bytes() const;
   // Approximate file bytes of the keys in [begin, end); empty end: to the last key.
   uint64_t ApproximateBytes(Slice begin, Slice end) const;
-  // At most parts - 1 ascending keys that cut the table into about equal pieces (for
-  // subcompactions).
-  std::vector<std::string> SplitKeys(size_t parts) const;
   // Reads everything from the file again, checks every checksum, order, counts, filter and
   // properties. progress(bytes) is told of each stretch read and may end it with a Status.
   Status Verify(const std::function<Status(uint64_t bytes)>& progress);

@@ -276,7 +276,6 @@ void table__may_be_empty(void**) {
   ASSERT_OK(table->Get("a", HashKey("a"), kMaxSequence, ReadContext(), &found));
   assert_false(found.found);
   assert_int_equal(table->ApproximateBytes("", ""), 0);
-  assert_true(table->SplitKeys(4).empty());
   ASSERT_OK(VerifyTable(table.get()));
 }
 
@@ -332,7 +331,7 @@ void table__refuses_what_is_no_entry(void**) {
   ASSERT_CODE(newer.Add("b", put + 256, ""), Code::kInternal);
 }
 
-void table__estimates_bytes_and_split_keys(void**) {
+void table__estimates_bytes(void**) {
   auto vfs = NewMemoryVfs();
   std::vector<Version> versions;
   for (int i = 0; i < 20000; ++i) {
@@ -350,17 +349,6 @@ void table__estimates_bytes_and_split_keys(void**) {
   assert_int_equal(table->ApproximateBytes("", "00000000"), 0);
   assert_int_equal(table->ApproximateBytes("00000500", "00000500"), 0);
   assert_true(table->ApproximateBytes("00000500", "00000501") < 5000);
-  for (size_t parts : {1, 2, 3, 7, 64}) {
-    const std::vector<std::string> keys = table->SplitKeys(parts);
-    assert_int_equal(keys.size(), parts - 1);
-    for (size_t i = 0; i < keys.size(); ++i) {
-      assert_true(i == 0 || keys[i - 1] < keys[i]);
-      const double piece =
-          static_cast<double>(table->ApproximateBytes(i == 0 ? "" : keys[i - 1], keys[i]));
-      assert_true(piece > all / parts * 0.8 && piece < all / parts * 1.2);
-    }
-  }
-  assert_true(table->SplitKeys(100000).size() < 700);
 }
 
 void table__iterator_hands_left_blocks_to_its_sink(void**) {
@@ -432,7 +420,7 @@ int main() {
       cmocka_unit_test(table__may_be_empty),
       cmocka_unit_test(table__holds_keys_and_values_of_any_length),
       cmocka_unit_test(table__refuses_what_is_no_entry),
-      cmocka_unit_test(table__estimates_bytes_and_split_keys),
+      cmocka_unit_test(table__estimates_bytes),
       cmocka_unit_test(table__iterator_hands_left_blocks_to_its_sink),
       cmocka_unit_test(table__split_versions_are_found_across_blocks),
   };
