@@ -38,9 +38,9 @@ namespace kist {
 // Full memtables that wait for their flush before writers have to wait too.
 constexpr size_t kMaxFullMemtables = 2;
 // What a log segment reserves while the database has not shown how much it writes.
-constexpr uint64_t kFirstReserveBytes = uint64_t{1} << 20;
+constexpr uint64_t kFirstReserveBytes = uint64_t{256} << 10;
 // The most it reserves at a time, however much is written; it goes on in stretches.
-constexpr uint64_t kReserveBytesMax = uint64_t{2} << 20;
+constexpr uint64_t kReserveBytesMax = uint64_t{1} << 20;
 constexpr size_t kGroupMax = 64;  // commits in one append of the log
 
 // Why a writer waited: for a memtable to be flushed, or a little for the sake of level 0 or of
@@ -231,6 +231,7 @@ class DbImpl final : public Db {
                     int64_t ttl_ms, Sequence* seq);
 
   // ---- log.cc
+  uint64_t LogReserve(uint64_t bytes) const;
   Result<std::shared_ptr<SegmentWriter>> NewSegment(uint64_t number, uint64_t reserve);
   Result<std::shared_ptr<SegmentWriter>> NextSegment(uint64_t* number);
   Status SyncLog();  // all that was handed to the operating system; poisons on failure

@@ -16,6 +16,11 @@ constexpr uint64_t kRetryUs = 200000;
 
 }  // namespace
 
+// On a full disk nothing is reserved: it would be taken from what opening and flushing need.
+uint64_t DbImpl::LogReserve(uint64_t bytes) const {
+  return options_.wal_preallocate && !reserve_.low() ? bytes : 0;
+}
+
 // The file exists and is found after a power cut when this returns.
 Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint64_t reserve) {
   SegmentInfo info;
@@ -28,7 +33,7 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint6
     vfs_->Random(&info.nonce, sizeof info.nonce);
   } while (info.nonce == 0);
   const std::string path = JoinPath(path_, LogFileName(number));
-  auto made = SegmentWriter::CreateAhead(vfs_, path, info, options_.wal_preallocate ? reserve : 0);
+  auto made = SegmentWriter::CreateAhead(vfs_, path, info, LogReserve(reserve));
   Status s = made.ok() ? Status() : made.status();
   if (s.ok()) {
     // What was not synced is the file's own emptiness, but a disk that fails here is not one to go

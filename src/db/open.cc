@@ -231,7 +231,7 @@ Status DbImpl::MakeStartFiles(const ManifestState& state, const Recovery& recove
   so.link = chain.next;
   // Commit numbers that were passed over count as flushed: nothing of them is to be replayed.
   so.durable_lsn = std::max(chain.last_lsn, chain.next.previous_lsn);
-  so.preallocate_bytes = options_.wal_preallocate ? kFirstReserveBytes : 0;
+  so.preallocate_bytes = LogReserve(kFirstReserveBytes);
   const std::string path = JoinPath(path_, LogFileName(number));
   KIST_TRY_ASSIGN(auto log, SegmentWriter::Create(vfs_, path, so));
   KIST_TRY(log->Sync());

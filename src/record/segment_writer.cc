@@ -3,6 +3,7 @@
 // The append path: frame each record in place (its header goes into the headroom before the data),
 // one write, publish the new end. Nothing is locked or allocated; what Sync and marks share with it
 // are atomics.
+#include <algorithm>
 #include <cstring>
 
 #include "record/codec.h"
@@ -62,15 +63,10 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(Vfs* vfs, const std
 
 Status SegmentWriter::WriteHead(uint64_t preallocate_bytes) {
   if (preallocate_bytes != 0) {
-    const uint64_t step = preallocate_bytes / 2;
-    reserve_step_ = step < kReserveStepMin   ? kReserveStepMin
-                    : step > kReserveStepMax ? kReserveStepMax
-                                             : step;
-    const uint64_t first =
-        preallocate_bytes > kReserveStepMin ? preallocate_bytes : kReserveStepMin;
+    reserve_step_ = std::clamp(preallocate_bytes, kReserveStepMin, kReserveStepMax) / kReserveUnit *
+                    kReserveUnit;
     reserve_at_ = 0;
-    reserve_step_ = reserve_step_ / kReserveUnit * kReserveUnit;
-    Reserve(first);
+    Reserve(std::max(preallocate_bytes, kReserveStepMin));
   }
   char head[kSegmentDataStart2] = {};
   codec::EncodePrefix(info_, head);
