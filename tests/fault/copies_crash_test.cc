@@ -207,11 +207,12 @@ void copies_crash__restore(void**) {
 }
 
 // A stream while the database is written: what it said was shipped comes back, and what comes back
-// is the state after one commit; the database itself never falls behind its target.
-void copies_crash__stream(void**) {
+// is the state after one commit; the database itself never falls behind its target. The same beside
+// prunings of its generation, which has several bases.
+void CrashStream(bool pruned) {
   RecordingVfs vfs;
   auto db = OpenDb(&vfs, "/db");
-  CommitHistory history(Seed("stream"));
+  CommitHistory history(Seed(pruned ? "stream, pruned" : "stream"));
   history.Use(db.get());
   history.Steps(40);
   const size_t from = vfs.op_count();
@@ -226,6 +227,9 @@ void copies_crash__stream(void**) {
     if (i % 2 != 0) continue;
     ASSERT_OK((*stream)->Wait(history.last(), 20000));
     vfs.Mark(history.last() + 1, kDone);
+    PruneReport report;
+    if (pruned)
+      ASSERT_OK(PruneTarget(&vfs, OpenTarget(&vfs, "/target", false)->get(), {1, 0}, {}, &report));
   }
   stream->reset();
   ASSERT_OK(db->Close());
@@ -254,10 +258,13 @@ void copies_crash__stream(void**) {
       reached |= it->second == dump;
     if (!reached) fail_msg("%s: the target is ahead of the database", s.ToString().c_str());
   });
-  std::printf("stream: %llu states, %llu of them restored\n",
+  std::printf("stream%s: %llu states, %llu of them restored\n", pruned ? ", pruned" : "",
               static_cast<unsigned long long>(judged), static_cast<unsigned long long>(restored));
   assert_true(restored > 0);
 }
+
+void copies_crash__stream(void**) { CrashStream(false); }
+void copies_crash__stream_beside_prunings(void**) { CrashStream(true); }
 
 }  // namespace
 }  // namespace kist::test
@@ -265,9 +272,12 @@ void copies_crash__stream(void**) {
 int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
-      cmocka_unit_test(copies_crash__checkpoint), cmocka_unit_test(copies_crash__backup),
-      cmocka_unit_test(copies_crash__prune),      cmocka_unit_test(copies_crash__restore),
+      cmocka_unit_test(copies_crash__checkpoint),
+      cmocka_unit_test(copies_crash__backup),
+      cmocka_unit_test(copies_crash__prune),
+      cmocka_unit_test(copies_crash__restore),
       cmocka_unit_test(copies_crash__stream),
+      cmocka_unit_test(copies_crash__stream_beside_prunings),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

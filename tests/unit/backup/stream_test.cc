@@ -3,8 +3,8 @@
 #include "backup/stream.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
+#include <atomic>
+#include <thread>
 
 #include "backup/backup.h"
 #include "backup/checkpoint.h"
@@ -203,6 +203,64 @@ void stream__lets_the_log_go_beyond_its_limit(void**) {
   ASSERT_OK(db->Close());
 }
 
+// Passes calls on; while it is told to hang, no Put returns.
+class HangingTarget final : public Target {
+ public:
+  HangingTarget(std::unique_ptr<Target> base, const std::atomic<bool>* hang)
+      : Target(base->url()), base_(std::move(base)), hang_(hang) {}
+  Status Put(const std::string& name, ObjectSource* source) override {
+    while (hang_->load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return base_->Put(name, source);
+  }
+  Result<size_t> Get(const std::string& name, uint64_t offset, char* buf, size_t n) override {
+    return base_->Get(name, offset, buf, n);
+  }
+  Result<std::vector<ObjectInfo>> List(const std::string& prefix) override {
+    return base_->List(prefix);
+  }
+  Status Delete(const std::string& name) override { return base_->Delete(name); }
+
+ private:
+  const std::unique_ptr<Target> base_;
+  const std::atomic<bool>* const hang_;
+};
+
+// A call that does not return for long: the database lets the log go by itself.
+void stream__a_call_that_hangs_holds_no_more_than_the_limit(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  CommitHistory history(Seed("hang"));
+  history.Use(db.get());
+  std::atomic<bool> hang{false};
+  StreamOptions options = Fast();
+  options.log_bytes_max = 50000;
+  auto stream = Stream::Start(
+      db.get(), std::make_unique<HangingTarget>(OpenTarget(vfs.get(), kTarget, true).Take(), &hang),
+      options);
+  ASSERT_OK(stream.status());
+  history.Steps(50);
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  const Sequence before = history.last();
+  hang.store(true);
+  size_t most = 0;
+  for (int i = 0; i < 60; ++i) {
+    for (int k = 0; k < 100; ++k) history.Put();
+    ASSERT_OK(db->Flush());
+    most = std::max(most, db->LogExtents().size());
+  }
+  // Each segment holds about 10 kB: some are held, then all go, and none is held from then on.
+  assert_true(most > 3);
+  assert_true(db->LogExtents().size() <= 3);
+  ASSERT_CODE((*stream)->Wait(history.last(), 30), Code::kTimeout);
+  hang.store(false);
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  stream->reset();
+  assert_int_equal(Load(vfs.get()).generations.size(), 2);
+  Expect(vfs.get(), history, {}, history.last());
+  Expect(vfs.get(), history, {before, 0}, before);
+  ASSERT_OK(db->Close());
+}
+
 // Two databases of one origin, each with a stream to the same target, in turns.
 void stream__rivals_never_mix(void**) {
   auto vfs = NewMemoryVfs();
@@ -381,6 +439,7 @@ int main() {
       cmocka_unit_test(stream__a_gap_begins_a_generation),
       cmocka_unit_test(stream__writers_go_on_while_the_target_is_away),
       cmocka_unit_test(stream__lets_the_log_go_beyond_its_limit),
+      cmocka_unit_test(stream__a_call_that_hangs_holds_no_more_than_the_limit),
       cmocka_unit_test(stream__rivals_never_mix),
       cmocka_unit_test(stream__refuses_objects_out_of_place),
       cmocka_unit_test(stream__fails_for_good_where_it_must),

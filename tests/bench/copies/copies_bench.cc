@@ -1,0 +1,203 @@
+// What copies cost, through kist.h alone: kist_bench_copies DIRECTORY [seconds [MiB]]
+//   stream      a paced load of 20 MB/s in slices without and with a stream, in turns: what a put
+//               costs in both, and how far the target lags behind (sampled)
+//   checkpoint  milliseconds beside that load
+//   restore     MiB of log in a target, from the first object to the verified database
+// The figures are printed, one a line; nothing is judged. Threads: the writer is the main one; a
+// second samples the lag, a third makes checkpoints.
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kist/kist.h"
+#include "measure.h"
+
+namespace {
+
+using kist::bench::NowNs;
+
+constexpr double kBytesPerSecond = 20e6;
+constexpr size_t kValueBytes = 1000;
+thread_local kist_err err = KIST_ERR_INIT;
+
+void Must(kist_rc rc, const char* what) {
+  if (rc >= 0) return;
+  std::fprintf(stderr, "%s: %s\n", what, err.message);
+  std::exit(1);
+}
+
+uint64_t ThreadNs() {
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
+}
+
+double Median(std::vector<double> v) {
+  if (v.empty()) return 0;
+  std::sort(v.begin(), v.end());
+  return v[v.size() / 2];
+}
+
+struct Cost {
+  double wall_us, cpu_us;  // per put
+};
+
+class Load {
+ public:
+  explicit Load(kist_db* db) : db_(db), value_(kValueBytes, 'v') {
+    for (size_t i = 0; i < value_.size(); ++i) value_[i] = static_cast<char>(i * 7919 >> 3);
+  }
+  // Puts at the pace for so long; pace 0: as fast as it goes, until `puts` are made.
+  Cost Run(double seconds, double bytes_per_second, uint64_t puts) {
+    const uint64_t start = NowNs();
+    uint64_t made = 0, wall = 0, cpu = 0;
+    for (;;) {
+      const double elapsed = static_cast<double>(NowNs() - start) / 1e9;
+      if (bytes_per_second > 0 ? elapsed >= seconds : made >= puts) break;
+      const double due = elapsed * bytes_per_second / static_cast<double>(kValueBytes);
+      if (bytes_per_second > 0 && static_cast<double>(made) >= due) {
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+        continue;
+      }
+      const uint64_t w = NowNs(), c = ThreadNs();
+      for (int i = 0; i < 64; ++i) Put();
+      wall += NowNs() - w;
+      cpu += ThreadNs() - c;
+      made += 64;
+    }
+    const auto n = static_cast<double>(made) * 1e3;
+    return {static_cast<double>(wall) / n, static_cast<double>(cpu) / n};
+  }
+
+ private:
+  void Put() {
+    char key[24];
+    const int n = std::snprintf(key, sizeof key, "key%012llu",
+                                static_cast<unsigned long long>(next_++ * 7919 % 1000003));
+    Must(kist_put(kist_default(db_), nullptr, key, static_cast<size_t>(n), value_.data(),
+                  value_.size(), &err),
+         "put");
+  }
+  kist_db* const db_;
+  std::string value_;
+  uint64_t next_ = 0;
+};
+
+kist_db* OpenAt(const std::string& path) {
+  kist_options* options = nullptr;
+  kist_db* db = nullptr;
+  Must(kist_options_new(&options), "options");
+  Must(kist_options_parse(options, "sync=interval:100ms; memory_budget=256MiB", &err), "options");
+  Must(kist_open(path.c_str(), options, &db, &err), "open");
+  kist_options_free(options);
+  return db;
+}
+
+void MeasureStream(const std::string& dir, double seconds) {
+  kist_db* db = OpenAt(dir + "/db");
+  Load load(db);
+  load.Run(1, kBytesPerSecond, 0);
+  std::vector<double> wall, cpu, lag;
+  for (int round = 0; round < 6; ++round) {
+    const Cost without = load.Run(seconds, kBytesPerSecond, 0);
+    kist_stream* stream = nullptr;
+    Must(kist_stream_start(db, (dir + "/target").c_str(), nullptr, &stream, &err), "stream");
+    Must(kist_stream_wait(stream, kist_last_seq(db), -1, &err), "first base");
+    std::atomic<bool> stop{false};
+    std::thread sampler([&] {
+      while (!stop.load()) {
+        kist_stream_info info = KIST_STREAM_INFO_INIT;
+        Must(kist_stream_status(stream, &info, &err), "status");
+        lag.push_back(static_cast<double>(info.lag_ms));
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+    });
+    const Cost with = load.Run(seconds, kBytesPerSecond, 0);
+    stop.store(true);
+    sampler.join();
+    Must(kist_stream_stop(stream, -1, &err), "stop");
+    wall.push_back(with.wall_us / without.wall_us);
+    cpu.push_back(with.cpu_us / without.cpu_us);
+    std::printf("  round %d: put %.2f us, with a stream %.2f us; cpu %.2f, %.2f us\n", round,
+                without.wall_us, with.wall_us, without.cpu_us, with.cpu_us);
+  }
+  std::sort(lag.begin(), lag.end());
+  std::printf("stream: 20 MB/s: cost of a put %+.1f %% (wall), %+.1f %% (cpu), medians of ratios\n",
+              (Median(wall) - 1) * 100, (Median(cpu) - 1) * 100);
+  std::printf("stream: lag %.0f ms median, %.0f ms p99, %.0f ms max\n", lag[lag.size() / 2],
+              lag[lag.size() * 99 / 100], lag.back());
+
+  std::vector<double> made;
+  std::atomic<bool> stop{false};
+  std::thread copier([&] {
+    for (int i = 0; !stop.load(); ++i) {
+      const std::string copy = dir + "/copy" + std::to_string(i);
+      const uint64_t start = NowNs();
+      Must(kist_checkpoint(db, copy.c_str(), &err), "checkpoint");
+      made.push_back(static_cast<double>(NowNs() - start) / 1e6);
+      std::filesystem::remove_all(copy);
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  });
+  load.Run(seconds * 2, kBytesPerSecond, 0);
+  stop.store(true);
+  copier.join();
+  std::sort(made.begin(), made.end());
+  std::printf("checkpoint: %.1f ms median, %.1f ms max of %zu\n", made[made.size() / 2],
+              made.back(), made.size());
+  Must(kist_close(db, KIST_CLOSE_STRICT, &err), "close");
+}
+
+// A stream's first base copies are small, so that nearly all is restored from log.
+void MeasureRestore(const std::string& dir, uint64_t mib) {
+  kist_db* db = OpenAt(dir + "/day");
+  kist_stream* stream = nullptr;
+  kist_options* options = nullptr;
+  Must(kist_options_new(&options), "options");
+  Must(kist_options_parse(options, "stream_base_percent=10000", &err), "options");
+  const std::string target = dir + "/day.target", copy = dir + "/day.copy";
+  Must(kist_stream_start(db, target.c_str(), options, &stream, &err), "stream");
+  kist_options_free(options);
+  Load load(db);
+  const uint64_t from = NowNs();
+  load.Run(0, 0, (mib << 20) / kValueBytes);
+  Must(kist_stream_stop(stream, -1, &err), "stop");
+  const double shipped = static_cast<double>(NowNs() - from) / 1e9;
+  const uint64_t last = kist_last_seq(db);
+  Must(kist_close(db, KIST_CLOSE_STRICT, &err), "close");
+  uint64_t bytes = 0;
+  for (const auto& e : std::filesystem::recursive_directory_iterator(target)) {
+    if (e.is_regular_file()) bytes += e.file_size();
+  }
+  const uint64_t start = NowNs();
+  uint64_t seq = 0;
+  Must(kist_restore(target.c_str(), copy.c_str(), nullptr, nullptr, &seq, &err), "restore");
+  const double seconds = static_cast<double>(NowNs() - start) / 1e9;
+  const double mb = static_cast<double>(bytes) / 1e6;
+  std::printf("ship: %.0f MB, %.0f MB/s with the writing\n", mb, mb / shipped);
+  std::printf("restore: %.0f MB of objects in %.2f s, %.0f MB/s, fetched, replayed, verified%s\n",
+              mb, seconds, mb / seconds, seq == last ? "" : "; NOT THE NEWEST COMMIT");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "kist_bench_copies DIRECTORY [seconds [MiB]]\n");
+    return 2;
+  }
+  const std::string dir = std::string(argv[1]) + "/kist_bench_copies";
+  const double seconds = argc > 2 ? std::atof(argv[2]) : 5;
+  const uint64_t mib = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 2048;
+  std::filesystem::remove_all(dir);
+  std::filesystem::create_directories(dir);
+  if (seconds > 0) MeasureStream(dir, seconds);
+  if (mib > 0) MeasureRestore(dir, mib);
+  std::filesystem::remove_all(dir);
+  return 0;
+}
