@@ -1,5 +1,5 @@
-// A backup: hold the log, sync it, pin the tables, begin a generation, ship the log, let it go,
-// upload tables, write the listing. Up to the last step the target shows only what it showed
+// A backup: hold the log, pin the tables, sync the log, begin a generation, ship the log, let it
+// go, upload tables, write the listing. Up to the last step the target shows only what it showed
 // before.
 // Threads: any.
 #include "backup/backup.h"
@@ -21,11 +21,10 @@ Status MakeBackup(Db* db, Target* target, const JobControl& job, Sequence* seq) 
     return Status::Error(Code::kReadOnly, "a backup needs a database that is open for writing");
   }
   KIST_TRY_ASSIGN(const Catalog catalog, Catalog::Load(target, Catalog::Part::kStates));
-  const int64_t captured_ms = db->NowMs();
   KIST_TRY_ASSIGN(auto hold, db->HoldLog());
-  KIST_TRY(db->Sync());
   KIST_TRY_ASSIGN(auto pin, db->PinState());
-  const Sequence upto = std::max(db->durable_seq(), pin->state.flushed_lsn);
+  KIST_TRY(db->Sync());  // the state's last commit is durable then, and known to be
+  const LogCapture capture = db->CaptureLog();
   hold->Advance(pin->state.log_number);
   uint64_t done = 0, total = GenerationWriter::BaseBytes(*pin);
   for (const LogExtent& e : db->LogExtents()) {
@@ -43,15 +42,15 @@ Status MakeBackup(Db* db, Target* target, const JobControl& job, Sequence* seq) 
   for (;;) {
     LogPiece piece;
     bool got = false;
-    KIST_TRY(tail.Next(upto, kRangeBytes, &piece, &got));
+    KIST_TRY(tail.Next(capture.upto, kRangeBytes, &piece, &got));
     if (!got) break;
     const uint64_t bytes = piece.bytes.size();
-    KIST_TRY(writer->Ship(std::move(piece), captured_ms));
+    KIST_TRY(writer->Ship(std::move(piece), capture.time_ms));
     KIST_TRY(progress(bytes));
   }
   hold.reset();
-  KIST_TRY(writer->MakeBase(*pin, captured_ms, progress, [] { return Status(); }));
-  if (seq != nullptr) *seq = std::max(upto, writer->shipped_lsn());
+  KIST_TRY(writer->MakeBase(*pin, capture.time_ms, progress, [] { return Status(); }));
+  if (seq != nullptr) *seq = std::max(capture.upto, writer->shipped_lsn());
   return Status();
 }
 

@@ -4,6 +4,7 @@
 #include "backup/plan.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "backup/range_reader.h"
 
@@ -51,14 +52,12 @@ class Stretch {
     return last;
   }
 
-  // When its newest object was captured; INT64_MAX where that cannot be read, so that it is not
-  // passed over silently.
+  // When its end was captured; INT64_MAX where that cannot be read, so that it is not passed over
+  // silently. Bases say nothing of it: their states are older than the log.
   int64_t CapturedMs() {
-    const Result<BaseListing> base = ReadBase(target_, catalog_, g_.bases.rbegin()->second);
-    if (!base.ok()) return INT64_MAX;
-    if (!has_ranges()) return base->time_ms;
+    if (!has_ranges()) return INT64_MAX;  // they were dropped
     const Result<RangeHeader> h = Header(last_index());
-    return h.ok() ? std::max(base->time_ms, h->captured_ms) : INT64_MAX;
+    return h.ok() ? h->captured_ms : INT64_MAX;
   }
 
   // Its log holds the place at which `end`, another generation's last range, ends; or begins there.

@@ -1,15 +1,14 @@
 // Planning a restore: which base, which ranges, and where the last one is cut, for the newest
 // commit, a given one, or the last one at or before a time.
 //
-// Which state is newest: generations are ordered by when their newest object's content was
-// captured. A capture takes moments, so of several that were taken at once another may reach
-// further in the same history: it does where it holds the place in the log at which the first one
-// ends, which the segment's random nonce proves. So it is the furthest of the newest history, never
-// a dead one's. A commit can be given exactly where a base lies at or before it and the ranges
-// reach it without a gap; a time, where the commit after it is known too, or where nothing newer is
-// in the target. Of several generations that hold a sequence number the newest counts: after a
-// restore the numbers are given out again. Invariant: what a plan names was there; that it is whole
-// and fits together is found by who reads it. Threads: one.
+// Newest is the generation whose end was captured last (LogCapture). A stream that was interrupted
+// may lag behind its last capture, so of the same history the one that reaches furthest counts: it
+// holds the place in the log at which the first one ends, which the segment's random nonce proves.
+// A commit can be given exactly where a base lies at or before it and the ranges reach it without a
+// gap; a time, where the commit after it is known too, or where nothing newer is in the target. Of
+// several generations that hold a sequence number the newest counts: after a restore the numbers
+// are given out again. Invariant: what a plan names was there; that it is whole and fits together
+// is found by who reads it. Threads: one.
 #pragma once
 
 #include <vector>

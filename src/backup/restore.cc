@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kFetchBytes = size_t{1} << 20;
 constexpr size_t kWorkers = 4;
+constexpr int kSettleLooks = 20;
 
 // Runs tasks on a few threads; the first failure ends the rest.
 class Fetcher {
@@ -296,11 +297,18 @@ Status Restore::StartAfresh() {
 
 }  // namespace
 
-// What a pruning removes while it is needed here is not damage: where the target's base copies are
-// others than before, a plan is made anew.
+// A listing is no snapshot: it may lack both what a pruning has just removed and what replaced it,
+// so it is believed when it is the same twice. What a pruning removes while it is needed here is
+// not damage: where the target's base copies are others than before, a plan is made anew.
 Status RestoreBackup(Target* target, Vfs* vfs, const std::string& path, const RestorePoint& point,
                      const JobControl& job, Sequence* seq) {
   KIST_TRY_ASSIGN(Catalog catalog, Catalog::Load(target, Catalog::Part::kStates));
+  for (int looks = 0; looks < kSettleLooks; ++looks) {
+    KIST_TRY_ASSIGN(Catalog now, Catalog::Load(target, Catalog::Part::kStates));
+    const bool same = now.SameBases(catalog);
+    catalog = std::move(now);
+    if (same) break;
+  }
   for (;;) {
     Sequence reached = 0;
     const auto restore = [&]() -> Status {

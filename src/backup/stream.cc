@@ -76,6 +76,7 @@ Status Stream::Resume(const Catalog& catalog, uint64_t log_number, bool* resumed
   last_base_bytes_ = 0;
   for (const BaseTable& t : standing.base.tables) last_base_bytes_ += t.bytes;
   base_asked_ = standing.base.state.flushed_lsn;
+  captured_ms_ = standing.captured_ms;
   tail_ = std::move(tail);
   MutexLock lock(&mutex_);
   writer_ = std::shared_ptr<GenerationWriter>(writer.Take());
@@ -98,6 +99,7 @@ Status Stream::BeginGeneration(const Catalog& catalog) {
   tail_ = std::move(tail);
   since_base_ = 0;
   base_asked_ = wanted.pin->state.flushed_lsn;
+  captured_ms_ = 0;
   last_base_bytes_ = GenerationWriter::BaseBytes(*wanted.pin);
   MutexLock lock(&mutex_);
   writer_ = std::shared_ptr<GenerationWriter>(std::move(writer));
@@ -179,18 +181,19 @@ Status Stream::Turn() {
     shipped();
   }
   const uint64_t now_us = db_->vfs()->MonotonicUs();
-  const int64_t now_ms = db_->NowMs();
   // A poisoned database says so, also where nothing is left to ship.
   const bool poisoned = db_->Stat("poisoned").value_or(0) != 0;
   if (poisoned || db_->durable_seq() < db_->last_seq()) KIST_TRY(db_->Sync());
-  const Sequence upto = db_->durable_seq();
+  const LogCapture capture = db_->CaptureLog();
   while (!ending_.load(std::memory_order_acquire)) {
     LogPiece piece;
     bool got = false;
-    KIST_TRY(tail_->Next(upto, kRangeBytes, &piece, &got));
+    KIST_TRY(tail_->Next(capture.upto, kRangeBytes, &piece, &got));
     if (!got) break;
     since_base_ += piece.bytes.size();
-    KIST_TRY(writer->Ship(std::move(piece), now_ms));
+    // Until all of a capture is shipped the generation is as old as the one before.
+    if (piece.last_lsn >= capture.upto) captured_ms_ = capture.time_ms;
+    KIST_TRY(writer->Ship(std::move(piece), captured_ms_));
     shipped();
     KIST_TRY(CheckGeneration(writer.get()));
   }

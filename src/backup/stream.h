@@ -85,6 +85,7 @@ class Stream {
   Sequence base_asked_ = 0;  // the commit of the newest base asked for in this generation
   uint64_t since_base_ = 0;  // bytes of log shipped since then
   uint64_t last_base_bytes_ = 0;
+  int64_t captured_ms_ = 0;  // of the newest capture that was shipped whole; 0: none was
 
   std::atomic<bool> ending_{false};
   Mutex mutex_;

@@ -206,7 +206,8 @@ class Feed {
 
 class OpStats;        // db/op_stats.h
 struct TxnFootprint;  // db/txn.h
-struct LogExtent;     // db/retain.h
+struct LogCapture;    // db/retain.h
+struct LogExtent;
 struct PinnedState;
 class LogHold;
 
@@ -302,6 +303,7 @@ class Db {
   // ---- copies: see db/retain.h
   virtual Result<std::unique_ptr<LogHold>> HoldLog(uint64_t bytes_max = UINT64_MAX) = 0;
   virtual Result<std::unique_ptr<PinnedState>> PinState() = 0;
+  virtual LogCapture CaptureLog() = 0;
   virtual std::vector<LogExtent> LogExtents() = 0;  // the segments there are, oldest first
   virtual const std::string& path() const = 0;
   virtual int64_t NowMs() = 0;  // the database's time

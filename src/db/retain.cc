@@ -91,6 +91,11 @@ Result<std::unique_ptr<PinnedState>> DbImpl::PinState() {
   return pin;
 }
 
+LogCapture DbImpl::CaptureLog() {
+  MutexLock lock(&mutex_);
+  return {durable_seq_.load(std::memory_order_acquire), clock_.NowMs()};
+}
+
 // A segment that stays although no memtable needs it: its end is made durable and its reserved tail
 // given back.
 Status DbImpl::KeepSegment(const std::shared_ptr<SegmentWriter>& segment) {

@@ -29,6 +29,13 @@ class LogHold {
   virtual bool lapsed() const = 0;
 };
 
+// How far the log is durable, and when that was. Of two captures of a database the later one has no
+// smaller sequence, and no smaller time.
+struct LogCapture {
+  Sequence upto = 0;
+  int64_t time_ms = 0;
+};
+
 struct PinnedState {
   ManifestState state;
   std::vector<RefPtr<LiveTable>> tables;  // all that the state lists

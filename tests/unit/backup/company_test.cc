@@ -127,6 +127,8 @@ struct Scene {
       Backup(db.get(), Open(vfs.get()).get());
     }
     ASSERT_OK(db->Compact(db->DefaultKeyspace().get(), Slice(), Slice(), {}));
+    history.Put();
+    ASSERT_OK(db->Flush());  // a table that is new in any case
     auto target = Open(vfs.get());
     const size_t before = target->List("tables/")->size();
     JobControl cancel;
