@@ -619,7 +619,38 @@ func init() {
 			delete(s.handles, s.word(0))
 			return err
 		},
-		"repair": func(s *script) error { _, err := Repair(bg, s.path(0)); return err },
+		"generations": func(s *script) error {
+			list, err := Generations(s.path(0))
+			for _, g := range list {
+				s.give(g.Number, g.FirstSeq, g.LastSeq, g.Bases)
+			}
+			return err
+		},
+		"prune": func(s *script) error {
+			removed, err := Prune(bg, s.path(0), PruneOptions{KeepCount: uint64(s.number(1))})
+			s.giveIf(err, removed)
+			return err
+		},
+		"repair": func(s *script) error {
+			report, err := Repair(bg, s.path(0))
+			s.giveIf(err, len(strings.FieldsFunc(report, func(r rune) bool { return r == '\n' })))
+			return err
+		},
+		"damage": func(s *script) error {
+			found, _ := filepath.Glob(filepath.Join(s.path(0), "*"+s.word(1)))
+			if len(found) == 0 {
+				s.t.Fatalf("%s: no such file", s.where)
+			}
+			data, err := os.ReadFile(found[0])
+			if err == nil {
+				data[len(data)/2] ^= 0xff
+				err = os.WriteFile(found[0], data, 0o644)
+			}
+			if err != nil {
+				s.t.Fatalf("%s: %v", s.where, err)
+			}
+			return nil
+		},
 		"error_of": func(s *script) error {
 			err := error(&Error{Code: Code(s.number(0)), Message: "m"})
 			if err.Error() == "" || !errors.Is(err, Code(s.number(0))) {

@@ -130,5 +130,9 @@ def shell__completes_commands(tool):
 def shell__ends_with_the_end_of_input(tool):
     shell = Terminal(tool, "shell", "--create", tool.db)
     shell.wait_for("kist db> ")
-    shell.send("\x04")
+    shell.text = b""
+    for _ in range(10):  # libedit shows its prompt, then takes over the terminal: what came is lost
+        shell.send("\x04")
+        if shell.sees("\n", 3):
+            break
     same(shell.finish(), 0, shell.text)

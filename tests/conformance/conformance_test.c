@@ -713,9 +713,53 @@ static kist_rc do_stream_stop(void) {
   if (rc == KIST_OK && h != NULL) h->at = NULL;
   return rc;
 }
+static kist_rc do_generations(void) {
+  kist_generation list[16] = {KIST_GENERATION_INIT};
+  size_t count = 0;
+  const kist_rc rc = kist_generations(path_at(1), list, 16, &count, &last_error);
+  for (size_t i = 0; i < count; ++i) {
+    give_number(list[i].number);
+    give_number(list[i].first_seq);
+    give_number(list[i].last_seq);
+    give_number(list[i].bases);
+  }
+  return rc;
+}
+static kist_rc do_prune(void) {
+  kist_prune_options options = KIST_PRUNE_OPTIONS_INIT;
+  uint64_t removed = 0;
+  options.keep_count = (uint64_t)number_at(2);
+  const kist_rc rc = kist_prune(path_at(1), &options, NULL, &removed, &last_error);
+  return gave_seq(rc, removed);
+}
 static kist_rc do_repair(void) {
   char report[4096];
-  return kist_repair(path_at(1), NULL, report, sizeof report, NULL, &last_error);
+  const kist_rc rc = kist_repair(path_at(1), NULL, report, sizeof report, NULL, &last_error);
+  if (rc != KIST_OK) return rc;
+  uint64_t lines = report[0] != 0;
+  for (const char* at = report; *at != 0; ++at) lines += at[0] == '\n' && at[1] != 0;
+  give_number(lines);
+  return rc;
+}
+/* Inverts the byte in the middle of the first file of a directory with this end of its name. */
+static kist_rc do_damage(void) {
+  glob_t found = {0};
+  char pattern[5000];
+  snprintf(pattern, sizeof pattern, "%s/*%s", path_at(1), word(2));
+  FILE* file = glob(pattern, 0, NULL, &found) == 0 ? fopen(found.gl_pathv[0], "r+") : NULL;
+  globfree(&found);
+  if (file == NULL) {
+    COMPLAIN("no file %s", pattern);
+    return KIST_OK;
+  }
+  fseek(file, 0, SEEK_END);
+  const long middle = ftell(file) / 2;
+  fseek(file, middle, SEEK_SET);
+  const int byte = fgetc(file);
+  fseek(file, middle, SEEK_SET);
+  fputc(byte ^ 0xff, file);
+  fclose(file);
+  return KIST_OK;
 }
 static kist_rc do_error_of(void) {
   give_text(kist_rc_name((kist_rc)number_at(1)) + strlen("KIST_"));
@@ -805,14 +849,22 @@ static const struct {
     {"stream", do_stream},
     {"stream_wait", do_stream_wait},
     {"stream_stop", do_stream_stop},
+    {"generations", do_generations},
+    {"prune", do_prune},
     {"repair", do_repair},
+    {"damage", do_damage},
     {"error_of", do_error_of},
     {"last_error", do_last_error},
 };
 
+enum { kVerbs = sizeof verbs / sizeof *verbs };
+static int verb_used[kVerbs];
+
 static kist_rc call_verb(void) {
-  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; ++i) {
-    if (strcmp(words[0], verbs[i].name) == 0) return verbs[i].call();
+  for (size_t i = 0; i < kVerbs; ++i) {
+    if (strcmp(words[0], verbs[i].name) != 0) continue;
+    verb_used[i] = 1;
+    return verbs[i].call();
   }
   COMPLAIN("no such verb: %s", words[0]);
   return KIST_OK;
@@ -904,6 +956,18 @@ static int run_file(const char* path) {
   return failed;
 }
 
+/* A verb that no script has is not shown to work in any language. */
+static int find_unused_verbs(void) {
+  int unused = 0;
+  printf("[ RUN      ] conformance__every_verb_is_used\n");
+  for (size_t i = 0; i < kVerbs; ++i) {
+    if (!verb_used[i]) printf("no script has %s\n", verbs[i].name);
+    unused += !verb_used[i];
+  }
+  printf("[  %s] conformance__every_verb_is_used\n", unused > 0 ? "FAILED  " : "     OK ");
+  return unused;
+}
+
 int main(int argc, char** argv) {
   glob_t found = {0};
   int failed = 0;
@@ -911,5 +975,6 @@ int main(int argc, char** argv) {
   if (argc == 1 && glob(KIST_TEST_SCRIPTS "/*.txt", 0, NULL, &found) != 0) return 2;
   for (size_t i = 0; i < found.gl_pathc; ++i) failed += run_file(found.gl_pathv[i]);
   globfree(&found);
+  if (argc == 1) failed += find_unused_verbs();
   return failed == 0 ? 0 : 1;
 }

@@ -406,7 +406,20 @@ internal sealed unsafe class Script : IDisposable
                     Must(Get<BackupStream>(0).Stop(Wait(1)), KistCode.Timeout);
                 handles.Remove(args[0]);
                 break;
-            case "repair": Database.Repair(PathAt(0)); break;
+            case "generations":
+                foreach (Generation g in Database.Generations(PathAt(0)))
+                    outputs.AddRange([g.Number, g.FirstSequence, g.LastSequence, g.Bases]);
+                break;
+            case "prune": Give(Database.Prune(PathAt(0), (ulong)Number(1))); break;
+            case "repair":
+                Give(Database.Repair(PathAt(0)).Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+                break;
+            case "damage":
+                string damaged = Directory.GetFiles(PathAt(0), "*" + args[1]).Order(StringComparer.Ordinal).First();
+                byte[] content = File.ReadAllBytes(damaged);
+                content[content.Length / 2] ^= 0xff;
+                File.WriteAllBytes(damaged, content);
+                break;
             case "error_of":
                 var exception = new KistException((KistCode)Number(0));
                 Assert.NotEqual("", exception.Message);

@@ -92,6 +92,20 @@ fn decode(word: &str) -> Run<Vec<u8>> {
     Ok(out)
 }
 
+/// Inverts the byte in the middle of the first file whose name ends so.
+fn damage(directory: &Path, end: &str) -> Run<()> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.to_string_lossy().ends_with(end));
+    files.sort();
+    let file = files.first().map_or_else(|| script("no such file"), Ok)?;
+    let mut data = std::fs::read(file).unwrap();
+    let middle = data.len() / 2;
+    data[middle] ^= 0xff;
+    std::fs::write(file, data).unwrap();
+    Ok(())
+}
+
 fn show(output: &Output) -> String {
     match output {
         Number(number) => number.to_string(),
@@ -629,7 +643,21 @@ impl Case {
                 handle!(self, Stream, words.at(1)?).stop(words.timeout(2)?)?;
                 self.handles.remove(words.at(1)?);
             }
-            "repair" => drop(repair(self.path(words.at(1)?))?),
+            "generations" => {
+                let list = generations(self.path(words.at(1)?))?;
+                let numbers =
+                    list.iter().flat_map(|g| [g.number, g.first_seq, g.last_seq, g.bases]);
+                return ok(numbers.map(|n| Number(n as i64)).collect());
+            }
+            "prune" => {
+                let keep = Keep::newest(words.number(2)?);
+                return seq(prune(self.path(words.at(1)?), keep)?);
+            }
+            "repair" => {
+                let report = repair(self.path(words.at(1)?))?;
+                return ok(vec![Number(report.lines().count() as i64)]);
+            }
+            "damage" => damage(&self.path(words.at(1)?), words.at(2)?)?,
             "error_of" => {
                 let error = Error::from_code(words.number(1)?);
                 return ok(vec![Bytes(short(error.name()).into_bytes())]);
