@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -19,6 +20,13 @@ HEADER = (ROOT / "include/kist/kist.h").read_text()
 CODE = re.sub(r"/\*.*?\*/", " ", HEADER, flags=re.DOTALL)
 SECTIONS = "NAME SYNOPSIS DESCRIPTION PARAMETERS RETURN VALUE THREADS BLOCKING DURABILITY HISTORY"
 
+# Of kist.h's opening: what is said of the file itself.
+NOT_ON_A_PAGE = (
+    "kist.h - the C interface of Kist, an",
+    "This file is the manual.",
+    "Conventions",
+    "Each function's comment has the same parts:",
+)
 RENAMED = {"Returns", "Threads", "Blocks", "Durable", "Since", "as", "above"}
 
 
@@ -77,6 +85,64 @@ class Manual:
             if lost:
                 yield f"{name}: lost {lost[0]!r} and what follows it"
 
+    def every_other_comment(self):
+        """Each paragraph of the other comments stands on some page, word by word."""
+
+        def words(text):
+            text = re.sub(r"(?<=\w)\(3\)", "", text)
+            return " ".join(["", *re.findall(r"\w+", text.lower()), ""])
+
+        pages = [words(bare(text)) for text in self.texts.values()]
+        found = re.findall(r"/\*((?:[^*]|\*(?!/))*)\*/(?!\nKIST_API)", HEADER)
+        for comment in found:
+            comment = re.sub(r"-{3,}|\boptions: name = .*", "", comment)
+            for paragraph in re.split(r"\n \*\n", comment):
+                for part in re.split(r"^ \*   (?=\w+ {2,})", paragraph, flags=re.MULTILINE):
+                    part = re.sub(r"^ \*", "", part, flags=re.MULTILINE).strip()
+                    if not any(words(part) in page for page in pages):
+                        if not part.startswith(NOT_ON_A_PAGE):
+                            yield f"on no page: {part[:200]!r}"
+        if len(found) < 100:
+            yield f"only {len(found)} comments"
+
+    def nothing_is_lost_at_an_end(self):
+        """A sentence that is appended to any paragraph is on the pages: the generator of them, on a
+        kist.h with a sentence more in each place that a sentence can end."""
+        ends = r"(?<=\w\.)(?=\n \*(?:\n|/)| \*/)"
+        of_the_file = range(HEADER.index("Each function's"), HEADER.index("#ifndef KIST_KIST_H"))
+        count = 0
+
+        def one_more(match):
+            nonlocal count
+            if match.start() <= HEADER.index("\n *\n") or match.start() in of_the_file:
+                return ""
+            count += 1
+            line = " " if match.start() < of_the_file.start else "\n * "
+            return f"{line}Sentinel{count} is here."
+
+        header = re.sub(ends, one_more, HEADER)
+        with tempfile.TemporaryDirectory(prefix="kist-") as work:
+            (Path(work) / "kist.h").write_text(header)
+            command = [sys.executable, ROOT / "pkgconfig/manual.py", Path(work) / "kist.h"]
+            subprocess.run([*command, ROOT / "CHANGELOG.md", work], check=True)
+            text = "".join(path.read_text() for path in Path(work).glob("man3/*"))
+        for number in range(1, count + 1):
+            if not re.search(rf"Sentinel{number}\s+is\s+here\.", text):
+                place = header[: header.index(f"Sentinel{number} ")][-120:]
+                yield f"lost after {place!r}"
+        if count < 100:
+            yield f"only {count} places"
+
+    def is_up_to_date(self):
+        """The pages of the build are those of this kist.h."""
+        with tempfile.TemporaryDirectory(prefix="kist-") as work:
+            command = [sys.executable, ROOT / "pkgconfig/manual.py", ROOT / "include/kist/kist.h"]
+            command += [ROOT / "CHANGELOG.md", work, self.build / "kist"]
+            subprocess.run(command, check=True)
+            fresh = {path.name: path.read_text() for path in Path(work).glob("man?/*")}
+        if fresh != {path.name: path.read_text() for path in self.pages.values()}:
+            yield "they are not: build the target manual"
+
     def tool(self):
         def told(*words):
             command = [self.build / "kist", *words]
@@ -125,6 +191,9 @@ def main():
     cases.run("manual__has_every_function", manual.every_function)
     cases.run("manual__has_every_type_and_constant", manual.every_type_and_constant)
     cases.run("manual__has_every_word_of_comments", manual.every_word_of_comments)
+    cases.run("manual__has_every_other_comment", manual.every_other_comment)
+    cases.run("manual__loses_nothing_at_an_end", manual.nothing_is_lost_at_an_end)
+    cases.run("manual__is_up_to_date", manual.is_up_to_date)
     cases.run("manual__has_all_of_the_tool", manual.tool)
     for name, tool, check in (("mandoc", "mandoc", manual.lint), ("man", "man", manual.man)):
         if shutil.which(tool):
