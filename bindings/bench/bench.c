@@ -83,6 +83,29 @@ static void scan(size_t count) {
   }
 }
 
+static void* copy_of(kist_slice slice) {
+  void* copy = malloc(slice.len + 1);
+  must(copy != NULL, "malloc");
+  return memcpy(copy, slice.data, slice.len);
+}
+
+/* As scan, for who needs the entries later: keys and values in memory of their own. */
+static void scan_copy(size_t count) {
+  while (count > 0) {
+    kist_iter* it = NULL;
+    kist_slice key, val;
+    must(kist_iter_new(ks, NULL, &it, &err) == KIST_OK, "iter");
+    for (; count > 0 && kist_iter_next(it, &err) == KIST_OK; --count) {
+      must(kist_iter_entry(it, &key, &val) == KIST_OK, "entry");
+      void *key_copy = copy_of(key), *val_copy = copy_of(val);
+      sum += key.len + val.len;
+      free(key_copy);
+      free(val_copy);
+    }
+    kist_iter_free(it);
+  }
+}
+
 static void scan_entries(size_t count) {
   static kist_entry entries[256];
   while (count > 0) {
@@ -102,9 +125,14 @@ static void scan_entries(size_t count) {
 static const struct {
   const char* name;
   void (*run)(size_t count);
-} operations[] = {
-    {"get", get},     {"get_copy", get_copy}, {"get_pin", get_pin},          {"put", put},
-    {"batch", batch}, {"scan", scan},         {"scan_entries", scan_entries}};
+} operations[] = {{"get", get},
+                  {"get_copy", get_copy},
+                  {"get_pin", get_pin},
+                  {"put", put},
+                  {"batch", batch},
+                  {"scan", scan},
+                  {"scan_copy", scan_copy},
+                  {"scan_entries", scan_entries}};
 
 static void fill(const char* path) {
   kist_options* options = NULL;

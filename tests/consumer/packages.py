@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The Debian packages: what is in them, lintian's word on them, and a machine that installs, uses
-and removes them: packages.py DIRECTORY_OF_PACKAGES.
+and removes them: packages.py DIRECTORY_OF_PACKAGES [--build]. With --build they are made there
+first, without optimization, for make test; make packages makes those of a release.
 
 The machine is this one under an overlay, in a mount name space of its own, so that it stays as it
 is; without the right to make one that case is skipped.
@@ -150,8 +151,24 @@ def may_mount():
     return os.geteuid() == 0 and run("unshare", "-m", "sh", "-c", command).returncode == 0
 
 
+def built(place):
+    """Makes the packages; the cases say why where that cannot be."""
+    env = {**os.environ, "DEB_BUILD_OPTIONS": "noopt noautodbgsym", "JOBS": "2"}
+    done = run(ROOT / "pkgconfig/packages", place, env=env)
+    return [] if done.returncode == 0 else [done.stdout, done.stderr]
+
+
 def main():
-    packages, cases = Packages(Path(sys.argv[1]).resolve()), Cases()
+    place, cases = Path(sys.argv[1]).resolve(), Cases()
+    if "--build" in sys.argv:
+        lacking = [tool for tool in ("dpkg-buildpackage", "dh") if not shutil.which(tool)]
+        if lacking:
+            cases.skip("packages__built", f"no {' or '.join(lacking)} on this machine")
+            cases.finish()
+        cases.run("packages__built", lambda: built(place))
+        if cases.failed:
+            cases.finish()
+    packages = Packages(place)
     cases.run("packages__hold_what_they_should", packages.hold_what_they_should)
     cases.run("packages__fields", packages.fields)
     cases.run("packages__symbols", packages.symbols)

@@ -14,6 +14,51 @@ public sealed class PackageTests : IDisposable
             ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages"),
         "kist");
 
+    // What the library calls back, in a program that was compiled ahead of time; says nothing where it is right.
+    private const string Callbacks = """
+
+        using (var big = Database.Open("big.db", "sync=never; compression=none"))
+        {
+            for (int i = 0; i < 8; i++)
+                big.Default.Put([(byte)i], new byte[1 << 20]);
+            big.Flush();
+            ulong done = 0;
+            big.Verify(new Reports(progress => done = progress.Done));
+            if (done == 0)
+                throw new Exception("no progress");
+            using var cancel = new CancellationTokenSource();
+            try
+            {
+                big.Verify(new Reports(_ => cancel.Cancel()), cancel.Token);
+                throw new Exception("not cancelled");
+            }
+            catch (OperationCanceledException)
+            {
+            }
+            try
+            {
+                big.Verify(new Reports(_ => throw new NotSupportedException()));
+                throw new Exception("nothing was thrown");
+            }
+            catch (NotSupportedException)
+            {
+            }
+        }
+        Directory.CreateDirectory("big.db/999999.kst"); // a leftover that cannot be removed
+        int heard = 0;
+        using (var options = new KistOptions().SetLogger(LogLevel.Debug, (_, _) => Interlocked.Increment(ref heard)))
+        using (Database.Open("big.db", options))
+        {
+        }
+        if (heard == 0)
+            throw new Exception("the logger heard nothing");
+
+        sealed class Reports(Action<JobProgress> report) : IProgress<JobProgress>
+        {
+            public void Report(JobProgress value) => report(value);
+        }
+        """;
+
     public PackageTests() => Forget();
 
     // NuGet keeps what it once installed: another run's package of the same version.
@@ -80,6 +125,7 @@ public sealed class PackageTests : IDisposable
               <ItemGroup><PackageReference Include="Kist" Version="0.1.0" /></ItemGroup>
             </Project>
             """);
+        File.AppendAllText(Path.Combine(directory, "hello", "Program.cs"), Callbacks);
         Shell("rm -rf hello.db && dotnet publish hello -r linux-x64 -c Release -o out");
         Assert.False(File.Exists(Path.Combine(directory, "out", "Kist.dll"))); // it is in the program
         Assert.EndsWith(Blocks(readme, "text").First(), Shell("./out/hello"));
