@@ -166,6 +166,10 @@ def main():
         if lacking:
             cases.skip("packages__built", f"no {' or '.join(lacking)} on this machine")
             cases.finish()
+        needs = run("dpkg-checkbuilddeps", ROOT / "pkgconfig/debian/control")
+        if needs.returncode != 0:
+            cases.skip("packages__built", needs.stderr.strip().splitlines()[-1])
+            cases.finish()
         cases.run("packages__built", lambda: built(place))
         if cases.failed:
             cases.finish()
