@@ -12,7 +12,7 @@ release := build/release
 build := cmake --build
 INSTALLED ?= $(release)/installed.txt
 
-.PHONY: all demo test bench fuzz crash soak coverage bare packages reproducible abi install uninstall format clean help
+.PHONY: all demo test bench fuzz crash soak coverage valgrind bare packages reproducible abi install uninstall format clean help
 
 all: ## build libkist.so, libkist.a and the kist tool in build/release
 	@tests/setup build
@@ -30,16 +30,11 @@ bench: ## compare with the peers that are installed
 	@tests/setup bench
 	@tests/bench/run
 
-fuzz: ## FUZZ_SECONDS of each fuzz target; findings stay in build/fuzz/found
+fuzz: ## FUZZ_SECONDS of each fuzz target; findings stay in build/fuzz/found, sums in build/fuzz/total.tsv
 	@tests/setup fuzz
 	@cmake --preset fuzz >/dev/null
 	@$(build) build/fuzz -j $(JOBS)
-	@set -e; for target in build/fuzz/fuzz/*_fuzz; do \
-	  name=$$(basename $$target _fuzz); found=build/fuzz/found/$$name; mkdir -p $$found; \
-	  echo "fuzzing $$name for $(FUZZ_SECONDS) s"; \
-	  $$target -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
-	    -artifact_prefix=$$found/ $$found fuzz/corpus/$$name; \
-	done
+	@fuzz/run -s $(FUZZ_SECONDS)
 
 crash: ## longer than make test: KIST_KILLS of a writer, KIST_CRASH_STATES distinct states of each workload
 	@tests/setup test
@@ -57,6 +52,11 @@ soak: ## longer than make test: KIST_STEPS random steps beside a map; memory_bud
 	  CMOCKA_TEST_ABORT=1 KIST_STEPS=$(KIST_STEPS) $(release)/tests/model.model; \
 	  for mib in 64 1024; do \
 	    $(release)/tests/memory_soak $$mib $(SOAK_SECONDS) $(release)/memory-$$mib.csv || exit 1; done
+
+valgrind: ## a part of the tests under valgrind, which knows no mimalloc
+	@tests/setup test
+	@cmake --preset bare -DKIST_BUILD_TESTS=ON >/dev/null
+	@JOBS=$(JOBS) tests/valgrind build/bare
 
 bare: ## build without mimalloc and run every test
 	@tests/setup test
