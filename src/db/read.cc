@@ -165,6 +165,7 @@ Status DbImpl::ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* b
     return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   Sequence seq = 0;
   RefPtr<View> view = AcquireView(&seq);
+  for (const auto& m : view->memtables) *bytes += m->ApproximateBytes(ks->id(), begin, end);
   const KeyspaceVersion* kv = view->version->Find(static_cast<KeyspaceImpl*>(ks)->slot(), ks->id());
   if (kv == nullptr) return Status();
   for (const Level& level : kv->levels) {

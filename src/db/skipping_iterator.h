@@ -14,8 +14,8 @@ namespace kist {
 
 class SkippingIterator final : public InternalIterator {
  public:
-  // largest_seq: of any entry below; newer tombstones hide all of it. 0: it is not known, and the
-  // source itself tells what is older than a tombstone.
+  // largest_seq: of any entry below; newer tombstones hide all of it. 0: it is not known. What is
+  // older than other tombstones the source itself tells.
   SkippingIterator(std::unique_ptr<InternalIterator> base, Sequence largest_seq,
                    const std::vector<RangeCoverCursor::Part>* tombstones)
       : base_(std::move(base)), largest_seq_(largest_seq), cursor_(tombstones) {}
@@ -50,12 +50,11 @@ class SkippingIterator final : public InternalIterator {
     while (base_->valid()) {
       const Slice key = base_->key();
       const Sequence covering = cursor_.At(key).seq;
-      if (largest_seq_ == 0) {
-        if (covering <= TagSequence(base_->tag())) break;
+      if (covering <= TagSequence(base_->tag())) break;
+      if (largest_seq_ == 0 || covering <= largest_seq_) {
         base_->PassUp(cursor_.CoveredUntil(key, covering), covering);
         continue;
       }
-      if (covering <= largest_seq_) break;
       const Slice end = cursor_.CoveredUntil(key, largest_seq_ + 1);
       if (end.empty()) {  // hidden to the last key: past the end
         base_->SeekToLast();
@@ -70,12 +69,11 @@ class SkippingIterator final : public InternalIterator {
     while (base_->valid()) {
       const Slice key = base_->key();
       const Sequence covering = cursor_.At(key).seq;
-      if (largest_seq_ == 0) {
-        if (covering <= TagSequence(base_->tag())) break;
+      if (covering <= TagSequence(base_->tag())) break;
+      if (largest_seq_ == 0 || covering <= largest_seq_) {
         base_->PassDown(cursor_.CoveredFrom(key, covering), covering);
         continue;
       }
-      if (covering <= largest_seq_) break;
       base_->SeekBefore(cursor_.CoveredFrom(key, largest_seq_ + 1), kMaxTag);
     }
     Take();

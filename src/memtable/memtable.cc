@@ -255,6 +255,11 @@ std::vector<uint32_t> Memtable::Keyspaces() const {
   return ids;
 }
 
+uint64_t Memtable::ApproximateBytes(uint32_t keyspace, Slice begin, Slice end) const noexcept {
+  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  return tree == nullptr ? 0 : tree->tree.ApproximateBytes(begin, end);
+}
+
 size_t Memtable::used_bytes() const noexcept {
   return impl_->entry_arena_.used_bytes() + impl_->node_arena_.used_bytes() +
          impl_->index_bytes_.load(std::memory_order_relaxed) + impl_->trees_.memory_bytes();

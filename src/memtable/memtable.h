@@ -75,6 +75,8 @@ class Memtable {
   std::shared_ptr<const RangeTombstoneSet> RangeTombstones(uint32_t keyspace) const;
   // Whether the keyspace has entries or tombstones.
   bool Has(uint32_t keyspace) const noexcept;
+  // About the bytes of a keyspace's entries in [begin, end); an empty end: to the last key.
+  uint64_t ApproximateBytes(uint32_t keyspace, Slice begin, Slice end) const noexcept;
   // Keyspaces that have entries or tombstones, ascending.
   std::vector<uint32_t> Keyspaces() const;
 

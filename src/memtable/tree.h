@@ -65,6 +65,11 @@ class Tree {
   bool FindNewerUp(Place* place, const Slice* end, Sequence seq, NodeView* leaf) const noexcept;
   bool FindNewerDown(Place* place, Slice begin, Sequence seq, NodeView* leaf) const noexcept;
 
+  // About which part of the entries comes before the place, 0 to 1.
+  double PartBefore(const Place& place) const noexcept;
+  // About the bytes of the entries in [begin, end); an empty end: to the last key.
+  uint64_t ApproximateBytes(Slice begin, Slice end) const noexcept;
+
   bool empty() const { return !has_entries_.load(std::memory_order_acquire); }
 
  private:
@@ -76,6 +81,7 @@ class Tree {
   enum class Found { kLeaf, kNone, kAgain };
   Found TryNewerUp(Place* place, const Slice* end, Sequence seq, NodeView* leaf) const noexcept;
   Found TryNewerDown(Place* place, Slice begin, Sequence seq, NodeView* leaf) const noexcept;
+  bool TryPartBefore(const Place& place, double* part) const noexcept;
   bool TryRoot(NodeView* view, uint32_t* level) const noexcept;
   void NoteNewest(const Path& path, Sequence seq) noexcept;
   bool TryDescend(const Place& place, Way way, NodeView* view) const noexcept;

@@ -28,7 +28,9 @@ bool KnownKind(uint64_t tag) {
 }  // namespace
 
 Block* Block::New(size_t bytes, BlockPool* pool, bool for_cache) noexcept {
-  void* memory = pool == nullptr || !for_cache ? nullptr : pool->Allocate(MemoryBytes(bytes));
+  void* memory = pool == nullptr ? nullptr
+                 : for_cache     ? pool->Allocate(MemoryBytes(bytes))
+                                 : pool->AllocateLoose(MemoryBytes(bytes));
   Memory kind = Memory::kCell;
   if (memory == nullptr) {
     memory = AllocateAligned(MemoryBytes(bytes), alignof(Block));

@@ -65,8 +65,8 @@ class BlockPool;
 class alignas(64) Block {
  public:
   // A block with room for a payload of `bytes` behind it, counted by the pool where there is one,
-  // and, for the cache, from its cells where it has room; nullptr: no memory. With one reference,
-  // not usable before Init.
+  // and from its cells where it has room (for what is not for the cache, only where it says so);
+  // nullptr: no memory. With one reference, not usable before Init.
   static Block* New(size_t bytes, BlockPool* pool = nullptr, bool for_cache = true) noexcept;
   // A block over payload bytes that `owner` keeps alive, counts and padded as invariant 2 asks.
   static Block* NewView(const char* payload, size_t bytes, BlockBytes* owner) noexcept;

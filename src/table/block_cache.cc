@@ -17,8 +17,9 @@ uint64_t Mix(uint64_t v) { return v * 0x9e3779b97f4a7c15; }
 // blocks at once.
 size_t EvictionTarget(size_t room) { return room - std::min<size_t>(room / 64, size_t{128} << 10); }
 
-// Below this, chunks of 2 MiB for each size of block would be too coarse.
-constexpr size_t kPooledCapacity = size_t{16} << 20;
+// Below this, chunks of 2 MiB for each size of block would be too coarse: they are small, and the
+// whole budget's, as they serve what is not cached too.
+constexpr size_t kLargeCapacity = size_t{48} << 20;
 
 }  // namespace
 
@@ -37,7 +38,8 @@ BlockCache::~BlockCache() {
 }
 
 void BlockCache::LimitPool(size_t capacity) {
-  pool_->SetLimit(capacity >= kPooledCapacity ? capacity : 0);
+  const bool small = capacity < kLargeCapacity;
+  pool_->SetLimit(small && budget_ ? budget_->limit() : capacity, small);
 }
 
 unsigned BlockCache::ShardOf(const Slot* slot) {
@@ -116,7 +118,7 @@ Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
   }
   const size_t room = Room();
   if (used_bytes() > room) Evict(EvictionTarget(room));
-  if (pool_->idle_bytes() > capacity / 4 && used_bytes() > capacity / 2) Evict(0);
+  if (TooIdle(capacity) && used_bytes() > capacity / 2) Evict(0);
   return block;
 }
 

@@ -116,10 +116,13 @@ class BlockCache {
 
   // What blocks may take: the capacity less what the pool holds idle, as far as an eighth. Where
   // more than a quarter is idle, because the sizes of blocks have changed or the capacity has, few
-  // blocks are spread over many chunks: the cache begins again.
+  // blocks are spread over many large chunks: the cache begins again.
   size_t Room() const {
     const size_t capacity = this->capacity();
     return capacity - std::min(pool_->idle_bytes(), capacity / 8);
+  }
+  bool TooIdle(size_t capacity) const {
+    return !pool_->small() && pool_->idle_bytes() > capacity / 4;
   }
   void LimitPool(size_t capacity);
 

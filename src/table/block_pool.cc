@@ -1,5 +1,5 @@
 // Chunks and cells of the block pool; see block_pool.h. A cell's chunk is found by masking its
-// address, so that freeing needs nothing but the cell.
+// address, so that freeing needs nothing but the cell; small chunks begin where large ones would.
 // Threads: any; each function takes the mutex of one size at a time.
 #include "table/block_pool.h"
 
@@ -20,6 +20,7 @@ struct BlockPool::Chunk {
   uint32_t cells;
   uint32_t untouched;  // cells from here on were never handed out
   uint32_t live;
+  uint32_t bytes;
   uint16_t size;
   bool linked;
 };
@@ -71,19 +72,20 @@ void BlockPool::Unlink(Size* size, Chunk* chunk) {
 
 BlockPool::Chunk* BlockPool::AddChunk(unsigned size, size_t cell_bytes) noexcept {
   const size_t limit = limit_.load(std::memory_order_relaxed);
-  if (idle_bytes() + kChunkBytes > limit / kIdleShare) return nullptr;
-  if (reserved_.fetch_add(kChunkBytes, std::memory_order_relaxed) + kChunkBytes > limit) {
-    reserved_.fetch_sub(kChunkBytes, std::memory_order_relaxed);
+  const size_t bytes = small() ? kSmallChunkBytes : kChunkBytes;
+  if (idle_bytes() + bytes > idle_max()) return nullptr;
+  if (reserved_.fetch_add(bytes, std::memory_order_relaxed) + bytes > limit) {
+    reserved_.fetch_sub(bytes, std::memory_order_relaxed);
     return nullptr;
   }
-  void* memory = AllocatePages(kChunkBytes, kChunkBytes);
+  void* memory = AllocatePages(bytes, kChunkBytes);
   if (memory == nullptr) {
-    reserved_.fetch_sub(kChunkBytes, std::memory_order_relaxed);
+    reserved_.fetch_sub(bytes, std::memory_order_relaxed);
     return nullptr;
   }
-  AdviseHugePages(memory, kChunkBytes);
+  if (bytes == kHugePageBytes) AdviseHugePages(memory, bytes);
   refs_.fetch_add(1, std::memory_order_relaxed);
-  const uint32_t cells = static_cast<uint32_t>((kChunkBytes - kChunkHead) / cell_bytes);
+  const uint32_t cells = static_cast<uint32_t>((bytes - kChunkHead) / cell_bytes);
   return new (memory) Chunk{this,
                             nullptr,
                             nullptr,
@@ -92,13 +94,15 @@ BlockPool::Chunk* BlockPool::AddChunk(unsigned size, size_t cell_bytes) noexcept
                             cells,
                             0,
                             0,
+                            static_cast<uint32_t>(bytes),
                             static_cast<uint16_t>(size),
                             false};
 }
 
 void BlockPool::GiveBack(Chunk* chunk) noexcept {
-  DeallocatePages(chunk, kChunkBytes);
-  reserved_.fetch_sub(kChunkBytes, std::memory_order_relaxed);
+  const size_t bytes = chunk->bytes;
+  DeallocatePages(chunk, bytes);
+  reserved_.fetch_sub(bytes, std::memory_order_relaxed);
   Unref();
 }
 
@@ -140,7 +144,7 @@ void BlockPool::Deallocate(void* cell) noexcept {
     // Behind the others: fuller chunks are filled first, and this one may empty.
     if (!chunk->linked) Link(&size, chunk, false);
     const bool only = size.first == chunk && size.last == chunk;
-    empty = --chunk->live == 0 && (!only || pool->TooIdle());
+    empty = --chunk->live == 0 && (!only || pool->idle_bytes() > pool->idle_max());
     if (empty) Unlink(&size, chunk);
   }
   if (empty) pool->GiveBack(chunk);

@@ -1,13 +1,12 @@
-// BlockPool: memory for cached blocks, cut from chunks of one huge page each. Lookups reach blocks
-// at random; on small pages nearly each of them would wait for the address translation too, which
-// under a hypervisor costs more than the data.
-//
-// A chunk holds cells of one size: eight sizes an octave, so that a cell is at most an eighth
-// larger than what it holds. Blocks outside the sizes, and those for which no chunk may be added,
-// come from util/alloc as all others.
-// Invariants
+// BlockPool: memory for blocks, cut from chunks. Of a large cache these are a huge page each:
+// lookups reach blocks at random, and on small pages nearly each of them would wait for the address
+// translation too, which under a hypervisor costs more than the data. Of a small budget they are
+// small, and serve blocks and read buffers outside the cache too: allocators keep free memory for
+// each thread and size, a fifth of such a budget. A chunk holds cells of one size: eight sizes an
+// octave, so that a cell is at most an eighth larger than what it holds. Blocks outside the sizes,
+// and those for which no chunk may be added, come from util/alloc as all others. Invariants
 //  1. reserved_bytes() is the bytes of all chunks. One is added only while that stays within the
-//     limit and idle_bytes() within an eighth of it.
+//     limit and idle_bytes() within an eighth of it (a sixteenth, where chunks are small).
 //  2. Every chunk holds a reference of its pool: blocks may outlive the cache.
 //  3. loose_bytes(): blocks and read buffers in no chunk, each with a reference too.
 //  4. A chunk without blocks is given back, unless it is its size's only one with a free cell and
@@ -34,13 +33,21 @@ class BlockPool {
   BlockPool& operator=(const BlockPool&) = delete;
   // The owner's end: no chunk is added any more; the pool goes with its last block.
   void Close() noexcept;
-  // Chunks up to so many bytes.
-  void SetLimit(size_t bytes) { limit_.store(bytes, std::memory_order_relaxed); }
+  // Chunks up to so many bytes; small ones serve what is not for the cache too.
+  void SetLimit(size_t bytes, bool small = false) {
+    small_.store(small, std::memory_order_relaxed);
+    limit_.store(bytes, std::memory_order_relaxed);
+  }
+  bool small() const { return small_.load(std::memory_order_relaxed); }
+  size_t idle_max() const {
+    return limit_.load(std::memory_order_relaxed) / (small() ? kSmallIdleShare : kIdleShare);
+  }
 
   // The cell's bytes for an object of `bytes`; 0: the pool has none for it.
   static size_t CellBytes(size_t bytes);
   // 64-byte aligned; nullptr: none for it.
   void* Allocate(size_t bytes) noexcept;
+  void* AllocateLoose(size_t bytes) noexcept { return small() ? Allocate(bytes) : nullptr; }
   static void Deallocate(void* cell) noexcept;
 
   size_t reserved_bytes() const { return reserved_.load(std::memory_order_relaxed); }
@@ -63,8 +70,10 @@ class BlockPool {
 
  private:
   static constexpr size_t kChunkBytes = kHugePageBytes;
+  static constexpr size_t kSmallChunkBytes = size_t{128} << 10;
   static constexpr unsigned kSizes = 6 * 8 + 1;
   static constexpr size_t kIdleShare = 8;
+  static constexpr size_t kSmallIdleShare = 16;
   struct Chunk;
   struct alignas(64) Size {
     Mutex mutex;
@@ -77,9 +86,6 @@ class BlockPool {
   void Unref() noexcept {
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
-  bool TooIdle() const {
-    return idle_bytes() > limit_.load(std::memory_order_relaxed) / kIdleShare;
-  }
   static unsigned SizeOf(size_t bytes, size_t* cell);
   Chunk* AddChunk(unsigned size, size_t cell_bytes) noexcept;
   void GiveBack(Chunk* chunk) noexcept;
@@ -88,6 +94,7 @@ class BlockPool {
 
   std::atomic<size_t> refs_{1};
   std::atomic<size_t> limit_{0};
+  std::atomic<bool> small_{false};
   std::atomic<size_t> reserved_{0};
   std::atomic<size_t> live_{0};
   std::atomic<size_t> loose_{0};

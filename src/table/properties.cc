@@ -50,6 +50,7 @@ void VisitNumbers(TableIdentity* identity, TableProperties* p, Visit visit) {
   visit(PropertyId::kDataBlocks, &p->data_blocks);
 }
 
+// Of those that every table has.
 constexpr uint32_t kLastKnown = static_cast<uint32_t>(PropertyId::kDataBlocks);
 constexpr uint32_t kAllKnown = (uint32_t{2} << kLastKnown) - 2;
 
@@ -90,7 +91,8 @@ bool TakeProperty(PropertyId id, Slice value, TableIdentity* identity, TableProp
 
 }  // namespace
 
-std::string EncodeProperties(const TableIdentity& identity, const TableProperties& properties) {
+std::string EncodeProperties(const TableIdentity& identity, const TableProperties& properties,
+                             Slice stretches) {
   TableIdentity id = identity;
   TableProperties p = properties;
   PropertyWriter w;
@@ -122,10 +124,12 @@ std::string EncodeProperties(const TableIdentity& identity, const TablePropertie
         break;
     }
   }
+  if (!stretches.empty()) w.Bytes(PropertyId::kStretches, stretches);
   return w.Finish();
 }
 
-const char* DecodeProperties(Slice payload, TableIdentity* identity, TableProperties* properties) {
+const char* DecodeProperties(Slice payload, TableIdentity* identity, TableProperties* properties,
+                             Slice* stretches) {
   Decoder in(payload);
   const uint32_t count = in.Take32();
   uint32_t seen = 0;
@@ -138,6 +142,8 @@ const char* DecodeProperties(Slice payload, TableIdentity* identity, TableProper
     if (!in.ok()) break;
     if (id <= last || zero != 0) return "properties out of order";
     last = id;
+    if (id == static_cast<uint32_t>(PropertyId::kStretches) && stretches != nullptr)
+      *stretches = value;
     if (id > kLastKnown) continue;
     if (!TakeProperty(static_cast<PropertyId>(id), value, identity, properties, &version))
       return "a property of another length";

@@ -40,6 +40,7 @@ enum class PropertyId : uint16_t {
   kRawKeyBytes = 17,
   kRawValueBytes = 18,
   kDataBlocks = 19,
+  kStretches = 20,  // see stretches.h; a table may have none
 };
 
 // Who a table is; stands in properties and footer, and seeds the checksums.
@@ -49,9 +50,12 @@ struct TableIdentity {
   uint32_t keyspace = 0;
 };
 
-std::string EncodeProperties(const TableIdentity& identity, const TableProperties& properties);
-// Returns what is wrong, or nullptr. file_bytes is the footer's to fill in.
-const char* DecodeProperties(Slice payload, TableIdentity* identity, TableProperties* properties);
+std::string EncodeProperties(const TableIdentity& identity, const TableProperties& properties,
+                             Slice stretches = Slice());
+// Returns what is wrong, or nullptr. file_bytes is the footer's to fill in; *stretches, where asked
+// for, points into the payload.
+const char* DecodeProperties(Slice payload, TableIdentity* identity, TableProperties* properties,
+                             Slice* stretches = nullptr);
 
 void AppendTombstone(const RangeTombstone& tombstone,
                      std::string* out);  // one of them, without the count

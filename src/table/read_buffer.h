@@ -16,27 +16,31 @@ class ReadBuffer final : public BlockBytes {
  public:
   // Padded as Block asks, counted by the pool where there is one; empty: no memory.
   static RefPtr<ReadBuffer> New(size_t bytes, BlockPool* pool) noexcept {
-    char* memory = static_cast<char*>(AllocateSized(bytes + kBlockPadding));
+    const size_t whole = bytes + kBlockPadding;
+    void* memory = pool == nullptr ? nullptr : pool->AllocateLoose(whole);
+    const bool cell = memory != nullptr;
+    if (!cell) memory = AllocateSized(whole);
     if (memory == nullptr) return RefPtr<ReadBuffer>();
-    auto* buffer = new (std::nothrow) ReadBuffer(memory, bytes, pool);
-    if (buffer == nullptr) DeallocateSized(memory, bytes + kBlockPadding);
+    auto* buffer = new (std::nothrow) ReadBuffer(static_cast<char*>(memory), bytes, pool, cell);
+    if (buffer == nullptr) cell ? BlockPool::Deallocate(memory) : DeallocateSized(memory, whole);
     return RefPtr<ReadBuffer>::Adopt(buffer);
   }
   char* data() { return memory_; }
   size_t capacity() const { return capacity_; }
 
  private:
-  ReadBuffer(char* memory, size_t bytes, BlockPool* pool)
-      : memory_(memory), capacity_(bytes), pool_(pool) {
-    if (pool_ != nullptr) pool_->CountLoose(capacity_);
+  ReadBuffer(char* memory, size_t bytes, BlockPool* pool, bool cell)
+      : memory_(memory), capacity_(bytes), pool_(pool), cell_(cell) {
+    if (pool_ != nullptr && !cell_) pool_->CountLoose(capacity_);
   }
   ~ReadBuffer() override {
-    DeallocateSized(memory_, capacity_ + kBlockPadding);
-    if (pool_ != nullptr) pool_->DropLoose(capacity_);
+    cell_ ? BlockPool::Deallocate(memory_) : DeallocateSized(memory_, capacity_ + kBlockPadding);
+    if (pool_ != nullptr && !cell_) pool_->DropLoose(capacity_);
   }
   char* const memory_;
   const size_t capacity_;
   BlockPool* const pool_;
+  const bool cell_;  // of the pool, which counts it
 };
 
 }  // namespace kist

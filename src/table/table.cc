@@ -112,7 +112,9 @@ Status Table::LoadPart(const TableFile& file, const BlockSeal& seal, BlockType t
         break;
       case BlockType::kProperties: {
         const uint64_t range_tombstones = properties_.range_tombstones;
-        reason = DecodeProperties(payload, &identity_, &properties_);
+        Slice stretches;
+        reason = DecodeProperties(payload, &identity_, &properties_, &stretches);
+        if (reason == nullptr) reason = stretches_.Load(stretches);
         if (reason == nullptr && properties_.range_tombstones != range_tombstones) {
           reason = "properties with another number of range tombstones";
         }
@@ -208,7 +210,7 @@ uint64_t Table::memory_bytes() const {
   return sizeof(Table) + filter_.memory_bytes() + blocks_.memory_bytes() +
          (range_tombstones_ == nullptr ? 0 : range_tombstones_->memory_bytes()) +
          properties_.smallest_key.capacity() + properties_.largest_key.capacity() +
-         properties_.tombstone_end.capacity();
+         properties_.tombstone_end.capacity() + stretches_.memory_bytes();
 }
 
 uint64_t Table::ApproximateBytes(Slice begin, Slice end) const {

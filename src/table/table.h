@@ -24,6 +24,7 @@
 #include "table/block_cache.h"
 #include "table/filter.h"
 #include "table/properties.h"
+#include "table/stretches.h"
 #include "table/table_blocks.h"
 #include "table/table_types.h"
 #include "util/hash.h"
@@ -108,6 +109,7 @@ class Table {
   // nullptr: none.
   const RangeTombstoneSet* range_tombstones() const { return range_tombstones_.get(); }
   const TableProperties& properties() const { return properties_; }
+  const Stretches& stretches() const { return stretches_; }
   const TableIdentity& identity() const { return identity_; }
   const std::string& path() const { return blocks_.file().path; }
   // Index, filter, tombstones, slots; without cached blocks.
@@ -147,6 +149,7 @@ class Table {
   Filter filter_;
   TableBlocks blocks_;
   TableProperties properties_;
+  Stretches stretches_;
   TableIdentity identity_;
   std::shared_ptr<const RangeTombstoneSet> range_tombstones_;
   MemoryCharge charge_;

@@ -15,6 +15,7 @@
 #include "table/filter.h"
 #include "table/format.h"
 #include "table/index.h"
+#include "table/stretches.h"
 #include "table/table.h"
 #include "util/check.h"
 #include "util/coding.h"
@@ -97,6 +98,7 @@ class TableBuilder::Impl {
   BlockBuilder block_;
   FilterBuilder filter_;
   IndexBuilder index_;
+  StretchBuilder stretches_;
   GrowBuffer out_;
   uint64_t written_ = 0;
   uint32_t raw_run_ = 0;
@@ -141,7 +143,9 @@ Status TableBuilder::Impl::AddEntry(Slice key, uint64_t tag, Slice value) {
   if (block_.empty() && index_.blocks() != 0 && !index_.AddBoundary(last_key_, last_tag_, key)) {
     return Status::Bare(Code::kNoMem);
   }
+  if (block_.empty()) stretches_.BeginBlock(last_key_, key);
   if (!block_.Add(key, last_hash_, tag, value)) return Status::Bare(Code::kNoMem);
+  stretches_.Note(TagSequence(tag));
   last_tag_ = tag;
   Count(key, tag, value);
   return Status();
@@ -294,7 +298,8 @@ Status TableBuilder::Impl::FinishParts(Footer* footer) {
   KIST_TRY(AppendPart(BlockType::kFilter, &footer->filter, [&] { return filter_.Finish(&out_); }));
   KIST_TRY(AppendPart(BlockType::kIndex, &footer->index, [&] { return index_.Finish(&out_); }));
   const TableIdentity identity = {options_.database_id, options_.table_id, options_.keyspace};
-  const std::string encoded = EncodeProperties(identity, properties_);
+  const std::string encoded =
+      EncodeProperties(identity, properties_, stretches_.Finish(properties_.largest_seq));
   return AppendPart(BlockType::kProperties, &footer->properties,
                     [&] { return out_.Append(encoded); });
 }

@@ -49,7 +49,8 @@ Status ForEachStored(const TableBlocks& blocks, Fn fn, Read read) {
 // What Verify learns walking over the entries, and what it compares them with.
 class Verifier {
  public:
-  Verifier(const TableBlocks& blocks, const Filter& filter) : blocks_(blocks), filter_(filter) {}
+  Verifier(const TableBlocks& blocks, const Filter& filter, const Stretches& stretches)
+      : blocks_(blocks), filter_(filter), stretches_(stretches) {}
 
   Status Block(uint32_t i, const kist::Block& block) {
     const char* reason = Boundary(i, block);
@@ -95,6 +96,8 @@ class Verifier {
     if (static_cast<uint8_t>(hash) != hash_byte) return "an entry with a wrong hash byte";
     if (!filter_.MayContain(hash)) return "the filter does not know a key";
     const Sequence seq = TagSequence(tag);
+    if (stretches_.known() && seq > stretches_[stretches_.Find(key)].newest)
+      return "an entry newer than its stretch";
     if (first) seen_.smallest_key.assign(key);
     seen_.smallest_seq = first ? seq : std::min(seen_.smallest_seq, seq);
     seen_.largest_seq = std::max(seen_.largest_seq, seq);
@@ -135,6 +138,7 @@ class Verifier {
 
   const TableBlocks& blocks_;
   const Filter& filter_;
+  const Stretches& stretches_;
   TableProperties seen_;
   std::string key_;  // the entry before
   uint64_t tag_ = 0;
@@ -151,7 +155,7 @@ Status Table::Verify(const std::function<Status(uint64_t bytes)>& progress) {
   KIST_TRY_ASSIGN(const RefPtr<Table> fresh, OpenFile(blocks_.shared_file(), options));
   const TableBlocks& blocks = fresh->blocks_;
   KIST_TRY(progress(properties_.file_bytes - blocks.index().data_bytes()));
-  Verifier verifier(blocks, fresh->filter_);
+  Verifier verifier(blocks, fresh->filter_, fresh->stretches_);
   KIST_TRY(ForEachStored(
       blocks,
       [&](uint32_t i, char* stored, const Status& read) -> Status {

@@ -83,6 +83,46 @@ void TableIterator::PrevBlock() {
   SetEntry();
 }
 
+// Leaps over the stretches that are older, and walks the others.
+void TableIterator::PassUp(Slice end, Sequence seq) {
+  const Stretches& all = table_->stretches();
+  if (!all.known()) return InternalIterator::PassUp(end, seq);
+  while (valid_ && TagSequence(tag_) < seq && (end.empty() || key_ < end)) {
+    const size_t first = all.Find(key_);
+    size_t at = first;
+    while (at < all.count() && all[at].newest < seq && (end.empty() || all[at].begin < end)) ++at;
+    const bool last = at == all.count();
+    if (at == first) {
+      const Slice next = at + 1 == all.count() ? end : all[at + 1].begin;
+      const bool before_end = !next.empty() && (end.empty() || next < end);
+      InternalIterator::PassUp(before_end ? next : end, seq);
+    } else if (last && end.empty()) {
+      End();
+    } else {
+      Seek(last || (!end.empty() && end < all[at].begin) ? end : all[at].begin, kMaxTag);
+    }
+  }
+}
+
+void TableIterator::PassDown(Slice begin, Sequence seq) {
+  const Stretches& all = table_->stretches();
+  if (!all.known()) return InternalIterator::PassDown(begin, seq);
+  while (valid_ && TagSequence(tag_) < seq && key_ >= begin) {
+    const size_t first = all.Find(key_);
+    size_t behind = first + 1;  // of those that are older
+    while (behind > 0 && all[behind - 1].newest < seq &&
+           (behind > first || all[behind].begin > begin))
+      --behind;
+    if (behind > first) {
+      InternalIterator::PassDown(std::max(begin, all[first].begin), seq);
+    } else if (all[behind].begin.empty() && begin.empty()) {
+      End();
+    } else {
+      SeekBefore(std::max(begin, all[behind].begin), kMaxTag);
+    }
+  }
+}
+
 size_t TableIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) {
   const Block& block = *block_.get();
   const uint32_t first = entry_;

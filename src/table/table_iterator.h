@@ -43,6 +43,8 @@ class TableIterator final : public InternalIterator {
       PrevBlock();
     }
   }
+  void PassUp(Slice end, Sequence seq) override;
+  void PassDown(Slice begin, Sequence seq) override;
   size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override;
 
  private:

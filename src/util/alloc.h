@@ -30,7 +30,7 @@ void DeallocatePages(void* memory, size_t bytes) noexcept;
 // Memory whose size its owner knows: from kPagesFrom bytes on it is pages of its own, because
 // allocators keep large pieces for the thread that took them, for whatever comes, and the memory
 // budget would not hold.
-constexpr size_t kPagesFrom = size_t{64} << 10;
+constexpr size_t kPagesFrom = size_t{32} << 10;
 inline void* AllocateSized(size_t bytes) noexcept {
   return bytes < kPagesFrom ? Allocate(bytes) : AllocatePages(bytes, kPageAlign);
 }

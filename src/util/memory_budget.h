@@ -8,8 +8,9 @@
 // there may be at a time, so that the cache does not move with every one that fills.
 // Invariants
 //  1. What handles hold (iterators, transactions, pinned blocks, memtables that a handle alone
-//     keeps) is refused beyond a quarter of the limit, or 4 MiB where that is more: Admits() says
-//     so before it grows.
+//     keeps) is refused beyond a quarter of the limit; where the other parts leave less, beyond
+//     that, but never up to an eighth or 4 MiB: Admits() says so before it grows. Memtables count
+//     twice there: those of now may be held when they are flushed, while new ones fill.
 //  2. The numbers are independent relaxed counters: a reader may see one change without another.
 // Threads: any. It is counted: blocks and memtables that pins hold outlive their database.
 #pragma once
@@ -71,7 +72,11 @@ class MemoryBudget {
   size_t Held(size_t loose) const {
     return loose + used(kOldMemtables) + used(kIterators) + used(kTransactions);
   }
-  size_t HeldMax() const { return std::max(limit() / 4, size_t{4} << 20); }
+  size_t HeldMax() const {
+    const size_t others = Fixed() + used(kMemtables) + used(kTables);
+    const size_t least = std::max(limit() / 8, size_t{4} << 20);
+    return std::max(std::min(limit() / 4, Left(others)), least);
+  }
   bool Admits(size_t bytes, size_t loose) const { return Held(loose) + bytes <= HeldMax(); }
   // What is left for cached blocks.
   size_t CacheRoom(size_t loose) const { return Left(OtherThanTables(loose) + used(kTables)); }
@@ -89,11 +94,12 @@ class MemoryBudget {
 
  private:
   ~MemoryBudget() = default;
-  size_t OtherThanTables(size_t loose) const {
+  size_t Fixed() const {
     const size_t memtables =
         std::max(used(kMemtables), memtables_max_.load(std::memory_order_relaxed));
-    return reserve() + memtables + Held(loose) + used(kBuffers) + used(kJobs);
+    return reserve() + memtables + used(kBuffers) + used(kJobs);
   }
+  size_t OtherThanTables(size_t loose) const { return Fixed() + Held(loose); }
   size_t Left(size_t taken) const { return limit() - std::min(limit(), taken); }
 
   std::atomic<uint32_t> refs_{1};

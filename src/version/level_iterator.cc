@@ -43,6 +43,40 @@ class LevelIterator final : public InternalIterator {
     if (__builtin_expect(current_->valid(), 1)) return Take();
     SkipBackward();
   }
+  // Files that are older as a whole are not opened.
+  void PassUp(Slice end, Sequence seq) override {
+    while (valid_ && TagSequence(tag_) < seq && (end.empty() || key_ < end)) {
+      size_t at = at_;
+      while (at < files_.size() && Older(at, seq) && (end.empty() || Largest(at) < end)) ++at;
+      if (at != at_) {
+        if (Enter(at)) Older(at, seq) ? current_->Seek(end, kMaxTag) : current_->SeekToFirst();
+      } else if (Older(at, seq)) {
+        current_->Seek(end, kMaxTag);
+      } else {
+        current_->PassUp(end, seq);
+      }
+      SkipForward();
+    }
+  }
+  void PassDown(Slice begin, Sequence seq) override {
+    while (valid_ && TagSequence(tag_) < seq && key_ >= begin) {
+      size_t behind = at_ + 1;  // of those that are passed
+      while (behind > 0 && Older(behind - 1, seq) && Smallest(behind - 1) >= begin) --behind;
+      if (behind == 0) {
+        valid_ = false;
+        current_.reset();
+      } else if (behind - 1 != at_) {
+        const size_t at = behind - 1;
+        if (Enter(at))
+          Older(at, seq) ? current_->SeekBefore(begin, kMaxTag) : current_->SeekToLast();
+      } else if (Older(at_, seq)) {
+        current_->SeekBefore(begin, kMaxTag);
+      } else {
+        current_->PassDown(begin, seq);
+      }
+      SkipBackward();
+    }
+  }
   size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override {
     const size_t n = current_->Run(forward, bound, out, max);
     Take();
@@ -55,6 +89,9 @@ class LevelIterator final : public InternalIterator {
     value_ = current_->value();
     tag_ = current_->tag();
   }
+  bool Older(size_t at, Sequence seq) const { return files_[at]->properties().largest_seq < seq; }
+  Slice Smallest(size_t at) const { return files_[at]->properties().smallest_key; }
+  Slice Largest(size_t at) const { return files_[at]->properties().largest_key; }
   // The first file whose entries do not all come before key.
   size_t FindFile(Slice key) const {
     size_t low = 0, high = files_.size();

@@ -102,6 +102,40 @@ static void maintenance__approximate_size(void** state) {
                kist_approximate_size(ks, NULL, 1, NULL, 0, &none, &err));
 }
 
+static uint64_t size_of(const char* begin, const char* end) {
+  uint64_t bytes = 0;
+  OK(kist_approximate_size(ks, begin, strlen(begin), end, strlen(end), &bytes, &err));
+  return bytes;
+}
+
+/* What no table holds yet counts too, few entries and many, of this keyspace alone. */
+static void maintenance__approximate_size_of_memtables(void** state) {
+  kist_keyspace* other = NULL;
+  uint64_t all, table, bytes = 9;
+  (void)state;
+  put(ks, "a", "0123456789");
+  all = size_of("", "");
+  assert_true(all >= 11 && all < 100);
+  assert_int_equal(size_of("b", ""), 0);
+  fill(0, 40000, 100);
+  all = size_of("key", "");
+  assert_true(all > 40000 * 109 && all < 40000 * 170);
+  bytes = size_of("key", "key020000");
+  assert_true(bytes > all * 2 / 5 && bytes < all * 3 / 5);
+  bytes = size_of("key010000", "key014000");
+  assert_true(bytes > all / 15 && bytes < all / 7);
+  assert_int_equal(size_of("x", "y"), 0);
+  OK(kist_keyspace_open(db, "other", KIST_KEYSPACE_CREATE, NULL, &other, &err));
+  OK(kist_approximate_size(other, NULL, 0, NULL, 0, &bytes, &err));
+  assert_int_equal(bytes, 0);
+  kist_keyspace_free(other);
+  OK(kist_flush(db, &err));
+  table = size_of("", "");
+  assert_true(table < all * 2);
+  fill(40000, 80000, 100);
+  assert_true(size_of("", "") > table + all * 2 / 3);
+}
+
 /* ---- jobs */
 
 struct progress {
@@ -204,6 +238,7 @@ int main(void) {
       TEST(maintenance__compact_a_range),
       TEST(maintenance__wait_idle),
       TEST(maintenance__approximate_size),
+      TEST(maintenance__approximate_size_of_memtables),
       TEST(maintenance__progress_and_cancelling),
       TEST(maintenance__verify_finds_damage),
       TEST(maintenance__manual_compaction),

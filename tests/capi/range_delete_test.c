@@ -108,6 +108,73 @@ static void range_delete__keys_in_tables_under_a_tombstone_in_memory(void** stat
   close_strict(db);
 }
 
+/* Blocks of tables that a pass looks into. */
+static uint64_t blocks_of_pass(kist_db* db, int backwards, int want) {
+  const uint64_t before = stat_of(db, "cache_hits") + stat_of(db, "cache_misses");
+  pass(db, NULL, backwards, want);
+  return stat_of(db, "cache_hits") + stat_of(db, "cache_misses") - before;
+}
+
+static void few_blocks(kist_db* db, int want) {
+  kist_iter* it = NULL;
+  uint64_t before;
+  assert_in_range(blocks_of_pass(db, 0, want), 0, 200);
+  assert_in_range(blocks_of_pass(db, 1, want), 0, 200);
+  before = stat_of(db, "cache_hits") + stat_of(db, "cache_misses");
+  OK(kist_iter_new(kist_default(db), NULL, &it, &err));
+  OK(kist_iter_seek(it, KIST_SEEK_GE, "key00300000", 11, &err));
+  OK(kist_iter_seek(it, KIST_SEEK_LE, "key00700000", 11, &err));
+  kist_iter_free(it);
+  assert_in_range(stat_of(db, "cache_hits") + stat_of(db, "cache_misses") - before, 0, 200);
+}
+
+/* A snapshot keeps the keys, newer entries stand around them in the same tables: scans and seeks
+ * still look into few blocks, in a flushed table, in compacted ones, after reopening. */
+static void range_delete__leaps_where_a_snapshot_keeps_the_keys(void** state) {
+  char* path = new_path();
+  kist_db* db = open_with(
+      path, "sync=never; memory_budget=512MiB; write_buffer_size=160MiB; compaction=manual");
+  kist_keyspace* ks = kist_default(db);
+  kist_snapshot* snapshot = NULL;
+  kist_iter_options io = KIST_ITER_OPTIONS_INIT;
+  char key[32];
+  int i;
+  (void)state;
+  fill(db, 0, MILLION);
+  OK(kist_snapshot_new(db, &snapshot, &err));
+  OK(kist_delete_range(ks, NULL, "key00100000", 11, "key00900000", 11, &err));
+  for (i = 0; i < 100000; i += 100) {
+    number_key(key, i);
+    put(ks, key, "newer");
+    number_key(key, MILLION - 1 - i);
+    put(ks, key, "newer");
+  }
+  put(ks, "zz", "behind");
+  OK(kist_flush(db, &err));
+  assert_true(blocks_of_pass(db, 0, 200001) > 400);
+  io.snapshot = snapshot;
+  pass(db, &io, 0, MILLION);
+  pass(db, &io, 1, MILLION);
+  OK(kist_delete_range(ks, NULL, "key", 3, "key00100000", 11, &err));
+  OK(kist_delete_range(ks, NULL, "key00900000", 11, "kez", 3, &err));
+  put(ks, "a", "before");
+  put(ks, "key00500000x", "inside");
+  few_blocks(db, 3);
+  OK(kist_flush(db, &err));
+  few_blocks(db, 3);
+  OK(kist_compact(ks, NULL, 0, NULL, 0, NULL, &err));
+  few_blocks(db, 3);
+  pass(db, &io, 0, MILLION);
+  pass(db, &io, 1, MILLION);
+  OK(kist_verify(db, NULL, &err));
+  kist_snapshot_free(snapshot);
+  close_strict(db);
+  db = open_with(path, "compaction=manual"); /* which would count its own reads */
+  few_blocks(db, 3);
+  close_strict(db);
+  drop_path(path);
+}
+
 /* Nested with differing ends, in memory, in a table, after reopening. */
 static void range_delete__nested_by_the_thousands(void** state) {
   enum { DEPTH = 20000 };
@@ -167,6 +234,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(range_delete__a_scan_leaps_over_a_million),
       cmocka_unit_test(range_delete__keys_in_tables_under_a_tombstone_in_memory),
+      cmocka_unit_test(range_delete__leaps_where_a_snapshot_keeps_the_keys),
       cmocka_unit_test(range_delete__nested_by_the_thousands),
       cmocka_unit_test(range_delete__many_in_one_batch),
   };

@@ -51,10 +51,19 @@ void memory_budget__handles_hold_a_quarter(void**) {
   assert_false(b->Admits(16 * kMiB + 1, 0));
   assert_false(b->Admits(0, 17 * kMiB));
   b->Add(MemoryBudget::kOldMemtables, 8 * kMiB);
-  b->Add(MemoryBudget::kTables, 40 * kMiB);  // not theirs
-  b->Add(MemoryBudget::kMemtables, 40 * kMiB);
   assert_true(b->Admits(4 * kMiB, 4 * kMiB));
   assert_false(b->Admits(5 * kMiB, 4 * kMiB));
+}
+
+void memory_budget__handles_hold_less_where_others_leave_less(void**) {
+  auto b = New(64 * kMiB, 12 * kMiB);  // 32 MiB besides the reserve and memtables
+  b->Add(MemoryBudget::kTables, 10 * kMiB);
+  b->Add(MemoryBudget::kMemtables, 10 * kMiB);  // may all be held once they are flushed
+  assert_int_equal(b->HeldMax(), 12 * kMiB);
+  b->Add(MemoryBudget::kTables, 30 * kMiB);
+  assert_int_equal(b->HeldMax(), 8 * kMiB);  // never less than an eighth
+  assert_int_equal(New(16 * kMiB, 20 * kMiB)->HeldMax(), 4 * kMiB);
+  assert_int_equal(New(1024 * kMiB, 192 * kMiB)->HeldMax(), 256 * kMiB);
 }
 
 void memory_budget__a_charge_counts_while_it_lives(void**) {
@@ -86,6 +95,7 @@ int main() {
       cmocka_unit_test(memory_budget__the_cache_takes_what_is_left),
       cmocka_unit_test(memory_budget__tables_take_three_quarters_of_what_they_share),
       cmocka_unit_test(memory_budget__handles_hold_a_quarter),
+      cmocka_unit_test(memory_budget__handles_hold_less_where_others_leave_less),
       cmocka_unit_test(memory_budget__a_charge_counts_while_it_lives),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
