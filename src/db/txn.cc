@@ -149,6 +149,8 @@ Status TxnImpl::DeleteRange(Keyspace* ks, Slice begin, Slice end) {
 
 Status TxnImpl::Savepoint() {
   if (ended_) return Status::Bare(Code::kMisuse);
+  if (savepoints_.size() == savepoints_.capacity())  // it doubles
+    KIST_TRY(Charge((savepoints_.capacity() + 1) * sizeof(Mark)));
   savepoints_.push_back({batch_.data().size(), batch_.count()});
   return Status();
 }
@@ -241,7 +243,8 @@ Status TxnImpl::Commit(Durability durability, Sequence* seq) {
 }
 
 size_t TxnImpl::memory_bytes() const {
-  return batch_.memory_bytes() + footprint_.bytes + (memtable_ ? memtable_->memory_bytes() : 0);
+  return batch_.memory_bytes() + footprint_.bytes + savepoints_.capacity() * sizeof(Mark) +
+         (memtable_ ? memtable_->memory_bytes() : 0);
 }
 
 Result<std::unique_ptr<Txn>> DbImpl::NewTxn(bool serializable) {

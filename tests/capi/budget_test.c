@@ -120,6 +120,21 @@ static void budget__reads_of_a_serializable_transaction_count(void** state) {
 
 /* Pins of more blocks than there is memory for: refused in time, and each released one makes room
  * for another. */
+static void budget__savepoints_count(void** state) {
+  kist_txn* txn = NULL;
+  kist_rc rc = KIST_OK;
+  kist_err err = KIST_ERR_INIT;
+  int i;
+  (void)state;
+  OK(kist_txn_begin(db, KIST_TXN_SNAPSHOT, &txn, &err));
+  for (i = 0; i < 10000000 && rc == KIST_OK; ++i) rc = kist_txn_savepoint(txn, &err);
+  assert_int_equal(rc, KIST_E_NOMEM);
+  assert_int_equal(err.detail, KIST_D_BUDGET);
+  assert_true(i > 10000);
+  OK(kist_txn_rollback_to(txn, &err)); /* what was taken is there */
+  kist_txn_free(txn);
+}
+
 static void budget__pins_are_refused_in_time(void** state) {
   static kist_pin pins[20000];
   kist_iter* it = NULL;
@@ -266,6 +281,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(budget__the_cache_gives_way_to_a_transaction),
       TEST(budget__reads_of_a_serializable_transaction_count),
+      TEST(budget__savepoints_count),
       TEST(budget__pins_are_refused_in_time),
       TEST(budget__iterators_over_old_write_buffers_are_refused),
       TEST(budget__one_large_pin_is_never_refused),
