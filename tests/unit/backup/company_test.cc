@@ -111,7 +111,7 @@ class HookTarget final : public Target {
   const std::unique_ptr<Target> base_;
   const uint64_t nth_;
   const std::function<void()> hook_;
-  uint64_t calls_ = 0;
+  std::atomic<uint64_t> calls_{0};  // a restore has threads
 };
 
 // A target with several bases, compactions between them, so that tables come and go; and with the

@@ -499,7 +499,7 @@ pub struct kist_prune_options {
     pub flags: u32,
     /// so many of the newest; 0: none by count
     pub keep_count: u64,
-    /// those made in this time before now, and the one before; 0: none by age
+    /// those made in this time before now, and those before that its moments need; 0: none by age
     pub keep_ms: i64,
 }
 /// A `kist_prune_options` that holds its size and is zero otherwise.
