@@ -268,8 +268,8 @@ void company__a_stream_bears_a_pruning_at_every_call(void**) {
       Expect(scene.vfs.get(), scene.history, {}, scene.history.last());
     }
     assert_int_equal((*stream)->GetInfo().errors, 0);
+    stream->reset();  // a pruning of one of its last calls would come between list and look
     ExpectAll(scene.vfs.get(), scene.history);
-    stream->reset();
   }
 }
 
