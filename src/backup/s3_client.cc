@@ -24,6 +24,8 @@ bool OneOf(const std::string& code, std::initializer_list<const char*> list) {
 bool MayPass(const S3Reply& r) {
   if (r.code == 429 || r.code == 408) return true;
   if (r.code >= 500) return r.code != 501 && r.code != 505 && r.code != 507;
+  // Without a word of S3's: of something in between, or of a body that came as another.
+  if (r.code == 400 && r.error.code.empty()) return true;
   return OneOf(r.error.code,
                {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException",
                 "RequestLimitExceeded", "TooManyRequests", "OperationAborted",

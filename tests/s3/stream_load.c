@@ -10,11 +10,11 @@
 #include <string.h>
 #include <time.h>
 
-static kist_err err;
+static kist_err err = KIST_ERR_INIT;
 
 static void check(kist_rc rc, const char* what) {
   if (rc == KIST_OK) return;
-  fprintf(stderr, "%s: %s\n", what, err.message);
+  fprintf(stderr, "%s: %s: %s\n", what, kist_rc_name(rc), err.message);
   exit(1);
 }
 

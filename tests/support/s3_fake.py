@@ -38,6 +38,7 @@ FAULTS = {
     "500": "an error, again and again until the count is used up; so do 429, 501, 502, 503, 507",
     "denied": "403 AccessDenied",
     "skew": "403 RequestTimeTooSkewed",
+    "wordless": "400 without a word, as Swift answers a body that came as another",
     "redirect": "307 to another host, without a region",
     "cut": "the connection ends: inside a GET's answer, inside a PUT's body",
     "lost": "the call is done, the connection ends without an answer",
@@ -390,6 +391,8 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(int(fault), NAMES[fault], "a fault of the test")
         if fault == "denied":
             raise Refused(403, "AccessDenied", "Access Denied")
+        if fault == "wordless":
+            return 400, {}, b""
         if fault == "skew":
             raise Refused(403, "RequestTimeTooSkewed", "The clocks differ")
         if fault == "redirect":

@@ -181,7 +181,8 @@ void target_s3__aborts_what_dead_writers_left(void**) {
 
 void target_s3__faults_that_heal(void**) {
   NEEDS_S3();
-  for (const char* kind : {"500", "502", "503", "429", "cut", "flip", "slow", "lost", "twice"}) {
+  for (const char* kind :
+       {"500", "502", "503", "429", "wordless", "cut", "flip", "slow", "lost", "twice"}) {
     const std::string put = std::string("put:") + kind + ":2:object";
     auto target = Open("bucket", put);
     const std::string bytes = std::string(70000, 'a') + kind;
