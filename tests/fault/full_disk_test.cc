@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "db/space_reserve.h"
@@ -94,7 +95,9 @@ void FillUp() {
     if (ReserveIsWhole()) return;
     struct stat st;
     if (stat(kJunk, &st) != 0 || uint64_t(st.st_size) < kReserveFileBytes) return;
-    if (truncate(kJunk, st.st_size - off_t(kReserveFileBytes)) != 0) Wrong("cannot give back");
+    // More each time: what it works at may need it first.
+    const off_t back = off_t(kReserveFileBytes) * (1 + tries / 5);
+    if (truncate(kJunk, std::max(st.st_size - back, off_t{0})) != 0) Wrong("cannot give back");
     usleep(20000);
   }
   TakeAll();
