@@ -1,5 +1,6 @@
-// Making a checkpoint: hold the log, sync it, pin the tables, link them, copy the log, publish.
-// Nothing waits for it but a manifest edit, while the state is copied in memory.
+// Making a checkpoint: hold the log, seal its full segments, sync it, pin the tables, link all of
+// that, copy the log's tail, publish. Nothing waits for it but a manifest edit, while the state is
+// copied in memory, and writers, while a segment that is long begins a new one.
 // Threads: any.
 #include "backup/checkpoint.h"
 
@@ -39,11 +40,16 @@ class Checkpoint {
 
   Status Run(Sequence* seq) {
     KIST_TRY_ASSIGN(auto hold, db_->HoldLog());
+    KIST_TRY(db_->SealLog());
+    full_ = db_->LogExtents();
+    if (full_.empty()) return Status::Error(Code::kInternal, "a log without a segment");
+    live_ = full_.back().number;
+    full_.pop_back();
     KIST_TRY(db_->Sync());
     KIST_TRY_ASSIGN(auto pin, db_->PinState());
     seq_ = std::max(db_->durable_seq(), pin->state.flushed_lsn);
     for (const auto& table : pin->tables) KIST_TRY(AddTable(*table));
-    KIST_TRY(CopyLog(pin->state.log_number));
+    KIST_TRY(AddLog(pin->state.log_number));
     ManifestState state = std::move(pin->state);
     const uint64_t number = std::max(state.next_file, last_segment_ + 1);
     state.next_file = number + 1;
@@ -53,20 +59,41 @@ class Checkpoint {
   }
 
  private:
-  Status AddTable(const LiveTable& table) {
-    const std::string name = TableFileName(table.number());
-    const std::string from = JoinPath(db_->path(), name);
-    const std::string to = JoinPath(dir_->path(), name);
-    if (link_) {
-      Status s = dir_->vfs()->Link(from, to);
-      // Any failure but a full disk: another file system, too many links, no permission.
-      if (s.ok() || s.Is(Code::kNoSpace)) return s;
-      link_ = false;
-    }
-    return CopyFile(db_->vfs(), from, dir_->vfs(), to, table.bytes());
+  // *linked false: another file system, too many links, no permission; all but a full disk.
+  Status Link(const std::string& name, bool* linked) {
+    *linked = false;
+    if (!link_) return Status();
+    Status s = dir_->vfs()->Link(JoinPath(db_->path(), name), JoinPath(dir_->path(), name));
+    link_ = *linked = s.ok();
+    return s.Is(Code::kNoSpace) ? s : Status();
   }
 
-  // Every segment from `first` on, the last one cut behind the commit seq_.
+  Status AddTable(const LiveTable& table) {
+    const std::string name = TableFileName(table.number());
+    bool linked = false;
+    KIST_TRY(Link(name, &linked));
+    if (linked) return Status();
+    return CopyFile(db_->vfs(), JoinPath(db_->path(), name), dir_->vfs(),
+                    JoinPath(dir_->path(), name), table.bytes());
+  }
+
+  // Every segment from `first` on. Nobody writes to sealed ones any more, but who opens the copy
+  // seals its last one: that is always copied.
+  Status AddLog(uint64_t first) {
+    for (size_t i = 0; i < full_.size(); ++i) {
+      if (full_[i].number < first) continue;
+      const std::string name = LogFileName(full_[i].number);
+      auto reader = SegmentReader::Open(db_->vfs(), JoinPath(db_->path(), name), SegmentType::kLog);
+      KIST_TRY(reader.status());
+      bool linked = false;
+      if ((*reader)->sealed()) KIST_TRY(Link(name, &linked));
+      if (!linked) return CopyLog(full_[i].number);
+      first = i + 1 < full_.size() ? full_[i + 1].number : live_;
+    }
+    return CopyLog(first);
+  }
+
+  // The last one is cut behind the commit seq_.
   Status CopyLog(uint64_t first) {
     LogTail tail(db_);
     KIST_TRY(tail.Start(first));
@@ -89,6 +116,7 @@ class Checkpoint {
       KIST_TRY(segment_->Write(piece.position, piece.bytes));
       end = tail.place();
     }
+    if (segment_ == nullptr) return Status::Error(Code::kInternal, "a log without its end");
     return segment_->Finish(end.position, end.lsn, SealKind::kClosed);
   }
 
@@ -96,6 +124,8 @@ class Checkpoint {
   NewDirectory* const dir_;
   bool link_ = db_->vfs() == dir_->vfs();
   Sequence seq_ = 0;
+  std::vector<LogExtent> full_;  // segments that were not the last one before seq_ was known
+  uint64_t live_ = 0;            // that one
   uint64_t last_segment_ = 0;
   std::unique_ptr<SegmentCopy> segment_;
 };

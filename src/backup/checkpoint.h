@@ -1,13 +1,14 @@
-// Checkpoint: an openable copy of an open database as it is now. Tables are immutable, so they are
-// hard links where the file system allows, copies elsewhere; the log is copied up to its durable
-// end, record by record; manifest and CURRENT are written anew, last.
+// Checkpoint: an openable copy of an open database as it is now. Tables and sealed segments of the
+// log are immutable, so they are hard links where the file system allows, copies elsewhere; the
+// log's tail is copied up to its durable end, record by record; manifest and CURRENT are written
+// anew, last.
 //
 // Invariants
 //  1. The copy holds every commit that was acknowledged before the call, and is the state after
 //     exactly one commit.
 //  2. CURRENT appears when everything it leads to is durable.
-//  3. The original's files are never written through the copy: what an open writes to (segments,
-//     manifests) is never shared.
+//  3. The original's files are never written through the copy: what an open writes to (the log's
+//     last segment, manifests) is never shared.
 // Threads: any, beside everything else.
 #pragma once
 

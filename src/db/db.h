@@ -304,6 +304,9 @@ class Db {
   virtual Result<std::unique_ptr<LogHold>> HoldLog(uint64_t bytes_max = UINT64_MAX) = 0;
   virtual Result<std::unique_ptr<PinnedState>> PinState() = 0;
   virtual LogCapture CaptureLog() = 0;
+  // With the log held: begins a segment where the last one is long and that stops no writer; seals
+  // the others, best effort.
+  virtual Status SealLog() = 0;
   virtual std::vector<LogExtent> LogExtents() = 0;  // the segments there are, oldest first
   virtual const std::string& path() const = 0;
   virtual int64_t NowMs() = 0;  // the database's time

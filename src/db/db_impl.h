@@ -119,6 +119,7 @@ class DbImpl final : public Db {
   Result<std::unique_ptr<LogHold>> HoldLog(uint64_t bytes_max) override;
   Result<std::unique_ptr<PinnedState>> PinState() override;
   LogCapture CaptureLog() override;
+  Status SealLog() override;
   int64_t NowMs() override { return clock_.NowMs(); }
 
   // For iterators: the newest view with a reference, and the newest visible sequence of it.

@@ -8,6 +8,12 @@
 #include "db/db_impl.h"
 
 namespace kist {
+namespace {
+
+// SealLog begins a segment from this part of a write buffer on.
+constexpr uint64_t kLongPart = 8;
+
+}  // namespace
 
 class DbImpl::HoldImpl final : public LogHold {
  public:
@@ -113,6 +119,31 @@ Status DbImpl::KeepSegment(const std::shared_ptr<SegmentWriter>& segment) {
   MutexLock sync(&sync_mutex_);
   MutexLock lock(&log_mutex_);
   unsynced_.erase(std::remove(unsynced_.begin(), unsynced_.end(), segment), unsynced_.end());
+  return Status();
+}
+
+Status DbImpl::SealLog() {
+  {
+    WriteQueue::Token token(&queue_);
+    if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+    const uint64_t long_from = write_buffer_bytes_.load(std::memory_order_relaxed) / kLongPart;
+    bool room = false;
+    {
+      MutexLock lock(&mutex_);
+      room = slots_.size() < kMaxFullMemtables && flush_error_.ok();
+    }
+    // Where none can be begun now, nothing is lost: the caller copies more.
+    if (room && !memtable_->empty() && log_->size() >= long_from)
+      static_cast<void>(SwitchMemtable().ok());
+  }
+  std::vector<std::shared_ptr<SegmentWriter>> full;
+  {
+    MutexLock lock(&mutex_);
+    for (size_t i = 0; i + 1 < slots_.size(); ++i) {
+      if (slots_[i].segment != nullptr) full.push_back(slots_[i].segment);
+    }
+  }
+  for (const auto& segment : full) KIST_TRY(KeepSegment(segment));
   return Status();
 }
 

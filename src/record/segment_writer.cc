@@ -330,9 +330,9 @@ Status SegmentWriter::WriteSlot(uint64_t end, Sequence lsn, SealKind seal) {
 
 Status SegmentWriter::Seal(SealKind kind) {
   KIST_CHECK(started_ && kind != SealKind::kNone);
-  if (sealed_) return Status();
   KIST_TRY(Flush());
   MutexLock lock(&sync_mutex_);
+  if (sealed_) return Status();
   KIST_TRY(SyncHeld(mark_unsynced_));
   const uint64_t end = flushed_end_.load(std::memory_order_relaxed);
   if (reserved_.load(std::memory_order_relaxed) > end) {

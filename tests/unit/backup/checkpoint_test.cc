@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "db/retain.h"
+#include "key/file_name.h"
 #include "record/segment.h"
 #include "support/commit_history.h"
 #include "support/fault_vfs.h"
@@ -90,6 +92,88 @@ void checkpoint__links_tables_and_copies_where_it_cannot(void**) {
   ASSERT_SLICE(DumpAt(vfs.get(), "/linked"), want);
   ASSERT_SLICE(DumpAt(vfs.get(), "/copied"), want);
   ASSERT_SLICE(DumpAt(elsewhere.get(), "/elsewhere"), want);
+  ASSERT_OK(db->Close());
+}
+
+std::string BytesOf(Vfs* vfs, const std::string& path) {
+  auto file = vfs->Open(path, OpenMode::kRead);
+  ASSERT_OK(file.status());
+  auto size = (*file)->Size();
+  ASSERT_OK(size.status());
+  std::string bytes(*size, '\0');
+  auto n = (*file)->Read(0, bytes.data(), bytes.size());
+  ASSERT_OK(n.status());
+  assert_int_equal(*n, bytes.size());
+  return bytes;
+}
+
+// A log that is long begins a new segment, so that little is copied; a short one does not.
+void checkpoint__of_a_long_log_begins_a_segment(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db", "memory_budget=16MiB; sync=never; write_buffer_size=256KiB");
+  auto hold = db->HoldLog();
+  ASSERT_OK(hold.status());
+  const auto put = [&](size_t bytes) {
+    ASSERT_OK(db->Put(db->DefaultKeyspace().get(), Durability::kOs, "k", std::string(bytes, 'v'), 0,
+                      nullptr));
+  };
+  put(1000);
+  ASSERT_OK(MakeCheckpoint(db.get(), vfs.get(), "/short", nullptr));
+  assert_int_equal(db->LogExtents().size(), 1);
+  put(60000);
+  ASSERT_OK(MakeCheckpoint(db.get(), vfs.get(), "/long", nullptr));
+  const std::vector<LogExtent> extents = db->LogExtents();
+  assert_int_equal(extents.size(), 2);
+  const std::string full = JoinPath("/db", LogFileName(extents[0].number));
+  assert_true((*SegmentReader::Open(vfs.get(), full, SegmentType::kLog))->sealed());
+  ASSERT_SLICE(DumpAt(vfs.get(), "/long"), Dump(db.get()));
+  hold->reset();
+  ASSERT_OK(db->Close());
+}
+
+// Full segments of the log are linked, unless the flush is done with them by then. The copy never
+// writes to them.
+void checkpoint__links_the_log_too(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db", "memory_budget=16MiB; sync=never; write_buffer_size=256KiB");
+  size_t linked = 0;
+  for (int i = 0; linked < 3; ++i) {
+    assert_true(i < 5000);
+    const std::string path = "/copy" + std::to_string(i);
+    const std::string want(60000, static_cast<char>('a' + i % 26));
+    ASSERT_OK(db->Put(db->DefaultKeyspace().get(), Durability::kOs, "long", want, 0, nullptr));
+    Sequence seq = 0;
+    ASSERT_OK(MakeCheckpoint(db.get(), vfs.get(), path, &seq));
+    assert_int_equal(seq, db->last_seq());
+    std::map<std::string, std::string> before;
+    const std::vector<std::string> names = *vfs->List(path);
+    for (const std::string& name : names) {
+      const auto there = vfs->Stat(JoinPath("/db", name)), here = vfs->Stat(JoinPath(path, name));
+      const bool log = name.find(".log") != std::string::npos;
+      if (log && there.ok() && there->inode == here->inode)
+        before[name] = BytesOf(vfs.get(), JoinPath(path, name));
+    }
+    linked += before.size();
+    for (int opens = 0; opens < 2; ++opens) {
+      auto copy = OpenDb(vfs.get(), path);
+      const RefPtr<Keyspace> ks = copy->DefaultKeyspace();
+      ASSERT_OK(copy->Put(ks.get(), Durability::kSync, "own", "1", 0, nullptr));
+      {
+        ReadFound found;
+        Epoch::Guard guard(copy->epoch());
+        ASSERT_OK(copy->Get(ks.get(), nullptr, "long", true, &found));
+        assert_true(found.found);
+        ASSERT_SLICE(found.value, want);
+      }
+      for (const auto& [name, bytes] : before) {
+        if (vfs->Stat(JoinPath(path, name)).ok())
+          ASSERT_SLICE(BytesOf(vfs.get(), JoinPath(path, name)), bytes);
+      }
+      ASSERT_OK(copy->Verify({}));
+      ASSERT_OK(copy->Close());
+    }
+  }
+  ASSERT_OK(db->Verify({}));
   ASSERT_OK(db->Close());
 }
 
@@ -238,6 +322,8 @@ int main() {
       cmocka_unit_test(checkpoint__is_the_newest_state_with_its_number),
       cmocka_unit_test(checkpoint__and_the_original_go_their_own_ways),
       cmocka_unit_test(checkpoint__links_tables_and_copies_where_it_cannot),
+      cmocka_unit_test(checkpoint__of_a_long_log_begins_a_segment),
+      cmocka_unit_test(checkpoint__links_the_log_too),
       cmocka_unit_test(checkpoint__beside_a_load_is_a_prefix),
       cmocka_unit_test(checkpoint__takes_only_a_missing_or_empty_directory),
       cmocka_unit_test(checkpoint__fails_cleanly_at_every_call),
