@@ -86,11 +86,9 @@ Status TakeParameter(Slice name, const std::string& value, S3Settings* s) {
   return Status();
 }
 
-Status CheckBucket(const std::string& bucket) {
-  const bool edges = !bucket.empty() && IsAlnum(bucket.front()) && IsAlnum(bucket.back());
-  if (edges && bucket.size() >= 3 && bucket.size() <= 255 && AllOf(bucket, ".-_")) return Status();
-  return Status::Invalid("s3://" + (AllOf(bucket, ".-_") ? bucket : std::string("...")) +
-                         ": the name of a bucket has 3 to 255 letters, digits and .-_");
+bool IsBucket(const std::string& bucket) {
+  return bucket.size() >= 3 && bucket.size() <= 255 && IsAlnum(bucket.front()) &&
+         IsAlnum(bucket.back()) && AllOf(bucket, ".-_");
 }
 
 struct AwsFiles {
@@ -157,17 +155,19 @@ Result<S3Settings> ParseS3Url(const std::string& url) {
   const std::string place = url.substr(scheme.size(), question - scheme.size());
   const size_t slash = std::min(place.find('/'), place.size());
   s.bucket = place.substr(0, slash);
-  KIST_TRY(CheckBucket(s.bucket));
+  // A user and a password may stand where the bucket is sought.
+  s.url = scheme + (AllOf(s.bucket, ".-_") ? place : "...");
+  const auto bad = [&](const char* why) { return Status::Invalid(s.url + ": " + why); };
+  if (!IsBucket(s.bucket)) return bad("the name of a bucket has 3 to 255 letters, digits and .-_");
   s.prefix = place.substr(std::min(slash + 1, place.size()));
   while (!s.prefix.empty() && s.prefix.back() == '/') s.prefix.pop_back();
   const std::string framed = "/" + s.prefix + "/";
   if (!s.prefix.empty() &&
       (framed.find("//") != std::string::npos || framed.find("/./") != std::string::npos ||
        framed.find("/../") != std::string::npos))
-    return Status::Invalid(scheme + s.bucket + ": a part of the prefix is empty, . or ..");
+    return bad("a part of the prefix is empty, . or ..");
   if (!AllOf(s.prefix, "/.-_!*'()=+@,:~") || s.prefix.size() > kPrefixBytesMax)
-    return Status::Invalid(scheme + s.bucket +
-                           ": a prefix has at most 512 letters, digits and /.-_!*'()=+@,:~");
+    return bad("a prefix has at most 512 letters, digits and /.-_!*'()=+@,:~");
   s.url = scheme + s.bucket + (s.prefix.empty() ? "" : "/" + s.prefix);
   if (!s.prefix.empty()) s.prefix += '/';
   Slice rest = question < url.size() ? Slice(url).substr(question + 1) : Slice();

@@ -1,6 +1,8 @@
 // kist checkpoint, backup, stream, restore, generations, prune: copies of a database, and what is
 // in a target. They are long jobs: they show progress, and Ctrl-C ends them between two steps. The
 // work is the library's; the tool says what came of it.
+#include <algorithm>
+
 #include "cli/commands.h"
 #include "cli/database.h"
 #include "cli/interrupt.h"
@@ -16,8 +18,12 @@ namespace {
 std::string Shown(const std::string& target) {
   if (target.compare(0, 5, "s3://") != 0) return target;
   const std::string shown = target.substr(0, target.find('?'));
-  const size_t bucket_end = shown.find('/', 5);
-  return shown.substr(0, bucket_end).find('@') == std::string::npos ? shown : "s3://...";
+  const std::string bucket = shown.substr(5, shown.find('/', 5) - 5);
+  const bool plain = std::all_of(bucket.begin(), bucket.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '_';
+  });
+  return plain ? shown : "s3://...";
 }
 
 constexpr OptionSpec kBackupOptions[] = {

@@ -62,6 +62,16 @@ def s3__backup_comes_back(tool):
         tool.ok("prune", "--keep", "1", "s3://bucket/app")
 
 
+def s3__a_wrong_target_is_named_once(tool):
+    tool.ok("put", tool.db, "a", "1")
+    for url in ("s3://b/x", "s3://Bad_Bucket!/x", "s3://bucket//x", "s3://bucket/x?y=z"):
+        shown = "s3://..." if "!" in url else url.split("?")[0]
+        for words in (("backup", tool.db, url), ("restore", url, "copy"), ("generations", url)):
+            result = tool.run(*words)
+            need(result.code != 0 and result.err.startswith(f"kist: {words[0]}: {shown}: "), result)
+            need(result.err.count("s3://") == 1, result)
+
+
 def s3__messages_hold_no_secret(tool):
     tool.ok("put", tool.db, "a", "1")
     for url in (

@@ -1,4 +1,5 @@
-// Golden bytes of target objects: marks, claims, what prunes remove, and the header of a range. The
+// Golden bytes of target objects: marks, claims, what prunes remove, base
+// listings, and the header of a range. The
 // literals were made by another implementation of backup/objects.h's drawing, and never change: a
 // backup made by any release restores for ever.
 #include <string>
@@ -38,6 +39,22 @@ const char kPrune[] =
     "4b49535450524e0001000000000000001807f6e5d4c3b2a18877665544332211"
     "7b68e5cf8b010000010000000100000003000000000000000500000000000000"
     "07000000000000000a00000000000000040302019900000000000000fafc8a73";
+
+// Of that generation and writer: the state after commit 40, which is that table in level 2, and
+// ranges from 5 on, 10 of them by then, up to commit 44.
+const char kBase[] =
+    "4b4953544241530001000000000000001807f6e5d4c3b2a10300000000000000"
+    "88776655443322117b68e5cf8b01000005000000000000000a00000000000000"
+    "0d0c0b0a8bcb8ad0010000002c0000000000000007000000000000000a000000"
+    "00000000040302019900000000000000eb000000010800000008000000000000"
+    "0002080000000900000000000000030800000028000000000000000408000000"
+    "290000000000000005080000000068e5cf8b010000060400000001000000091b"
+    "0000000000000000000000000000000700000064656661756c7400000000077c"
+    "000000000000000207000000000000000a000000000000000100000061010000"
+    "007a000000000001000000000000002800000000000000270000000000000002"
+    "0000000000000000000000000000000100000000000000e86be5cf8b010000e8"
+    "6be5cf8b01000086010000000000003c0f0000000000000100000000000000e6"
+    "d45716";
 
 std::string Bytes(const char* hex) {
   std::string out;
@@ -109,9 +126,33 @@ void objects_golden__claims_and_prunes(void**) {
   assert_int_equal(mark->tables.at(0).upload, 0x99);
 }
 
+void objects_golden__base(void**) {
+  const auto base = DecodeBase(Bytes(kBase), "base");
+  ASSERT_OK(base);
+  assert_int_equal(base->generation, 3);
+  assert_int_equal(base->writer, 0x1122334455667788);
+  assert_int_equal(base->time_ms, 1700000000123);
+  assert_int_equal(base->first_range, 5);
+  assert_int_equal(base->ranges, 10);
+  assert_int_equal(base->first_crc, 0x0a0b0c0d);
+  assert_int_equal(base->last_crc, 0xd08acb8b);
+  assert_int_equal(base->shipped_lsn, 44);
+  assert_int_equal(base->tables.at(0).upload, 0x99);
+  const ManifestState& state = base->state;
+  assert_int_equal(state.database_id, 0xa1b2c3d4e5f60718);
+  assert_int_equal(state.log_number, 8);
+  assert_int_equal(state.flushed_lsn, 40);
+  assert_int_equal(state.last_lsn, 41);
+  assert_int_equal(state.time_floor_ms, 1700000000000);
+  const TableProperties& p = state.keyspaces.at(0).tables.at({2, 7});
+  assert_int_equal(p.entries, 39);
+  assert_int_equal(p.raw_value_bytes, 3900);
+  ASSERT_SLICE(EncodeBase(*base), Bytes(kBase));
+}
+
 // Any other bit is refused.
 void objects_golden__every_bit_counts(void**) {
-  for (const char* golden : {kStart, kRange, kClaim, kPrune}) {
+  for (const char* golden : {kStart, kRange, kClaim, kPrune, kBase}) {
     const std::string good = Bytes(golden);
     for (size_t bit = 0; bit < good.size() * 8; ++bit) {
       std::string bad = good;
@@ -122,6 +163,8 @@ void objects_golden__every_bit_counts(void**) {
         assert_false(DecodeClaim(bad, "claim").ok());
       } else if (golden == kPrune) {
         assert_false(DecodePrune(bad, "prune").ok());
+      } else if (golden == kBase) {
+        assert_false(DecodeBase(bad, "base").ok());
       } else {
         assert_false(DecodeRangeHeader(bad, "range").ok());
       }
@@ -136,6 +179,7 @@ int main() {
       cmocka_unit_test(objects_golden__marks),
       cmocka_unit_test(objects_golden__range),
       cmocka_unit_test(objects_golden__claims_and_prunes),
+      cmocka_unit_test(objects_golden__base),
       cmocka_unit_test(objects_golden__every_bit_counts),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -1,12 +1,15 @@
-// What copies cost, through kist.h alone: kist_bench_copies DIRECTORY [seconds [MiB]]
+// What copies cost, through kist.h alone: kist_bench_copies DIRECTORY [seconds [MiB [ranges]]]
 //   stream      a paced load of 20 MB/s in slices without and with a stream, in turns: what a put
 //               costs in both, and how far the target lags behind (sampled)
 //   checkpoint  milliseconds beside that load
-//   restore     MiB of log in a target, from the first object to the verified database
+//   restore     MiB of log in a target, from the first object to the verified database. With
+//               ranges: shipped in so many, as a day of a database that is written slowly leaves
+//               them (86,400 at the default interval), and to a time in the middle too
 // The figures are printed, one a line; nothing is judged. Threads: the writer is the main one; a
 // second samples the lag, a third makes checkpoints.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -41,6 +44,11 @@ double Median(std::vector<double> v) {
   if (v.empty()) return 0;
   std::sort(v.begin(), v.end());
   return v[v.size() / 2];
+}
+
+int64_t WallMs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
 struct Cost {
@@ -153,8 +161,23 @@ void MeasureStream(const std::string& dir, double seconds) {
   Must(kist_close(db, KIST_CLOSE_STRICT, &err), "close");
 }
 
+struct Restored {
+  double seconds = 0;
+  uint64_t seq = 0;
+};
+
+Restored RestoreAt(const std::string& target, const std::string& copy, int64_t time_ms) {
+  kist_restore_options point = KIST_RESTORE_OPTIONS_INIT;
+  point.to_time_ms = time_ms;
+  Restored r;
+  const uint64_t start = NowNs();
+  Must(kist_restore(target.c_str(), copy.c_str(), &point, nullptr, &r.seq, &err), "restore");
+  r.seconds = static_cast<double>(NowNs() - start) / 1e9;
+  return r;
+}
+
 // A stream's first base copies are small, so that nearly all is restored from log.
-void MeasureRestore(const std::string& dir, uint64_t mib) {
+void MeasureRestore(const std::string& dir, uint64_t mib, uint64_t ranges) {
   kist_db* db = OpenAt(dir + "/day");
   kist_stream* stream = nullptr;
   kist_options* options = nullptr;
@@ -164,31 +187,45 @@ void MeasureRestore(const std::string& dir, uint64_t mib) {
   Must(kist_stream_start(db, target.c_str(), options, &stream, &err), "stream");
   kist_options_free(options);
   Load load(db);
-  const uint64_t from = NowNs();
-  load.Run(0, 0, (mib << 20) / kValueBytes);
+  const uint64_t from = NowNs(), puts = (mib << 20) / kValueBytes;
+  int64_t half_ms = 0;
+  for (uint64_t i = 0, made = 0; i < ranges; ++i) {
+    const uint64_t until = puts * (i + 1) / ranges;
+    load.Run(0, 0, until - made);
+    made = until;
+    if (ranges > 1) Must(kist_stream_wait(stream, kist_last_seq(db), -1, &err), "wait");
+    if (i == ranges / 2) half_ms = WallMs();
+  }
   Must(kist_stream_stop(stream, -1, &err), "stop");
   const double shipped = static_cast<double>(NowNs() - from) / 1e9;
   const uint64_t last = kist_last_seq(db);
   Must(kist_close(db, KIST_CLOSE_STRICT, &err), "close");
-  uint64_t bytes = 0;
+  uint64_t bytes = 0, objects = 0;
   for (const auto& e : std::filesystem::recursive_directory_iterator(target)) {
-    if (e.is_regular_file()) bytes += e.file_size();
+    if (!e.is_regular_file()) continue;
+    bytes += e.file_size();
+    ++objects;
   }
-  const uint64_t start = NowNs();
-  uint64_t seq = 0;
-  Must(kist_restore(target.c_str(), copy.c_str(), nullptr, nullptr, &seq, &err), "restore");
-  const double seconds = static_cast<double>(NowNs() - start) / 1e9;
+  const Restored r = RestoreAt(target, copy, 0);
   const double mb = static_cast<double>(bytes) / 1e6;
   std::printf("ship: %.0f MB, %.0f MB/s with the writing\n", mb, mb / shipped);
-  std::printf("restore: %.0f MB of objects in %.2f s, %.0f MB/s, fetched, replayed, verified%s\n",
-              mb, seconds, mb / seconds, seq == last ? "" : "; NOT THE NEWEST COMMIT");
+  std::printf(
+      "restore: %.0f MB in %llu objects in %.2f s, %.0f MB/s, fetched, replayed, verified%s\n", mb,
+      static_cast<unsigned long long>(objects), r.seconds, mb / r.seconds,
+      r.seq == last ? "" : "; NOT THE NEWEST COMMIT");
+  if (ranges < 2) return;
+  std::filesystem::remove_all(copy);
+  const Restored half = RestoreAt(target, copy, half_ms);
+  const double part = static_cast<double>(half.seq) / static_cast<double>(last);
+  std::printf("restore: to a time in the middle, %.0f %% of the commits, in %.2f s, %.0f MB/s\n",
+              part * 100, half.seconds, mb * part / half.seconds);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "kist_bench_copies DIRECTORY [seconds [MiB]]\n");
+    std::fprintf(stderr, "kist_bench_copies DIRECTORY [seconds [MiB [ranges]]]\n");
     return 2;
   }
   const std::string dir = std::string(argv[1]) + "/kist_bench_copies";
@@ -197,7 +234,8 @@ int main(int argc, char** argv) {
   std::filesystem::remove_all(dir);
   std::filesystem::create_directories(dir);
   if (seconds > 0) MeasureStream(dir, seconds);
-  if (mib > 0) MeasureRestore(dir, mib);
+  const uint64_t ranges = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 1;
+  if (mib > 0) MeasureRestore(dir, mib, ranges);
   std::filesystem::remove_all(dir);
   return 0;
 }
