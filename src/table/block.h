@@ -15,7 +15,9 @@
 //   entry    := key | value, whole, in internal order; its length is start[i + 1] - start[i]
 //
 // A point lookup compares the hash bytes 16 at a time and touches one entry; they stand right
-// behind the Block object and its first cache line. Rejected: restart points and prefix-compressed
+// behind the Block object. A search compares with kPivots evenly spaced keys first, whose eight
+// bytes fill the object's second cache line: three probes of entries, each a line of its own, less.
+// Rejected: restart points and prefix-compressed
 // keys, which make every access a walk and keys that must be copied out; Snappy takes out what
 // neighbouring keys share.
 // Invariants
@@ -84,8 +86,16 @@ class alignas(64) Block {
   static void Prefetch(const Block* block) {
     const char* p = reinterpret_cast<const char*>(block);
     __builtin_prefetch(p);
+    __builtin_prefetch(p + 128);
+    __builtin_prefetch(p + 192);
+  }
+  // The same for LowerBound: the object, pivots, starts.
+  static void PrefetchSearch(const Block* block) {
+    const char* p = reinterpret_cast<const char*>(block);
+    __builtin_prefetch(p);
     __builtin_prefetch(p + 64);
     __builtin_prefetch(p + 128);
+    __builtin_prefetch(p + 192);
   }
   // Tells the cache that a lookup used it; readers that find it told write nothing.
   void Touch() {
@@ -137,6 +147,7 @@ class alignas(64) Block {
   enum class Memory : uint8_t { kPlain, kCounted, kCell };
   // Above this many entries a binary search beats comparing all hash bytes.
   static constexpr uint32_t kHashSearchMax = 1024;
+  static constexpr uint32_t kPivots = 8;
 
   Block(const char* payload, uint32_t bytes, bool view)
       : payload_(payload), payload_bytes_(bytes), view_(view) {}
@@ -161,6 +172,10 @@ class alignas(64) Block {
     uint64_t tag;
   };
   bool EntryLess(uint32_t i, const Target& target) const;
+  // Entry of the j-th pivot: they cut the block into kPivots + 1 stretches.
+  uint32_t PivotAt(uint32_t j) const {
+    return static_cast<uint32_t>(uint64_t{j + 1} * entries_ / (kPivots + 1));
+  }
 
   // What a lookup reads fills one cache line with the reference bit it may set.
   std::atomic<uint32_t> refs_{1};
@@ -178,14 +193,15 @@ class alignas(64) Block {
   uint8_t tag_width_ = 0;
   bool view_;
   // BlockCache's: whether a point read touched it lately; its ring and position there, under the
-  // shard's mutex; the next of several blocks that are retired together. Before Init a stored
-  // header may stand over the last two.
+  // shard's mutex; the next of several blocks that are retired together.
   std::atomic<bool> touched_{false};
   bool cold_ = false;
   Memory memory_ = Memory::kPlain;
   uint32_t ring_position_ = 0;
   Block* next_retired_ = nullptr;
+  // PrefixAt(PivotAt(j)). Before Init a stored header may stand over the end.
+  uint64_t pivots_[kPivots];
 };
-static_assert(sizeof(Block) == 64, "one cache line, the hash bytes in the next");
+static_assert(sizeof(Block) == 128, "a cache line for lookups, one for searches, then the bytes");
 
 }  // namespace kist

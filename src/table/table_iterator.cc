@@ -171,7 +171,11 @@ bool TableIterator::TakeCached(uint32_t i, Move move) {
   Epoch::Guard guard(*cache->epoch());
   Block* cached = blocks_->Cached(i);
   if (cached == nullptr) return false;
-  Block::Prefetch(cached);
+  if (move == Move::kSeek) {
+    Block::PrefetchSearch(cached);
+  } else {
+    Block::Prefetch(cached);
+  }
   block_ = RefPtr<Block>::Share(cached);
   // What a scan runs over stays cold.
   if (move == Move::kSeek) cached->Touch();
