@@ -27,6 +27,30 @@ bool KnownKind(uint64_t tag) {
 
 }  // namespace
 
+bool Block::LengthsToStarts(char* payload, size_t bytes) {
+  if (bytes < kDataHeaderBytes) return false;
+  const uint64_t n = Load32(payload);
+  const bool wide = bytes > 65535;
+  if (kDataHeaderBytes + n + (n + 1) * (wide ? 4 : 2) > bytes) return false;
+  char* p = payload + kDataHeaderBytes + n;
+  if (wide) {
+    uint32_t start = Load32(p);
+    for (uint64_t i = 0; i < n; ++i) {
+      p += 4;
+      start += Load32(p);
+      Store32(p, start);
+    }
+  } else {
+    uint16_t start = Load16(p);
+    for (uint64_t i = 0; i < n; ++i) {
+      p += 2;
+      start = static_cast<uint16_t>(start + Load16(p));
+      Store16(p, start);
+    }
+  }
+  return true;
+}
+
 Block* Block::New(size_t bytes, BlockPool* pool, bool for_cache) noexcept {
   void* memory = pool == nullptr ? nullptr
                  : for_cache     ? pool->Allocate(MemoryBytes(bytes))

@@ -14,6 +14,9 @@
 //               the bottom all are equal)
 //   entry    := key | value, whole, in internal order; its length is start[i + 1] - start[i]
 //
+// Where it is compressed, start[i] for i > 0 is stored as start[i] - start[i - 1]: lengths repeat,
+// starts do not (6 % of a table of values of 100 bytes).
+//
 // A point lookup compares the hash bytes 16 at a time and touches one entry; they stand right
 // behind the Block object. A search compares with kPivots evenly spaced keys first, whose eight
 // bytes fill the object's second cache line: three probes of entries, each a line of its own, less.
@@ -74,6 +77,9 @@ class alignas(64) Block {
   static Block* NewView(const char* payload, size_t bytes, BlockBytes* owner) noexcept;
   // Where New's caller puts the payload; the block's stored header may stand right in front of it.
   char* mutable_payload() { return reinterpret_cast<char*>(this + 1); }
+  // Makes the starts of a payload that was compressed, in place; false: it has no room for its
+  // arrays.
+  static bool LengthsToStarts(char* payload, size_t bytes);
   // Validates the payload and sets the accessors up; returns what is wrong with it, or nullptr.
   // `validated`: an earlier Init of the same bytes found them good.
   const char* Init(bool validated = false);

@@ -82,16 +82,17 @@ bool BlockBuilder::MakeFront(size_t bytes) noexcept {
   return true;
 }
 
-Slice BlockBuilder::Finish() noexcept {
+Slice BlockBuilder::Finish(bool lengths) noexcept {
   const uint64_t payload_bytes = size();
   const uint64_t arrays_bytes = payload_bytes - entry_bytes();
   if (!MakeFront(arrays_bytes + kBlockHeaderBytes)) return Slice();
   char* payload = bytes_.data() + front_ - arrays_bytes;
-  WriteArrays(payload, arrays_bytes, payload_bytes);
+  WriteArrays(payload, arrays_bytes, payload_bytes, lengths);
   return Slice(payload, payload_bytes);
 }
 
-void BlockBuilder::WriteArrays(char* p, uint64_t arrays_bytes, uint64_t payload_bytes) const {
+void BlockBuilder::WriteArrays(char* p, uint64_t arrays_bytes, uint64_t payload_bytes,
+                               bool lengths) const {
   const uint32_t n = entries();
   const unsigned key_width = KeyWidth(key_most_ - key_least_);
   const unsigned tag_width = TagWidth(tag_most_ - tag_least_);
@@ -105,18 +106,21 @@ void BlockBuilder::WriteArrays(char* p, uint64_t arrays_bytes, uint64_t payload_
   char* starts = hashes + n;
   char* key_lens = starts + size_t{n + 1} * start_width;
   char* tags = key_lens + size_t{n} * key_width;
+  uint64_t before = 0;  // where the last entry starts, if lengths are wanted
   // Little-endian: the low bytes of a number are its first ones.
   for (uint32_t i = 0; i < n; ++i) {
     const Entry& e = *entry(i);
-    const uint64_t start = arrays_bytes + e.start;
+    const uint64_t start = arrays_bytes + e.start - before;
     const uint64_t key_len = e.key_bytes - key_least_;
     const uint64_t tag = e.tag - tag_least_;
     hashes[i] = static_cast<char>(e.hash);
     std::memcpy(starts + size_t{i} * start_width, &start, start_width);
+    if (lengths) before += start;
     if (key_width != 0) std::memcpy(key_lens + size_t{i} * key_width, &key_len, key_width);
     if (tag_width != 0) std::memcpy(tags + size_t{i} * tag_width, &tag, tag_width);
   }
-  std::memcpy(starts + size_t{n} * start_width, &payload_bytes, start_width);
+  const uint64_t end = payload_bytes - before;
+  std::memcpy(starts + size_t{n} * start_width, &end, start_width);
 }
 
 void BlockBuilder::Reset() noexcept {

@@ -25,9 +25,9 @@ class BlockBuilder {
   uint64_t SizeWith(Slice key, uint64_t tag, Slice value) const;
   // The key added last; valid until the next Add or Reset.
   Slice last_key() const;
-  // The finished payload, valid until Reset, with kBlockHeaderBytes writable bytes in front;
-  // nullptr data: no memory.
-  Slice Finish() noexcept;
+  // The finished payload, valid until the next Finish or Reset, with kBlockHeaderBytes writable
+  // bytes in front; nullptr data: no memory. `lengths`: as it is compressed.
+  Slice Finish(bool lengths = false) noexcept;
   void Reset() noexcept;
 
  private:
@@ -46,7 +46,7 @@ class BlockBuilder {
     return reinterpret_cast<const Entry*>(entries_.data()) + i;
   }
   bool MakeFront(size_t bytes) noexcept;
-  void WriteArrays(char* p, uint64_t arrays_bytes, uint64_t payload_bytes) const;
+  void WriteArrays(char* p, uint64_t arrays_bytes, uint64_t payload_bytes, bool lengths) const;
 
   GrowBuffer entries_;
   GrowBuffer bytes_;  // front_ free bytes, then the entries

@@ -70,7 +70,8 @@ const char* CheckBlock(const BlockSeal& seal, uint64_t offset, BlockType type, c
   if (h.type != static_cast<uint8_t>(type)) return "block of another type";
   if (h.reserved != 0) return "unknown block flags";
   if (h.compression == static_cast<uint8_t>(BlockCompression::kRaw)) return nullptr;
-  if (h.compression == static_cast<uint8_t>(BlockCompression::kSnappy) && type == BlockType::kData)
+  if (h.compression <= static_cast<uint8_t>(BlockCompression::kSnappyLengths) &&
+      type == BlockType::kData)
     return nullptr;
   return "unknown block compression";
 }

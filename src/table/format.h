@@ -8,8 +8,8 @@
 //                 | payload
 //   crc         = CRC32C of: u64 database id | u64 table id | u64 file offset of the block
 //                 | block from byte 4 on
-//   payload     = for compression 0 the content, for 1 the content as one Snappy stream (data
-//                 blocks only)
+//   payload     = for compression 0 the content; in data blocks alone, for 1 the content as one
+//                 Snappy stream, for 2 the same of the content with lengths for starts (block.h)
 //   data       := see block.h          filter := see filter.h         index := see index.h
 //   tombstones, properties := see properties.h
 //   footer     := u64 database id | u64 table id | u64 file bytes | part{tombstones}
@@ -56,7 +56,7 @@ enum class BlockType : uint8_t {
   kProperties = 5
 };
 const char* BlockTypeName(BlockType type);
-enum class BlockCompression : uint8_t { kRaw = 0, kSnappy = 1 };
+enum class BlockCompression : uint8_t { kRaw = 0, kSnappy = 1, kSnappyLengths = 2 };
 
 // Makes and checks block checksums of one file.
 class BlockSeal {

@@ -102,7 +102,8 @@ Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, bo
   const char* reason;
   if (owner == nullptr || index_.compressed(i)) {
     bool no_memory;
-    reason = MakeBlock(payload, index_.compressed(i), pool(), for_cache, block, &no_memory);
+    const auto kind = static_cast<BlockCompression>(DecodeBlockHeader(stored).compression);
+    reason = MakeBlock(payload, kind, pool(), for_cache, block, &no_memory);
     if (no_memory) return NoMemory();
   } else {
     RefPtr<Block> view =
@@ -118,9 +119,10 @@ Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, bo
   return Status();
 }
 
-const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, bool for_cache,
+const char* MakeBlock(Slice payload, BlockCompression kind, BlockPool* pool, bool for_cache,
                       RefPtr<Block>* block, bool* no_memory) {
   *no_memory = false;
+  const bool compressed = kind != BlockCompression::kRaw;
   size_t bytes = payload.size();
   // Snappy cannot shrink by more than about 21 times: a length beyond is no reason to allocate.
   if (compressed && (!snappy::GetUncompressedLength(payload.data(), payload.size(), &bytes) ||
@@ -136,6 +138,9 @@ const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, bool for_
     std::memcpy(made->mutable_payload(), payload.data(), bytes);
   } else if (!snappy::RawUncompress(payload.data(), payload.size(), made->mutable_payload())) {
     return "compressed block that does not uncompress";
+  } else if (kind == BlockCompression::kSnappyLengths &&
+             !Block::LengthsToStarts(made->mutable_payload(), bytes)) {
+    return "compressed block shorter than its arrays";
   }
   const char* reason = made->Init();
   if (reason == nullptr) *block = std::move(made);

@@ -38,7 +38,7 @@ class TableFile : public BlockBytes {
 
 // Makes a block of a stored payload that passed its checksum: a copy, uncompressed where it is
 // compressed. Returns what is wrong with it, or nullptr; *no_memory apart.
-const char* MakeBlock(Slice payload, bool compressed, BlockPool* pool, bool for_cache,
+const char* MakeBlock(Slice payload, BlockCompression kind, BlockPool* pool, bool for_cache,
                       RefPtr<Block>* block, bool* no_memory);
 
 class TableBlocks {

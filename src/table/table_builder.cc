@@ -75,7 +75,7 @@ class TableBuilder::Impl {
   bool FollowsLast(Slice key, uint64_t tag, bool* same_key) const;
   void Count(Slice key, uint64_t tag, Slice value);
   Status FinishBlock();
-  Status AppendData(Slice payload, bool* compressed, uint64_t* stored_bytes);
+  Status AppendData(bool* compressed, uint64_t* stored_bytes);
   bool TryCompress(Slice payload, size_t* compressed_bytes);
   Status AppendLarge(Slice payload);
   Status FinishFile(TableProperties* properties);
@@ -190,12 +190,9 @@ Status TableBuilder::Impl::AddTombstone(const RangeTombstone& t) {
 }
 
 Status TableBuilder::Impl::FinishBlock() {
-  const Slice payload = block_.Finish();
-  if (payload.data() == nullptr) return Status::Bare(Code::kNoMem);
-  if (payload.size() > kBlockPayloadMax) return TooLong("a block", payload.size());
   bool compressed;
   uint64_t stored_bytes;
-  KIST_TRY(AppendData(payload, &compressed, &stored_bytes));
+  KIST_TRY(AppendData(&compressed, &stored_bytes));
   if (!index_.AddBlock(static_cast<uint32_t>(stored_bytes), compressed)) {
     return Status::Bare(Code::kNoMem);
   }
@@ -206,12 +203,17 @@ Status TableBuilder::Impl::FinishBlock() {
 }
 
 // Appends a data block, compressed or raw.
-Status TableBuilder::Impl::AppendData(Slice payload, bool* compressed, uint64_t* stored_bytes) {
+Status TableBuilder::Impl::AppendData(bool* compressed, uint64_t* stored_bytes) {
+  const bool lengths = options_.compression != Compression::kNone;
+  Slice payload = block_.Finish(lengths);
+  if (payload.data() == nullptr) return Status::Bare(Code::kNoMem);
+  if (payload.size() > kBlockPayloadMax) return TooLong("a block", payload.size());
   const size_t at = out_.size();
   const uint64_t offset = written_ + at;
   const size_t most = std::max(payload.size(), snappy::MaxCompressedLength(payload.size()));
   size_t bytes = 0;
   *compressed = TryCompress(payload.substr(0, kSampleBytes), &bytes);
+  if (!*compressed && lengths) payload = block_.Finish();
   if (payload.size() >= kLargePayload && !*compressed) {
     *stored_bytes = kBlockHeaderBytes + payload.size();
     return AppendLarge(payload);
@@ -219,12 +221,16 @@ Status TableBuilder::Impl::AppendData(Slice payload, bool* compressed, uint64_t*
   if (!out_.Reserve(kBlockHeaderBytes + most)) return Status::Bare(Code::kNoMem);
   char* header = out_.data() + at;
   char* stored = header + kBlockHeaderBytes;
-  if (*compressed && payload.size() > kSampleBytes) *compressed = TryCompress(payload, &bytes);
+  if (*compressed && payload.size() > kSampleBytes) {
+    *compressed = TryCompress(payload, &bytes);
+    if (!*compressed) payload = block_.Finish();
+  }
   if (!*compressed) {
     std::memcpy(stored, payload.data(), payload.size());
     bytes = payload.size();
   }
-  const BlockCompression kind = *compressed ? BlockCompression::kSnappy : BlockCompression::kRaw;
+  const BlockCompression kind =
+      *compressed ? BlockCompression::kSnappyLengths : BlockCompression::kRaw;
   seal_.WriteHeader(offset, BlockType::kData, kind, Slice(stored, bytes), header);
   out_.Resize(at + kBlockHeaderBytes + bytes);
   *stored_bytes = kBlockHeaderBytes + bytes;

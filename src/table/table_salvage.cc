@@ -60,8 +60,9 @@ class Salvager {
     const BlockHeader h = DecodeBlockHeader(p);
     const uint8_t type = h.type;
     if (h.payload_bytes == 0 || h.payload_bytes > end - at - kBlockHeaderBytes || type == 0 ||
-        type > static_cast<uint8_t>(BlockType::kProperties) || h.compression > 1 ||
-        h.reserved != 0 || (h.payload_bytes > kSmallBlock && vain_ > size_ * kVainFactor)) {
+        type > static_cast<uint8_t>(BlockType::kProperties) ||
+        h.compression > static_cast<uint8_t>(BlockCompression::kSnappyLengths) || h.reserved != 0 ||
+        (h.payload_bytes > kSmallBlock && vain_ > size_ * kVainFactor)) {
       return Status();
     }
     const size_t bytes = kBlockHeaderBytes + h.payload_bytes;
@@ -86,7 +87,8 @@ class Salvager {
   Status Entries(uint64_t at, Slice payload, uint8_t compression) {
     RefPtr<Block> block;
     bool no_memory;
-    const char* reason = MakeBlock(payload, compression != 0, nullptr, false, &block, &no_memory);
+    const char* reason = MakeBlock(payload, static_cast<BlockCompression>(compression), nullptr,
+                                   false, &block, &no_memory);
     if (no_memory) return Status::Bare(Code::kNoMem);
     if (reason != nullptr) return damage_(at, reason), Status();
     for (uint32_t e = 0; e < block->entries(); ++e) {

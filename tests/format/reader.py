@@ -10,6 +10,7 @@ import os
 import struct
 import sys
 import time
+from itertools import accumulate
 
 MASK = (1 << 64) - 1
 NEVER = (1 << 63) - 1
@@ -377,8 +378,18 @@ class Table:
         found = crc32c(seed, self.data[offset + 4 : offset + size])
         must(crc == found, self.where(f"checksum at {offset}"))
         payload = self.data[offset + 12 : offset + size]
-        must(compression == 0 or (compression == 1 and kind == 1), self.where("compression"))
-        return unsnappy(payload) if compression else payload
+        must(compression == 0 or (compression <= 2 and kind == 1), self.where("compression"))
+        payload = unsnappy(payload) if compression else payload
+        return self._starts(payload) if compression == 2 else payload
+
+    def _starts(self, payload):
+        """The same with starts for lengths."""
+        n = struct.unpack_from("<I", payload)[0]
+        form = f"<{n + 1}{'H' if len(payload) <= 65535 else 'I'}"
+        size = struct.calcsize(form)
+        must(16 + n + size <= len(payload), self.where("starts"))
+        starts = accumulate(struct.unpack_from(form, payload, 16 + n))
+        return payload[: 16 + n] + struct.pack(form, *starts) + payload[16 + n + size :]
 
     def _tombstones(self, part):
         if part[1] == 0:
@@ -413,7 +424,8 @@ class Table:
     def _entries(self, blocks):
         last = None
         for offset, size, compressed, start in blocks:
-            must(self.data[offset + 9] == compressed, self.where(f"compression at {offset}"))
+            compression = self.data[offset + 9]
+            must((compression != 0) == (compressed != 0), self.where(f"compression at {offset}"))
             start = start[0], MASK - start[1]
             for key, tag, value in self._block_entries(self.block(offset, size, 1)):
                 place = key, MASK - tag

@@ -56,6 +56,21 @@ const char* const kSnappy =
     "0031000000000000001800000049000000000000002c010000050000000000000068000000f01057b801"
     "000000000000004b49535454424c0a";
 
+// The same with lengths for starts, as it is written now.
+const char* const kLengths =
+    "68ba5781250000000102000094010c020000000104040100090128bd6618003e003e00616178ea010004"
+    "6162ea3d000078423829350c0000000400000001000000000000003100008033f7dee620010000050000"
+    "001300000001000000080000000100000000000000020000000800000018171615141312110300000008"
+    "000000020100000000000004000000080000000500000000000000050000000200000061610600000002"
+    "000000616207000000000000000800000008000000000000000000000009000000080000000000000000"
+    "0000000a0000000800000000000000000000000b0000000800000002000000000000000c000000080000"
+    "0000000000000000000d0000000800000000000000000000000e0000000800000000000000000000000f"
+    "000000080000000000000000000000100000000800000000000000000000001100000008000000040000"
+    "000000000012000000080000007800000000000000130000000800000001000000000000001817161514"
+    "1312110201000000000000dd010000000000003100000000000000000000003100000000000000000000"
+    "0031000000000000001800000049000000000000002c010000050000000000000068000000f01057b801"
+    "000000000000004b49535454424c0a";
+
 std::string FromHex(const char* hex) {
   std::string bytes;
   for (; *hex != 0; hex += 2) {
@@ -171,6 +186,27 @@ void table_golden__snappy_is_read(void**) {
   CheckHolds(table.get(), SnappyEntries());
 }
 
+void table_golden__lengths_are_written_and_read(void**) {
+  auto vfs = NewMemoryVfs();
+  auto file = vfs->Open("/t", OpenMode::kCreateOrTruncate);
+  ASSERT_OK(file);
+  TableOptions options;
+  options.table_id = 0x0102;
+  options.database_id = 0x1112131415161718;
+  options.keyspace = 5;
+  options.filter_bits = 0;
+  options.compression = Compression::kSnappy;
+  TableBuilder builder(options, file->get(), "/t");
+  for (const Entry& e : SnappyEntries()) ASSERT_OK(builder.Add(e.key, e.tag, e.value));
+  TableProperties properties;
+  ASSERT_OK(builder.Finish(&properties));
+  auto bytes = ReadFile(vfs.get(), "/t");
+  ASSERT_OK(bytes);
+  ASSERT_SLICE(ToHex(*bytes), kLengths);
+  RefPtr<Table> table = Read(vfs.get(), FromHex(kLengths));
+  CheckHolds(table.get(), SnappyEntries());
+}
+
 void table_golden__key_hash_stays(void**) {
   assert_true(HashKey("") == 0x758cc0e0c6d0e581);
   assert_true(HashKey("apple") == 0x441f03add36d3ddf);
@@ -183,6 +219,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(table_golden__builder_writes_these_bytes),
       cmocka_unit_test(table_golden__plain_is_read),
+      cmocka_unit_test(table_golden__lengths_are_written_and_read),
       cmocka_unit_test(table_golden__snappy_is_read),
       cmocka_unit_test(table_golden__key_hash_stays),
   };
