@@ -271,6 +271,8 @@ void DbImpl::ForEachMemoryGauge(Each each) {
   each("memory_tables_bytes", "indexes, filters and range tombstones of open tables",
        budget.used(MemoryBudget::kTables));
   each("memory_pinned_bytes", "blocks outside the cache: of pins, iterators, running reads", loose);
+  each("memory_old_tables_bytes", "the same of tables that nothing but iterators needs any more",
+       budget.used(MemoryBudget::kOldTables));
   each("memory_iterators_bytes", "iterators", budget.used(MemoryBudget::kIterators));
   each("memory_transactions_bytes", "what transactions wrote and noted as read",
        budget.used(MemoryBudget::kTransactions));
@@ -279,7 +281,8 @@ void DbImpl::ForEachMemoryGauge(Each each) {
   each("memory_jobs_bytes", "flushes and compactions", budget.used(MemoryBudget::kJobs));
   each("memory_reserve_bytes", "kept free for what is not counted", budget.reserve());
   each("memory_held_max_bytes",
-       "the most that pins, iterators, transactions and old memtables may take", budget.HeldMax());
+       "the most that pins, iterators, transactions, old memtables and tables may take",
+       budget.HeldMax());
 }
 
 template <typename Each>

@@ -87,6 +87,14 @@ class Table {
   void Unref() {
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
+  // Whether anyone beside the caller holds it, as of now.
+  bool shared() const { return refs_.load(std::memory_order_relaxed) > 1; }
+  // From now on it counts as held by iterators. Threads: one at a time, its owner's.
+  void CountAsOld(MemoryBudget* budget) {
+    charge_ = MemoryCharge(budget, MemoryBudget::kOldTables, memory_bytes());
+    old_ = true;
+  }
+  bool old() const { return old_; }
 
   // The newest version of key with a sequence <= seq. The caller is inside an Epoch::Guard of the
   // cache's epoch. `hash` is HashKey(key), computed once per lookup over all tables. Range
@@ -152,7 +160,9 @@ class Table {
   Stretches stretches_;
   TableIdentity identity_;
   std::shared_ptr<const RangeTombstoneSet> range_tombstones_;
+  // The owner's.
   MemoryCharge charge_;
+  bool old_ = false;
   // Self-synchronised.
   std::atomic<uint32_t> refs_{1};
 };

@@ -7,10 +7,10 @@
 // The reserve: code, stacks, small objects, the allocator's rests. Memtables count with all that
 // there may be at a time, so that the cache does not move with every one that fills.
 // Invariants
-//  1. What handles hold (iterators, transactions, pinned blocks, memtables that a handle alone
-//     keeps) is refused beyond a quarter of the limit; where the other parts leave less, beyond
-//     that, but never up to an eighth or 4 MiB: Admits() says so before it grows. Memtables count
-//     twice there: those of now may be held when they are flushed, while new ones fill.
+//  1. What handles hold (iterators, transactions, pinned blocks, memtables and tables that handles
+//     alone keep) is refused beyond a quarter of the limit; where the other parts leave less,
+//     beyond that, but never up to an eighth or 4 MiB: Admits() says so before it grows. Memtables
+//     count twice there: those of now may be held when they are flushed, while new ones fill.
 //  2. The numbers are independent relaxed counters: a reader may see one change without another.
 // Threads: any. It is counted: blocks and memtables that pins hold outlive their database.
 #pragma once
@@ -30,6 +30,7 @@ class MemoryBudget {
     kMemtables,     // of the newest view
     kOldMemtables,  // flushed, but held by iterators and pins
     kTables,        // indexes, filters, slots, range tombstones
+    kOldTables,     // the same of tables that no version lists: held by iterators
     kIterators,
     kTransactions,
     kBuffers,  // of writers and the log
@@ -70,7 +71,7 @@ class MemoryBudget {
 
   // What handles hold, and the most they may.
   size_t Held(size_t loose) const {
-    return loose + used(kOldMemtables) + used(kIterators) + used(kTransactions);
+    return loose + used(kOldMemtables) + used(kOldTables) + used(kIterators) + used(kTransactions);
   }
   size_t HeldMax() const {
     const size_t others = Fixed() + used(kMemtables) + used(kTables);
@@ -81,9 +82,10 @@ class MemoryBudget {
   // What is left for cached blocks.
   size_t CacheRoom(size_t loose) const { return Left(OtherThanTables(loose) + used(kTables)); }
   // What open tables may take: three quarters of what they share with the cache, and never less
-  // than a sixteenth of the limit.
+  // than an eighth of the limit: those of twelve limits of data, about, which are opened again and
+  // again where they do not fit.
   size_t TablesMax(size_t loose) const {
-    return std::max(Left(OtherThanTables(loose)) / 4 * 3, limit() / 16);
+    return std::max(Left(OtherThanTables(loose)) / 4 * 3, limit() / 8);
   }
   // All that is counted, memtables as they are.
   size_t Used(size_t loose, size_t cached) const {

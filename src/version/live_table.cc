@@ -82,7 +82,7 @@ Status TableStore::OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<
   MutexLock lock(&mutex_);
   Table* t = file->table_.load(std::memory_order_relaxed);
   if (t == nullptr) {
-    if (TooManyOpen()) CloseSome(closed);
+    CloseSome(closed);
     open_.reserve(open_.size() + 1);
     const std::string path = Path(file->number_);
     Result<std::unique_ptr<File>> opened = options_.vfs->Open(path, OpenMode::kRead);
@@ -104,6 +104,7 @@ Status TableStore::OpenHeld(LiveTable* file, RefPtr<Table>* reader, std::vector<
     t = table.Release();
     open_.push_back(file);
     file->table_.store(t, std::memory_order_release);
+    if (file->obsolete_.load(std::memory_order_acquire)) CountAsOld(t);
   }
   file->used_.store(true, std::memory_order_relaxed);
   *reader = RefPtr<Table>::Share(t);
@@ -114,38 +115,62 @@ void TableStore::Trim() {
   std::vector<Table*> closed;
   {
     MutexLock lock(&mutex_);
-    if (TooManyOpen()) CloseSome(&closed);
+    SortOutObsolete(&closed);
+    CloseSome(&closed);
   }
   for (Table* t : closed) {
     options_.epoch->Retire(t, [](void* p) { static_cast<Table*>(p)->Unref(); });
   }
 }
 
+// Of what no version lists any more only iterators read: it is closed, or counts as held by them.
+void TableStore::SortOutObsolete(std::vector<Table*>* closed) {
+  if (options_.keep_open) return;
+  for (size_t i = open_.size(); i-- > 0;) {
+    LiveTable* f = open_[i];
+    if (!f->obsolete_.load(std::memory_order_acquire)) continue;
+    Table* t = f->table_.load(std::memory_order_relaxed);
+    t->shared() ? CountAsOld(t) : Close(i, closed);
+  }
+}
+
+void TableStore::CountAsOld(Table* t) {
+  if (t->old()) return;
+  reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
+  t->CountAsOld(options_.budget);
+}
+
+void TableStore::Close(size_t at, std::vector<Table*>* closed) {
+  closed->reserve(closed->size() + 1);
+  Table* t = open_[at]->table_.exchange(nullptr, std::memory_order_acq_rel);
+  if (!t->old()) reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
+  open_[at] = open_.back();
+  open_.pop_back();
+  closed->push_back(t);
+}
+
 // Files, or what they take of the memory budget.
 bool TableStore::TooManyOpen() {
-  if (options_.keep_open) return false;
+  if (options_.keep_open || open_.empty()) return false;
   if (open_.size() >= max_open_.load(std::memory_order_relaxed)) return true;
   return options_.budget != nullptr &&
          reader_bytes() >= options_.budget->TablesMax(options_.cache->loose_bytes());
 }
 
-// CLOCK over the open readers: closes about an eighth, those not used since the last sweep first.
+// CLOCK over the open readers, until they are few and small enough: those not used since the last
+// sweep first. What is closed is free only when the readers of now have left, so no more is closed
+// than must be. One that an iterator holds stays: closing it would free nothing, and the next
+// lookup would open a second one beside it.
 void TableStore::CloseSome(std::vector<Table*>* closed) {
-  size_t want = open_.size() / 8 + 1;
-  closed->reserve(want);
-  for (size_t turns = 2 * open_.size(); want > 0 && turns > 0 && !open_.empty(); --turns) {
+  for (size_t turns = 2 * open_.size(); turns > 0 && TooManyOpen(); --turns) {
     if (hand_ >= open_.size()) hand_ = 0;
     LiveTable* f = open_[hand_];
-    if (f->used_.exchange(false, std::memory_order_relaxed)) {
+    if (f->used_.exchange(false, std::memory_order_relaxed) ||
+        f->table_.load(std::memory_order_relaxed)->shared()) {
       ++hand_;
       continue;
     }
-    Table* t = f->table_.exchange(nullptr, std::memory_order_acq_rel);
-    reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
-    open_[hand_] = open_.back();
-    open_.pop_back();
-    closed->push_back(t);
-    --want;
+    Close(hand_, closed);
   }
 }
 
@@ -153,7 +178,7 @@ void TableStore::Died(LiveTable* file) {
   MutexLock lock(&mutex_);
   Table* t = file->table_.load(std::memory_order_relaxed);
   if (t != nullptr) {
-    reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
+    if (!t->old()) reader_bytes_.fetch_sub(t->memory_bytes(), std::memory_order_relaxed);
     open_.erase(std::remove(open_.begin(), open_.end(), file), open_.end());
   }
   if (!file->obsolete_.load(std::memory_order_acquire)) return;

@@ -123,14 +123,17 @@ class TableStore {
       KIST_EXCLUDES(mutex_);
   bool TooManyOpen() KIST_REQUIRES(mutex_);
   void CloseSome(std::vector<Table*>* closed) KIST_REQUIRES(mutex_);
+  void SortOutObsolete(std::vector<Table*>* closed) KIST_REQUIRES(mutex_);
+  void CountAsOld(Table* t) KIST_REQUIRES(mutex_);
+  void Close(size_t at, std::vector<Table*>* closed) KIST_REQUIRES(mutex_);
 
   const Options options_;
   Mutex mutex_;
   std::vector<LiveTable*> open_ KIST_GUARDED_BY(mutex_);  // files with a reader; not references
   size_t hand_ KIST_GUARDED_BY(mutex_) = 0;
   std::vector<uint64_t> dead_ KIST_GUARDED_BY(mutex_);
-  std::atomic<uint64_t> reader_bytes_{0};
-  std::atomic<uint64_t> obsolete_{0};  // files marked and not removed yet
+  std::atomic<uint64_t> reader_bytes_{0};  // of open tables that are not old
+  std::atomic<uint64_t> obsolete_{0};      // files marked and not removed yet
   std::atomic<size_t> max_open_;
 };
 

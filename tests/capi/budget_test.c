@@ -46,10 +46,11 @@ static kist_rc read_all(int count) {
 }
 
 static void expect_within(void) {
-  static const char* parts[] = {
-      "memory_memtables_bytes",    "memory_old_memtables_bytes", "memory_cache_bytes",
-      "memory_tables_bytes",       "memory_pinned_bytes",        "memory_iterators_bytes",
-      "memory_transactions_bytes", "memory_buffers_bytes",       "memory_jobs_bytes"};
+  static const char* parts[] = {"memory_memtables_bytes",  "memory_old_memtables_bytes",
+                                "memory_cache_bytes",      "memory_tables_bytes",
+                                "memory_old_tables_bytes", "memory_pinned_bytes",
+                                "memory_iterators_bytes",  "memory_transactions_bytes",
+                                "memory_buffers_bytes",    "memory_jobs_bytes"};
   uint64_t sum = 0;
   size_t i;
   OK(kist_wait_idle(db, -1, &err));
@@ -240,6 +241,88 @@ static void budget__open_tables_stay_within_their_part(void** state) {
   db = open_plain(path);
 }
 
+/* Tables of large indexes: `count` keys of 100 bytes without values, in a table or several. */
+static void fill_keys(int count) {
+  char key[101];
+  int i;
+  for (i = 0; i < count; ++i) {
+    snprintf(key, sizeof key, "%050d%050d", i, i);
+    OK(kist_put(kist_default(db), NULL, key, 100, NULL, 0, &err));
+  }
+  OK(kist_flush(db, &err));
+}
+
+/* Looks for keys that are not there: in each table. */
+static void look_everywhere(int count, int step) {
+  char key[101];
+  int i;
+  for (i = 0; i < count; i += step) {
+    snprintf(key, sizeof key, "%050d%050d", i, i + 1);
+    ASSERT_RC(KIST_NOT_FOUND, kist_exists(kist_default(db), NULL, key, 100, &err));
+  }
+}
+
+/* What an iterator has open is closed for nobody, so that no lookup opens it a second time beside
+ * it: there is one index of each table, however many iterators there are. */
+static void budget__tables_are_open_once(void** state) {
+  enum { kTables = 12, kKeys = 16000, kRounds = 8 };
+  kist_iter* iters[kRounds];
+  uint64_t all;
+  int i;
+  (void)state;
+  close_strict(db);
+  db = open_with(path,
+                 "sync=never; memory_budget=64MiB; compaction=manual; filter_bits=20; "
+                 "block_size=1KiB");
+  for (i = 0; i < kTables; ++i) fill_keys(kKeys);
+  OK(kist_iter_new(kist_default(db), NULL, &iters[0], &err)); /* opens all */
+  all = stat_of(db, "memory_tables_bytes");
+  assert_true(all > MIB);
+  kist_iter_free(iters[0]);
+  close_strict(db);
+  db = open_with(path, "sync=never; memory_budget=4MiB; compaction=manual");
+  for (i = 0; i < kRounds; ++i) {
+    OK(kist_iter_new(kist_default(db), NULL, &iters[i], &err));
+    look_everywhere(kKeys, 97);
+    assert_true(stat_of(db, "memory_tables_bytes") <= all);
+  }
+  for (i = 0; i < kRounds; ++i) kist_iter_free(iters[i]);
+  assert_true(stat_of(db, "tables") == kTables);
+}
+
+/* Iterators keep the indexes of tables that compactions have replaced: they are refused in time. */
+static void budget__iterators_over_old_tables_are_refused(void** state) {
+  enum { kKeys = 20000, kMost = 40 };
+  kist_iter* iters[kMost];
+  kist_err err = KIST_ERR_INIT;
+  kist_rc rc = KIST_OK;
+  int n, i;
+  (void)state;
+  close_strict(db);
+  db = open_with(":memory:",
+                 "sync=never; memory_budget=16MiB; compaction=manual; filter_bits=20; "
+                 "block_size=1KiB");
+  for (n = 0; n < kMost && rc == KIST_OK; ++n) {
+    fill_keys(kKeys);
+    OK(kist_compact(kist_default(db), NULL, 0, NULL, 0, NULL, &err));
+    rc = kist_iter_new(kist_default(db), NULL, &iters[n], &err);
+    if (rc == KIST_OK) OK(kist_iter_seek(iters[n], KIST_SEEK_FIRST, NULL, 0, &err));
+  }
+  --n;
+  assert_int_equal(rc, KIST_E_NOMEM);
+  assert_int_equal(err.detail, KIST_D_BUDGET);
+  assert_true(n >= 4);
+  assert_true(stat_of(db, "memory_old_tables_bytes") > 3 * MIB);
+  assert_true(stat_of(db, "memory_old_tables_bytes") < 5 * MIB);
+  for (i = 0; i < n; ++i) {
+    OK(kist_iter_next(iters[i], &err));
+    kist_iter_free(iters[i]);
+  }
+  assert_int_equal(stat_of(db, "memory_old_tables_bytes"), 0);
+  OK(kist_iter_new(kist_default(db), NULL, &iters[0], &err));
+  kist_iter_free(iters[0]);
+}
+
 static void budget__changes_while_open(void** state) {
   (void)state;
   fill(20000, 1000);
@@ -286,6 +369,8 @@ int main(void) {
       TEST(budget__iterators_over_old_write_buffers_are_refused),
       TEST(budget__one_large_pin_is_never_refused),
       TEST(budget__open_tables_stay_within_their_part),
+      TEST(budget__tables_are_open_once),
+      TEST(budget__iterators_over_old_tables_are_refused),
       TEST(budget__changes_while_open),
       TEST(budget__sizes_that_cannot_fit_are_refused),
   };

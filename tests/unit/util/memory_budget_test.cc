@@ -39,10 +39,10 @@ void memory_budget__tables_take_three_quarters_of_what_they_share(void**) {
   assert_int_equal(b->TablesMax(0), 15 * kMiB);
   b->Add(MemoryBudget::kTables, 20 * kMiB);
   assert_int_equal(b->TablesMax(0), 15 * kMiB);
-  b->Add(MemoryBudget::kIterators, 12 * kMiB);
-  assert_int_equal(b->TablesMax(0), 6 * kMiB);
+  b->Add(MemoryBudget::kIterators, 8 * kMiB);
+  assert_int_equal(b->TablesMax(0), 9 * kMiB);
   b->Add(MemoryBudget::kIterators, 30 * kMiB);
-  assert_int_equal(b->TablesMax(0), 4 * kMiB);  // never less than a sixteenth
+  assert_int_equal(b->TablesMax(0), 8 * kMiB);  // never less than an eighth
 }
 
 void memory_budget__handles_hold_a_quarter(void**) {
@@ -50,7 +50,8 @@ void memory_budget__handles_hold_a_quarter(void**) {
   assert_true(b->Admits(16 * kMiB, 0));
   assert_false(b->Admits(16 * kMiB + 1, 0));
   assert_false(b->Admits(0, 17 * kMiB));
-  b->Add(MemoryBudget::kOldMemtables, 8 * kMiB);
+  b->Add(MemoryBudget::kOldMemtables, 6 * kMiB);
+  b->Add(MemoryBudget::kOldTables, 2 * kMiB);
   assert_true(b->Admits(4 * kMiB, 4 * kMiB));
   assert_false(b->Admits(5 * kMiB, 4 * kMiB));
 }
