@@ -190,9 +190,22 @@ class Gets {
   size_t count_ = 0;
 };
 
-// Up to kManyMax of them. Inside a guard.
+void CountLooks(Gets* gets, size_t count, Epoch::Slot* slot) {
+  uint64_t hits = 0, negatives = 0, false_ = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const ReadFound::Looks& looks = (*gets)[i].found.looks;
+    hits += looks.from_table;
+    negatives += looks.filter_negatives;
+    false_ += looks.filter_false;
+  }
+  slot->Count(kTableHits, hits);
+  slot->Count(kFilterNegatives, negatives);
+  slot->Count(kFilterFalse, false_);
+}
+
+// Up to kManyMax of them. Inside a guard, whose slot counts.
 void MultiGetSome(kist_keyspace* ks, const ReadState& state, bool fill_cache, size_t count,
-                  const kist_slice* keys, kist_pin* pins_out, kist_rc* rcs_out) {
+                  const kist_slice* keys, kist_pin* pins_out, kist_rc* rcs_out, Epoch::Slot* slot) {
   struct Place {
     uint64_t prefix;
     uint32_t at;
@@ -214,6 +227,7 @@ void MultiGetSome(kist_keyspace* ks, const ReadState& state, bool fill_cache, si
   Gets gets;
   for (size_t i = 0; i < n; ++i) gets.Add(key(order[i].at));
   ks->link.db->engine->GetMany(ks->keyspace.get(), state, fill_cache, &gets[0], n);
+  CountLooks(&gets, n, slot);
   for (size_t i = 0; i < n; ++i) {
     const uint32_t at = order[i].at;
     if (!gets[i].status.ok()) {
@@ -253,7 +267,8 @@ kist_rc MultiGetAll(kist_keyspace* ks, const ReadArgs& args, size_t count, const
     for (size_t n = 0; pinned.count < end; pinned.count += n) {
       const size_t i = pinned.count;
       n = std::min(kManyMax, end - i);
-      MultiGetSome(ks, state, args.fill_cache, n, keys + i, pins_out + i, rcs_out + i);
+      MultiGetSome(ks, state, args.fill_cache, n, keys + i, pins_out + i, rcs_out + i,
+                   &guard.slot());
     }
   }
   pinned.count = 0;

@@ -75,9 +75,15 @@ void Lookups::InTable(LiveTable* file, ManyGet* from, ManyGet* to) {
   for (ManyGet* g = from; g != to; ++g) {
     if (g->done) continue;
     TableFound hit;
-    if (g->block != Table::kNowhere)
+    ReadFound::Looks& looks = g->found.looks;
+    if (g->block != Table::kNowhere) {
       g->status = table->GetAt(g->block, g->key, g->hash, state_.seq, context_, &hit);
+      if (!hit.found && table->has_filter()) ++looks.filter_false;
+    } else if (table->has_filter()) {
+      ++looks.filter_negatives;
+    }
     if (hit.found) {
+      looks.from_table = 1;
       g->found.block = hit.block;
       g->found.owned = std::move(hit.owned);
       Resolve(g, hit.tag, hit.value);

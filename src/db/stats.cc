@@ -225,14 +225,14 @@ void DbImpl::ForEachShapeGauge(Each each) {
 // What all of it is worth, and what holds it up.
 template <typename Each>
 void DbImpl::ForEachEffectGauge(Each each) {
-  const uint64_t gets = epoch_.Sum(kGets);
+  const uint64_t keys = epoch_.Sum(kGets) + Load(ops_.multi_get_keys);
   const uint64_t negatives = epoch_.Sum(kFilterNegatives), false_ = epoch_.Sum(kFilterFalse);
   each("write_amplification_permille", "bytes written to log and tables for 1000 bytes put",
        Permille(Load(counters_.wal_bytes) + Load(counters_.flush_bytes) +
                     Load(counters_.compaction_bytes_written),
                 Load(counters_.bytes_written)));
-  each("read_amplification_permille", "table blocks looked into for 1000 gets",
-       Permille(epoch_.Sum(kTableHits) + false_, gets));
+  each("read_amplification_permille", "table blocks looked into for 1000 keys looked up",
+       Permille(epoch_.Sum(kTableHits) + false_, keys));
   each("filter_effect_permille", "of 1000 looks in vain, those that filters spared",
        Permille(negatives, negatives + false_));
   each("cache_hit_permille", "of 1000 block reads, those that the cache answered",

@@ -138,6 +138,7 @@ static void stats__count_operations(void** state) {
   kist_pin pins[3], pin;
   kist_rc rcs[3];
   char buf[8];
+  uint64_t looks;
   size_t n = 0;
   int i;
   (void)state;
@@ -177,10 +178,16 @@ static void stats__count_operations(void** state) {
   assert_int_equal(stat_of(db, "read_amplification_permille"),
                    (1 + stat_of(db, "filter_false_positives")) * 1000 / 1004);
 
+  looks = stat_of(db, "table_hits") + stat_of(db, "filter_negatives") +
+          stat_of(db, "filter_false_positives");
   OK(kist_multi_get(ks, NULL, 3, keys, pins, rcs, &err));
   for (i = 0; i < 3; ++i) kist_pin_release(&pins[i]);
   assert_int_equal(stat_of(db, "multi_gets"), 1);
   assert_int_equal(stat_of(db, "multi_get_keys"), 3);
+  assert_int_equal(stat_of(db, "table_hits"), 3); /* a and b; a once before */
+  assert_int_equal(stat_of(db, "table_hits") + stat_of(db, "filter_negatives") +
+                       stat_of(db, "filter_false_positives"),
+                   looks + 3);
 
   OK(kist_iter_new(ks, NULL, &it, &err));
   OK(kist_iter_seek(it, KIST_SEEK_FIRST, NULL, 0, &err));
