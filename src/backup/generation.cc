@@ -103,9 +103,11 @@ Result<std::unique_ptr<GenerationWriter>> GenerationWriter::Continue(Db* db, Tar
   standing->place.position = h.position + h.payload_bytes;
   standing->place.lsn = h.last_lsn;
   standing->captured_ms = h.captured_ms;
-  standing->log_bytes = 0;
-  for (auto it = g.ranges.lower_bound(base.first_range); it != g.ranges.end(); ++it)
+  standing->log_bytes = standing->log_ranges = 0;
+  for (auto it = g.ranges.lower_bound(base.first_range); it != g.ranges.end(); ++it) {
     standing->log_bytes += it->second.bytes;
+    ++standing->log_ranges;
+  }
   w->last_time_ms_ = h.last_time_ms;
   w->shipped_lsn_.store(h.last_lsn, std::memory_order_relaxed);
   w->base_lsn_.store(base.state.flushed_lsn, std::memory_order_relaxed);

@@ -39,6 +39,7 @@ class GenerationWriter {
     LogPlace place;          // where its last range ends
     BaseListing base;        // its newest one
     uint64_t log_bytes = 0;  // of ranges since then
+    uint64_t log_ranges = 0;
     int64_t captured_ms = 0;
   };
   // Goes on with the newest one. kMissing where there is none that can be continued. log_number: of

@@ -73,6 +73,7 @@ Status Stream::Resume(const Catalog& catalog, uint64_t log_number, bool* resumed
   if (s.Is(Code::kMissing) || s.Is(Code::kConflict)) return Status();
   KIST_TRY(std::move(s));
   since_base_ = standing.log_bytes;
+  ranges_since_base_ = standing.log_ranges;
   last_base_bytes_ = 0;
   for (const BaseTable& t : standing.base.tables) last_base_bytes_ += t.bytes;
   base_asked_ = standing.base.state.flushed_lsn;
@@ -97,7 +98,7 @@ Status Stream::BeginGeneration(const Catalog& catalog) {
   KIST_TRY_ASSIGN(auto writer, GenerationWriter::Begin(db_, target_.get(), catalog,
                                                        wanted.pin->state.database_id));
   tail_ = std::move(tail);
-  since_base_ = 0;
+  since_base_ = ranges_since_base_ = 0;
   base_asked_ = wanted.pin->state.flushed_lsn;
   captured_ms_ = 0;
   last_base_bytes_ = GenerationWriter::BaseBytes(*wanted.pin);
@@ -191,6 +192,7 @@ Status Stream::Turn() {
     KIST_TRY(tail_->Next(capture.upto, kRangeBytes, &piece, &got));
     if (!got) break;
     since_base_ += piece.bytes.size();
+    ++ranges_since_base_;
     // Until all of a capture is shipped the generation is as old as the one before.
     if (piece.last_lsn >= capture.upto) captured_ms_ = capture.time_ms;
     KIST_TRY(writer->Ship(std::move(piece), captured_ms_));
@@ -205,20 +207,26 @@ Status Stream::Turn() {
   return Status();
 }
 
-// A base whose state is no newer than the last one's would save a restore nothing.
+// A base whose state is no newer than the last one's would save a restore nothing. What a quiet
+// database commits stays in its log for days: many ranges of it are flushed for the base's sake.
 void Stream::AskForBase() {
   const uint64_t limit =
       std::max(options_.base_bytes_min, last_base_bytes_ / 100 * options_.base_percent);
-  if (since_base_ < limit) return;
+  const bool many = ranges_since_base_ >= options_.base_ranges;
+  if (since_base_ < limit && !many) return;
   {
     MutexLock lock(&mutex_);
     if (wanted_.pin != nullptr || base_running_ || writer_ == nullptr || !writer_->has_base())
       return;
   }
+  if (many) {
+    ranges_since_base_ = 0;
+    static_cast<void>(db_->Flush().ok());  // the database says what is wrong, if anything is
+  }
   const int64_t now_ms = db_->NowMs();
   auto pin = db_->PinState();
   if (!pin.ok() || (*pin)->state.flushed_lsn <= base_asked_) return;
-  since_base_ = 0;
+  since_base_ = ranges_since_base_ = 0;
   base_asked_ = (*pin)->state.flushed_lsn;
   last_base_bytes_ = GenerationWriter::BaseBytes(**pin);
   MutexLock lock(&mutex_);

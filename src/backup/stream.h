@@ -84,6 +84,7 @@ class Stream {
   std::unique_ptr<LogTail> tail_;
   Sequence base_asked_ = 0;  // the commit of the newest base asked for in this generation
   uint64_t since_base_ = 0;  // bytes of log shipped since then
+  uint64_t ranges_since_base_ = 0;
   uint64_t last_base_bytes_ = 0;
   int64_t captured_ms_ = 0;  // of the newest capture that was shipped whole; 0: none was
 

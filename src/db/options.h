@@ -37,6 +37,7 @@ struct StreamOptions {
   uint64_t log_bytes_max = uint64_t{1} << 30;    // held while the target cannot be reached
   uint64_t base_percent = 100;                   // log since a base, of the base's size
   uint64_t base_bytes_min = uint64_t{64} << 20;  // and at least so much; not an option
+  uint64_t base_ranges = 8192;                   // or so many ranges since then; not an option
 };
 
 struct DbOptions {

@@ -95,6 +95,37 @@ void stream__every_commit_comes_back(void**) {
   ASSERT_OK(db->Close());
 }
 
+// A quiet database fills no memtable and no ratio, but a restore must not take a day of small
+// ranges; also where the stream is begun anew for each of them.
+void stream__many_small_ranges_get_a_base(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  CommitHistory history(Seed("many ranges"));
+  history.Use(db.get());
+  StreamOptions options = Fast();
+  options.base_ranges = 20;
+  auto stream = StartOn(db.get(), vfs.get(), options);
+  size_t bases = 0;
+  for (int i = 0; bases < 6; ++i) {
+    assert_true(i < 5000);
+    history.Put();
+    ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
+    const Catalog catalog = Load(vfs.get());
+    assert_int_equal(catalog.generations.size(), 1);
+    const CatalogGeneration& g = catalog.generations.begin()->second;
+    bases = g.bases.size();
+    assert_true(bases == 1 || g.ranges.size() >= 20 * (bases - 1));
+    if (bases >= 3) {
+      stream.reset();
+      stream = StartOn(db.get(), vfs.get(), options);
+    }
+  }
+  stream.reset();
+  Expect(vfs.get(), history, {}, history.last());
+  for (Sequence seq = 1; seq <= history.last(); seq += 7) Expect(vfs.get(), history, {seq, 0}, seq);
+  ASSERT_OK(db->Close());
+}
+
 void stream__goes_on_after_an_orderly_end(void**) {
   auto vfs = NewMemoryVfs();
   CommitHistory history(Seed("goes on"));
@@ -185,7 +216,10 @@ void stream__lets_the_log_go_beyond_its_limit(void**) {
   ASSERT_OK(stream->Wait(history.last(), kPatienceMs));
   const Sequence before = history.last();
   away.Fail({kFaultAll & ~static_cast<uint32_t>(kFaultThread), 1, EIO, true});
-  while (db->LogExtents().size() < 6) history.Step();
+  while (db->LogExtents().size() < 6) {  // far below the limit, beyond which they go
+    history.Steps(20);
+    ASSERT_OK(db->Flush());
+  }
   // A turn notices; from then on flushes take the log away again.
   for (int i = 0; i < 2000 && db->LogExtents().size() > 3; ++i) {
     vfs->SleepUs(10000);
@@ -435,6 +469,7 @@ int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
       cmocka_unit_test(stream__every_commit_comes_back),
+      cmocka_unit_test(stream__many_small_ranges_get_a_base),
       cmocka_unit_test(stream__goes_on_after_an_orderly_end),
       cmocka_unit_test(stream__a_gap_begins_a_generation),
       cmocka_unit_test(stream__writers_go_on_while_the_target_is_away),
