@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kSlowFromL0Files = 8;
 constexpr size_t kFullL0Files = 24;
+constexpr uint64_t kBusyWaitUs = 50000;
 constexpr uint32_t kRetryDoublings = 3;  // of retry_interval, at most
 constexpr uint64_t kExpiryLookUs = 500000;
 constexpr uint64_t kObsoleteLookUs = 200000;
@@ -205,6 +206,14 @@ void DbImpl::CollectDead() {
   }
 }
 
+// Whether a flush or compaction is at work; where one is, waits for an end of one.
+bool DbImpl::BackgroundBusy(bool wait) {
+  MutexLock lock(&mutex_);
+  const bool busy = flush_running_ || !compacting_.empty();
+  if (busy && wait) done_cond_.WaitFor(&mutex_, kBusyWaitUs);
+  return busy;
+}
+
 // False where there is none to do: the database closes, or tables that nobody lists any more wait
 // for their last readers, who remove nothing themselves.
 bool DbImpl::WaitForFlush() {
@@ -219,13 +228,14 @@ bool DbImpl::WaitForFlush() {
   }
   if (closing_.load(std::memory_order_acquire)) return false;
   flush_running_ = true;
+  ++flush_tries_;
   return true;
 }
 
 void DbImpl::FlushThread() {
   uint32_t failed = 0;  // in a row
   bool short_of_space = false;
-  uint64_t tried = UINT64_MAX;  // with the reserve released, after so many commits
+  uint64_t tried = UINT64_MAX;  // `progress` when the reserve was last released for it
   for (;;) {
     if (!WaitForFlush()) {
       if (closing_.load(std::memory_order_acquire)) return;
@@ -233,12 +243,18 @@ void DbImpl::FlushThread() {
       continue;
     }
     Status s;
+    // Grows with each commit and each memtable that joins those to be flushed: what was deleted
+    // may be what makes them fit.
+    uint64_t progress = counters_.commits.load(std::memory_order_relaxed);
+    {
+      MutexLock lock(&mutex_);
+      progress += slots_[slots_.size() - 2].last_seq;
+    }
     try {
       s = FlushOldest(short_of_space ? SIZE_MAX : 1);
-      const uint64_t commits = counters_.commits.load(std::memory_order_relaxed);
-      if (s.Is(Code::kNoSpace) && tried != commits) {  // since the last try something was deleted
-        tried = commits;
-        static_cast<void>(reserve_.Release());
+      if (s.Is(Code::kNoSpace) && tried != progress) {
+        tried = progress;
+        const SpaceReserve::Loan loan(&reserve_);
         s = FlushOldest(SIZE_MAX);
       }
       short_of_space = s.Is(Code::kNoSpace);
@@ -250,6 +266,7 @@ void DbImpl::FlushThread() {
     MutexLock lock(&mutex_);
     flush_running_ = false;
     failed = s.ok() ? 0 : failed + 1;
+    if (!s.ok()) flush_failed_ = flush_tries_;
     if (s.ok()) flush_error_ = Status();
     done_cond_.SignalAll();
     compact_cond_.SignalAll();
@@ -382,7 +399,10 @@ void DbImpl::CompactionThread() {
     }
     bool did = false;
     Status s = CompactOnce(&did);
-    if (s.Is(Code::kNoSpace) && reserve_.Release()) s = CompactOnce(&did);
+    if (s.Is(Code::kNoSpace)) {
+      const SpaceReserve::Loan loan(&reserve_);
+      if (loan.made_space()) s = CompactOnce(&did);
+    }
     if (!s.ok()) BackgroundFailed(s, false);
     CollectDead();
     MutexLock lock(&mutex_);

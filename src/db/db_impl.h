@@ -217,6 +217,7 @@ class DbImpl final : public Db {
   void RefuseConflicts(GroupWriter** group, size_t* count);
   Status MakeRoomFor(GroupWriter* const* group, size_t count);
   Status CommitFreeing(GroupWriter* leader, WriteQueue::Waiter* followers);
+  bool BackgroundBusy(bool wait);
   Status CheckSpace(GroupWriter* const* group, size_t count, bool* frees);
   Status MakeRoom(uint64_t bytes, bool frees);
   void CountGroup(GroupWriter** group, size_t count, uint64_t bytes, uint64_t log_bytes);
@@ -396,6 +397,8 @@ class DbImpl final : public Db {
   uint64_t flush_waiters_ KIST_GUARDED_BY(mutex_) =
       0;  // a flush was asked for although memory is not full
   bool flush_running_ KIST_GUARDED_BY(mutex_) = false;
+  uint64_t flush_tries_ KIST_GUARDED_BY(mutex_) = 0;          // begun
+  uint64_t flush_failed_ KIST_GUARDED_BY(mutex_) = 0;         // the last one of them that failed
   uint32_t compactions_running_ KIST_GUARDED_BY(mutex_) = 0;  // turns of compaction threads
   bool closed_ KIST_GUARDED_BY(mutex_) = false;
   // Of open, close and the token holder.

@@ -80,7 +80,7 @@ Status DbImpl::Start() {
   Status recovered = Recover(state, &recovery);
   if (!recovered.ok()) {  // the tables it made are nobody's: a failed open changes nothing
     RemoveUnlisted(recovery.outcome.edit);
-    return recovered;
+    return state.Explain(std::move(recovered));
   }
   KIST_TRY(FinishOpen(state, &recovery));
   return StartThreads();
@@ -132,7 +132,7 @@ Status DbImpl::CreateDatabase() {
   KIST_TRY(state.Apply(edit));
   // Before there is a CURRENT, since who finds one comes past here no more. Also where the
   // directory was there already: whoever made it may not have made it durable.
-  Status s = vfs_->SyncDir(ParentDir(path_));
+  Status s = Planted(Bug::kNoDirSyncOfParent) ? Status() : vfs_->SyncDir(ParentDir(path_));
   if (!s.ok() && !s.Is(Code::kPermission)) return s;
   return Manifest::Create(vfs_, path_, kFirstManifest, &state).status();
 }
@@ -402,7 +402,7 @@ Status DbImpl::StartReadOnly() {
                            path_ + ": no database in this directory, and read_only is on");
     }
     Result<ManifestState> state = ReadManifest(vfs_, path_);
-    s = state.ok() ? OpenReadOnlyState(*state) : state.status();
+    s = state.ok() ? state->Explain(OpenReadOnlyState(*state)) : state.status();
     if (s.ok()) return s;
     // Only a change under our feet excuses a failure.
     Result<ManifestState> after = ReadManifest(vfs_, path_);

@@ -15,6 +15,7 @@
 #include "key/file_name.h"
 #include "record/chain.h"
 #include "table/format.h"
+#include "util/planted.h"
 #include "version/manifest.h"
 
 namespace kist {
@@ -277,7 +278,9 @@ Status Repairer::SalvageTable(uint64_t number, std::unique_ptr<File> file, uint3
   TableBuilder builder(options, to.get(), store_->Path(options.table_id));
   std::string last;
   uint64_t last_tag = 0, kept = 0, ranges = 0;
+  bool damaged = false;
   const auto entry = [&](Slice key, uint64_t tag, Slice value) {
+    if (damaged && Planted(Bug::kRepairStopsAtDamage)) return Status();
     if (kept != 0 && (key < Slice(last) || (key == Slice(last) && tag >= last_tag)))
       return Status();  // from a block that does not belong here
     last.assign(key.data(), key.size());
@@ -290,6 +293,7 @@ Status Repairer::SalvageTable(uint64_t number, std::unique_ptr<File> file, uint3
     return builder.AddRangeTombstone(t);
   };
   const auto damage = [&](uint64_t offset, const std::string& reason) {
+    damaged = true;
     Loss(name, "offset " + std::to_string(offset) + ": " + reason);
   };
   KIST_TRY(Table::SalvageFile(file.get(), Name(name), number, database_id_, entry, tombstone,
@@ -473,6 +477,9 @@ Status Repairer::Switch(ManifestState* state) {
   }
   // From here on CURRENT may lead to the outcome, even where a call fails: its tables stay.
   made_ = std::move(temporary);
+  if (Planted(Bug::kRepairRemovesFirst)) {
+    for (const std::string& name : old_files_) static_cast<void>(vfs_->Remove(Name(name)).ok());
+  }
   KIST_TRY(Manifest::Create(vfs_, path_, next_file_, state).status());
   for (const std::string& name : old_files_) static_cast<void>(vfs_->Remove(Name(name)).ok());
   uint64_t kept = 0;

@@ -3,6 +3,8 @@
 // Threads: any.
 #include "db/space_reserve.h"
 
+#include <new>
+
 namespace kist {
 
 void SpaceReserve::Start(Vfs* vfs, std::string path) {
@@ -24,6 +26,7 @@ Status SpaceReserve::Take(uint64_t bytes) {
 bool SpaceReserve::Hold() {
   MutexLock lock(&mutex_);
   if (vfs_ == nullptr || cannot_ || whole()) return true;
+  if (borrowers_ != 0) return false;
   Status s = Take(kReserveFileBytes);
   const bool full = s.Is(Code::kNoSpace);
   cannot_ = s.Is(Code::kUnsupported);
@@ -38,12 +41,34 @@ bool SpaceReserve::Hold() {
   return !full;
 }
 
-bool SpaceReserve::Release() {
-  MutexLock lock(&mutex_);
+bool SpaceReserve::Drop() {
   if (vfs_ == nullptr || !vfs_->Remove(path_).ok()) return false;
   held_.store(0, std::memory_order_relaxed);
   low_.store(true, std::memory_order_relaxed);
   return true;
+}
+
+bool SpaceReserve::Release() {
+  MutexLock lock(&mutex_);
+  return Drop();
+}
+
+bool SpaceReserve::Borrow() {
+  MutexLock lock(&mutex_);
+  if (borrowers_ == 0 && !Drop()) return false;
+  ++borrowers_;
+  return true;
+}
+
+void SpaceReserve::Return(bool borrowed) {
+  if (borrowed) {
+    MutexLock lock(&mutex_);
+    --borrowers_;
+  }
+  try {
+    static_cast<void>(Hold());
+  } catch (const std::bad_alloc&) {  // whoever collects what is dead tries again
+  }
 }
 
 }  // namespace kist

@@ -30,6 +30,7 @@ constexpr uint64_t kCompressFrom = 128;
 constexpr int kRelaxes = 50;  // between two looks for company
 constexpr double kSleepFromUs = 200;
 constexpr uint64_t kSleepMaxUs = 50000;
+constexpr int kFreeingTries = 8;  // of a delete on a full disk
 
 uint64_t Since(Vfs* vfs, uint64_t start_us) { return vfs->MonotonicUs() - start_us; }
 
@@ -323,9 +324,14 @@ Status DbImpl::CommitFreeing(GroupWriter* leader, WriteQueue::Waiter* followers)
   for (WriteQueue::Waiter* f = followers; f != nullptr; f = f->next)
     take(static_cast<GroupWriter*>(f->request));
   if (count == 0) return Status();
-  static_cast<void>(reserve_.Release());
-  Status s = TryCommit(group, count);
-  static_cast<void>(reserve_.Hold());
+  const SpaceReserve::Loan loan(&reserve_);
+  Status s;
+  for (int tries = 0; tries < kFreeingTries; ++tries) {
+    const bool busy = BackgroundBusy(false);
+    s = TryCommit(group, count);
+    // One that is about to fail holds what was kept back, and gives it up again.
+    if (!s.Is(Code::kNoSpace) || !(BackgroundBusy(true) || busy)) break;
+  }
   return s;
 }
 

@@ -62,6 +62,15 @@ enum class Bug {
   kExpiryIgnoresSnapshots = 48,  // slatedb#218
   kRangeReadsForgotten = 49,     // phantom, Berenson 1995
   kGroupConflictMissed = 50,     // lost update, Berenson 1995
+  kNoDirSyncOfParent = 51,       // leveldb#195
+  kRestoreNotSynced = 52,        // pebble#5825
+  kHeadDamageIgnored = 53,       // redb 4.2.0
+  kRepairRemovesFirst = 54,      // redb 4.2.0
+  kRepairStopsAtDamage = 55,     // leveldb#251
+  kFeedRepeats = 56,             // rocksdb#7576
+  kHeldNeverRefused = 57,        // memory that grows
+  kCoverTooLong = 58,            // rocksdb#1784
+  kCopyNotSynced = 59,           // rocksdb#12731
 };
 
 #ifdef KIST_PLANTED_BUGS

@@ -166,6 +166,11 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir) {
                                      : "a damaged edit: " + reader.break_reason());
   }
   state.manifest_bytes = reader.offset();
+  if (residue.bytes != 0) {
+    state.broken_end = path + ": offset " + std::to_string(reader.offset()) +
+                       ": the last edit is incomplete or damaged (" + reader.break_reason() +
+                       "), and without it";
+  }
   return state;
 }
 
@@ -197,6 +202,8 @@ Status Manifest::Append(const Edit& edit) {
   // A refused record was cut back durably (no space, say) and the manifest can go on; anything else
   // leaves it in doubt.
   if (!s.ok() && writer_->broken()) broken_ = true;
+  // The edit is durable. A mark that cannot be written leaves the one before, which is true too.
+  if (s.ok()) static_cast<void>(writer_->WriteMark().ok());
   return s;
 }
 

@@ -6,12 +6,11 @@
 //
 // Invariants
 //  1. Each edit is synced before Append returns, and before anything that relies on it happens;
-//  record N therefore carries durable LSN N-1.
+//  record N therefore carries durable LSN N-1. Behind the sync goes an unsynced mark, which tells
+//  damage to the last edit from a torn one, unless a power cut took it.
 //  2. A new manifest: file written and synced, directory synced, CURRENT.tmp written and synced,
-//  renamed, directory synced; only then
-//     is the old one removed (by the caller).
-//  3. After a failed Append or Create nothing may be deleted until the database was reopened:
-//  broken() stays true.
+//  renamed, directory synced; only then is the old one removed (by the caller).
+//  3. After a failed Append or Create nothing may be deleted until reopened: broken() stays true.
 // Threads: one at a time.
 #pragma once
 
@@ -43,10 +42,17 @@ struct ManifestState {
   int64_t time_floor_ms = 0;
   uint32_t next_keyspace = 1;
   std::map<uint32_t, KeyspaceState> keyspaces;  // the default one, 0, included
+  // Of the manifest as it was read: where it breaks off and why; empty where it ends cleanly. What
+  // stands there was torn by a crash, or was a whole edit and is damaged.
+  std::string broken_end;
 
   // kCorrupt where the edit contradicts the state.
   Status Apply(const Edit& edit);
   Edit Snapshot() const;
+  // Files that the state names and that are gone: the edit that is broken may have said so.
+  Status Explain(Status s) const {
+    return s.Is(Code::kCorrupt) && !broken_end.empty() ? s.Prefixed(broken_end) : s;
+  }
 };
 
 struct CurrentFile {

@@ -2,7 +2,12 @@
 #include "version/manifest.h"
 
 #include "key/file_name.h"
+#include "record/codec.h"
+#include "support/fault_vfs.h"
 #include "support/unit_test.h"
+#include "util/coding.h"
+#include "util/crc32c.h"
+#include "vfs/memory_vfs.h"
 
 namespace kist::test {
 namespace {
@@ -147,8 +152,8 @@ void manifest__contradictions_are_refused(void**) {
   ASSERT_CODE(state.Apply(drops), Code::kCorrupt);
 }
 
-// A flipped byte gives the whole state, an earlier one where only the tail was hit, or corruption:
-// never another state.
+// A flipped byte gives the whole state or corruption: the mark behind each edit tells damage to the
+// last one from what a crash tore.
 void manifest__every_byte_flipped(void**) {
   auto vfs = NewMemoryVfs();
   ASSERT_OK(vfs->MakeDir(kDir));
@@ -167,13 +172,187 @@ void manifest__every_byte_flipped(void**) {
     if (!back.ok()) {
       ++refused;
     } else if (EncodeEdit(back->Snapshot()) != whole) {
-      // Only the last edit may be missing: nothing after it says that it was durable.
-      assert_int_equal(back->keyspaces.size(), 3);
-      assert_int_equal(back->log_number, 7);
+      fail_msg("byte %zu flipped: another state", i);
     }
     ASSERT_OK((*file)->Write(i, Slice(*bytes).substr(i, 1)));
   }
   assert_true(refused > 100);
+}
+
+const std::string kPath = JoinPath(kDir, ManifestFileName(3));
+
+void Overwrite(Vfs* vfs, const std::string& path, uint64_t offset, const std::string& bytes) {
+  auto file = vfs->Open(path, OpenMode::kReadWrite);
+  ASSERT_OK(file);
+  ASSERT_OK((*file)->Write(offset, bytes));
+}
+
+// A power cut may take the last mark: then a damaged last edit looks like a torn one. What it would
+// have explained is explained.
+void manifest__without_its_mark_the_last_edit_may_be_torn(void**) {
+  auto vfs = NewMemoryVfs();
+  ASSERT_OK(vfs->MakeDir(kDir));
+  Written(vfs.get());
+  const Status lost = Status::Corrupt("/m/000007.log", 0, "segment 7 is missing");
+  auto whole = ReadManifest(vfs.get(), kDir);
+  ASSERT_OK(whole);
+  assert_true(whole->broken_end.empty());
+  ASSERT_SLICE(whole->Explain(lost).message(), lost.message());
+  // Generation 1 is the head's, 2 and 3 follow the two edits.
+  Overwrite(vfs.get(), kPath, codec::SlotOffset(3), std::string(kSegmentSlotBytes, '\0'));
+  Overwrite(vfs.get(), kPath, whole->manifest_bytes - 8, "damaged!");
+  auto back = ReadManifest(vfs.get(), kDir);
+  ASSERT_OK(back);
+  assert_int_equal(back->keyspaces.size(), 3);
+  assert_int_equal(back->log_number, 7);
+  const std::string told = back->Explain(lost).message();
+  assert_true(told.find(kPath) == 0);
+  assert_true(told.find("000007.log") != std::string::npos);
+  ASSERT_CODE(back->Explain(Status::Bare(Code::kNoMem)), Code::kNoMem);
+  // With the mark of the edit before it, the one before it is damage.
+  Overwrite(vfs.get(), kPath, kSegmentDataStart2 + 200, "damaged!");
+  ASSERT_CODE(ReadManifest(vfs.get(), kDir), Code::kCorrupt);
+}
+
+// Edits whose record is sound and whose content no writer wrote.
+void manifest__edits_that_cannot_be(void**) {
+  const auto field = [](uint8_t tag, size_t bytes) {
+    std::string s(1, static_cast<char>(tag));
+    AppendBytes(&s, std::string(bytes, '\0'));
+    return s;
+  };
+  for (uint8_t tag = 1; tag <= 11; ++tag) {
+    for (size_t bytes = 0; bytes < 200; ++bytes) {
+      auto edit = DecodeEdit(field(tag, bytes));
+      if (edit.ok()) {
+        assert_int_equal(EncodeEdit(*edit).size(), bytes + 5);
+      } else {
+        ASSERT_CODE(edit, Code::kCorrupt);
+      }
+    }
+  }
+  NewTable t;
+  t.level = 64;
+  Edit high;
+  high.added.push_back(t);
+  ASSERT_CODE(DecodeEdit(EncodeEdit(high)), Code::kCorrupt);
+  ManifestState state;
+  Edit of_nobody;
+  of_nobody.keyspace_options.emplace_back(5, "compression=none");
+  ASSERT_CODE(state.Apply(of_nobody), Code::kCorrupt);
+  Edit adds;
+  adds.added.push_back(NewTable());
+  ASSERT_CODE(state.Apply(adds), Code::kCorrupt);  // to no keyspace
+  Edit keyspace;
+  keyspace.keyspaces.push_back({0, 0, "default", ""});
+  keyspace.keyspaces.push_back({4, 0, "four", ""});
+  ASSERT_OK(state.Apply(keyspace));
+  ASSERT_OK(state.Apply(adds));
+  ASSERT_CODE(state.Apply(adds), Code::kCorrupt);  // twice
+  Edit options;
+  options.keyspace_options.emplace_back(4, "compression=none");
+  auto decoded = DecodeEdit(EncodeEdit(options));
+  ASSERT_OK(decoded);
+  ASSERT_OK(state.Apply(*decoded));
+  ASSERT_SLICE(state.keyspaces[4].options, "compression=none");
+  Edit removes;
+  removes.removed.push_back({7, 0, 0});
+  ASSERT_CODE(state.Apply(removes), Code::kCorrupt);  // from no keyspace
+}
+
+// A manifest file of these records, and CURRENT that names it.
+std::unique_ptr<MemoryVfs> Forged(const SegmentInfo& info, const CurrentFile& current,
+                                  const std::vector<std::pair<RecordKind, std::string>>& records) {
+  auto vfs = std::make_unique<MemoryVfs>();
+  ASSERT_OK(vfs->MakeDir(kDir));
+  SegmentWriter::Options options;
+  options.info = info;
+  auto writer = SegmentWriter::Create(vfs.get(), kPath, options);
+  ASSERT_OK(writer);
+  for (const auto& [kind, data] : records) {
+    std::string buffer = std::string(kRecordHeaderMax, '#') + data + "########";
+    PreparedRecord record;
+    record.data = buffer.data() + kRecordHeaderMax;
+    record.data_bytes = static_cast<uint32_t>(data.size());
+    record.data_crc = crc32c::Value(data.data(), data.size());
+    record.kind = kind;
+    record.lsn = (*writer)->last_lsn() + 1;
+    ASSERT_OK((*writer)->Append(&record, 1, (*writer)->last_lsn(), false));
+  }
+  ASSERT_OK((*writer)->Sync());
+  ASSERT_OK(ReplaceFile(vfs.get(), JoinPath(kDir, kCurrentFileName), EncodeCurrent(current)));
+  return vfs;
+}
+
+void manifest__what_does_not_belong_together_is_refused(void**) {
+  SegmentInfo info;
+  info.type = SegmentType::kManifest;
+  info.id = 3;
+  info.nonce = 1;
+  info.database_id = 42;
+  Edit e;
+  e.log_number = 7;
+  const std::string sound = EncodeEdit(e);
+  using Records = std::vector<std::pair<RecordKind, std::string>>;
+  const auto read = [&](const SegmentInfo& i, const CurrentFile& c, const Records& records) {
+    return ReadManifest(Forged(i, c, records).get(), kDir).status();
+  };
+  const Records one = {{RecordKind::kEdit, sound}};
+  ASSERT_OK(read(info, {42, 3}, one));
+  ASSERT_CODE(read(info, {41, 3}, one), Code::kCorrupt);  // of another database
+  SegmentInfo other = info;
+  other.id = 4;
+  ASSERT_CODE(read(other, {42, 3}, one), Code::kCorrupt);  // under another's name
+  SegmentInfo log = info;
+  log.type = SegmentType::kLog;
+  ASSERT_CODE(read(log, {42, 3}, one), Code::kCorrupt);
+  ASSERT_CODE(read(info, {42, 3}, {}), Code::kCorrupt);  // not one edit
+  ASSERT_CODE(read(info, {42, 3}, {{RecordKind::kCommit, sound}}), Code::kCorrupt);
+  ASSERT_CODE(read(info, {42, 3}, {{RecordKind::kEdit, "\x01"}}), Code::kCorrupt);
+  const Status newer = read(info, {42, 3}, {{RecordKind::kEdit, std::string("\x0c\0\0\0\0", 5)}});
+  ASSERT_CODE(newer, Code::kTooNew);
+  assert_true(newer.message().find(kPath) == 0);
+  std::string bytes = EncodeCurrent({42, 3});
+  bytes[8] = 9;  // a version of CURRENT to come
+  ASSERT_CODE(DecodeCurrent(bytes, "CURRENT"), Code::kCorrupt);
+  const uint32_t crc = crc32c::Value(bytes.data(), 36);
+  for (int i = 0; i < 4; ++i) bytes[36 + i] = static_cast<char>(crc >> (8 * i));
+  ASSERT_CODE(DecodeCurrent(bytes, "CURRENT"), Code::kTooNew);
+}
+
+// Each call fails in turn, once and for ever: an Append that succeeded is found again, one that
+// failed is whole or absent, and reading reports the error.
+void manifest__every_call_fails(void**) {
+  for (const bool for_ever : {false, true}) {
+    for (uint64_t n = 1;; ++n) {
+      MemoryVfs base;
+      ASSERT_OK(base.MakeDir(kDir));
+      FaultVfs vfs(&base);
+      ManifestState state;
+      Edit first;
+      first.keyspaces.push_back({0, 0, "default", ""});
+      ASSERT_OK(state.Apply(first));
+      vfs.Fail({kFaultAll, n, EIO, for_ever});
+      auto m = Manifest::Create(&vfs, kDir, 3, &state);
+      ManifestState after = state;
+      bool took = false;
+      if (m.ok()) {
+        took = (*m)->Append(Full()).ok();
+        if (took) ASSERT_OK(after.Apply(Full()));
+        if ((*m)->broken()) ASSERT_CODE((*m)->Append(Full()), Code::kPoisoned);
+        if (took) static_cast<void>((*m)->Seal().ok());
+      }
+      const auto back = ReadManifest(&vfs, kDir);
+      const uint64_t failed = vfs.failures();
+      vfs.Heal();
+      const auto healed = ReadManifest(&vfs, kDir);
+      if (m.ok()) ASSERT_OK(healed);
+      if (took) ASSERT_SLICE(EncodeEdit(healed->Snapshot()), EncodeEdit(after.Snapshot()));
+      if (m.ok() && back.ok())
+        ASSERT_SLICE(EncodeEdit(back->Snapshot()), EncodeEdit(healed->Snapshot()));
+      if (failed == 0) break;
+    }
+  }
 }
 
 void manifest__missing_files_are_named(void**) {
@@ -199,6 +378,10 @@ int main() {
       cmocka_unit_test(manifest__round_trip),
       cmocka_unit_test(manifest__contradictions_are_refused),
       cmocka_unit_test(manifest__every_byte_flipped),
+      cmocka_unit_test(manifest__without_its_mark_the_last_edit_may_be_torn),
+      cmocka_unit_test(manifest__edits_that_cannot_be),
+      cmocka_unit_test(manifest__what_does_not_belong_together_is_refused),
+      cmocka_unit_test(manifest__every_call_fails),
       cmocka_unit_test(manifest__missing_files_are_named),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
