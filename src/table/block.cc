@@ -67,7 +67,7 @@ Block* Block::New(size_t bytes, BlockPool* pool, bool for_cache) noexcept {
   block->memory_ = kind;
   if (kind == Memory::kCounted) {
     pool->CountLoose(MemoryBytes(bytes));
-    std::memcpy(block->pool_place(), &pool, sizeof pool);
+    std::memcpy(const_cast<char*>(block->pool_place()), &pool, sizeof pool);
   }
   return block;
 }
@@ -85,12 +85,18 @@ void Block::Destroy() noexcept {
   if (view_) (*owner())->Unref();
   const Memory kind = memory_;
   const size_t bytes = MemoryBytes(payload_bytes_);
-  BlockPool* pool = nullptr;
-  if (kind == Memory::kCounted) std::memcpy(&pool, pool_place(), sizeof pool);
+  BlockPool* const pool = this->pool();
   this->~Block();
   if (kind == Memory::kCell) return BlockPool::Deallocate(this);
   Deallocate(this);
   if (pool != nullptr) pool->DropLoose(bytes);
+}
+
+BlockPool* Block::pool() const {
+  if (memory_ == Memory::kCell) return BlockPool::Of(this);
+  BlockPool* pool = nullptr;
+  if (memory_ == Memory::kCounted) std::memcpy(&pool, pool_place(), sizeof pool);
+  return pool;
 }
 
 size_t Block::memory_bytes() const {

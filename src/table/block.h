@@ -110,6 +110,8 @@ class alignas(64) Block {
   static void Release(void* block) { static_cast<Block*>(block)->Unref(); }  // for PinSink and pins
   // Bytes it takes of allocator or pool; what a view points into is not counted.
   size_t memory_bytes() const;
+  // Who counts it; nullptr: nobody.
+  BlockPool* pool() const;
   static size_t MemoryBytes(size_t payload_bytes) {
     return sizeof(Block) + payload_bytes + kBlockPadding;
   }
@@ -161,8 +163,9 @@ class alignas(64) Block {
   void Destroy() noexcept;
   const char* Layout();
   const char* ValidateEntries() const;
-  char* pool_place() {
-    return mutable_payload() + payload_bytes_ + kBlockPadding - sizeof(BlockPool*);
+  const char* pool_place() const {
+    return reinterpret_cast<const char*>(this + 1) + payload_bytes_ + kBlockPadding -
+           sizeof(BlockPool*);
   }
   BlockBytes** owner() { return reinterpret_cast<BlockBytes**>(this + 1); }
   // Of a number of 1 to 8 bytes.

@@ -103,6 +103,10 @@ Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
     Trim();
     return nullptr;
   }
+  if (pool_->retired_bytes() > capacity / kRetiredShare) {
+    epoch_->Collect();
+    if (pool_->retired_bytes() > capacity / kRetiredShare) return nullptr;
+  }
   Shard& shard = shards_[ShardOf(slot)];
   {
     MutexLock lock(&shard.mutex);
@@ -182,9 +186,15 @@ void BlockCache::Evict(size_t target) noexcept {
 
 void BlockCache::Retire(Block* chain) noexcept {
   if (chain == nullptr) return;
+  size_t bytes = 0;
+  for (const Block* block = chain; block != nullptr; block = block->next_retired_) {
+    if (block->pool() != nullptr) bytes += block->memory_bytes();
+  }
+  pool_->CountRetired(bytes);
   epoch_->Retire(chain, [](void* first) {
     for (Block* block = static_cast<Block*>(first); block != nullptr;) {
       Block* next = block->next_retired_;
+      if (BlockPool* pool = block->pool()) pool->DropRetired(block->memory_bytes());
       block->Unref();
       block = next;
     }

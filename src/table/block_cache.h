@@ -9,6 +9,9 @@
 //     so that a reader inside an Epoch::Guard may use what it loaded from a slot without one.
 //  3. used_bytes() is the sum of memory_bytes() of the cached blocks plus kEntryBytes for each; it
 //     is above Room(), hence above the capacity, only until the insertion that made it so ends.
+//  4. Blocks that were evicted and wait for a reader that stands still stay near an eighth of the
+//     capacity: beyond, nothing is inserted. Otherwise they would take the cache's room, so that
+//     each insertion evicts more of it.
 // Threads: any. One shard mutex is held at a time, and nothing is called under it.
 #pragma once
 
@@ -65,7 +68,7 @@ class BlockCache {
 
   // Fills the empty slot with `block`, of which the cache takes a reference of its own. Returns
   // what the slot then holds (another thread's block, where that came first), or nullptr where
-  // the cache does not take it: capacity too small, no memory.
+  // the cache does not take it: capacity too small, too much waits for readers, no memory.
   Block* Insert(Slot* slot, Block* block, bool cold) noexcept;
   // Empties the slots of a table that nobody reads any more.
   void Remove(Slot* slots, size_t count) noexcept;
@@ -78,6 +81,7 @@ class BlockCache {
   static constexpr unsigned kShards = 16;
   static constexpr unsigned kEvictedAtOnce = 2;
   static constexpr unsigned kHitCounters = 32;
+  static constexpr size_t kRetiredShare = 8;
   struct Entry {
     Slot* slot;
     Block* block;

@@ -129,10 +129,15 @@ void* BlockPool::Allocate(size_t bytes) noexcept {
   return cell;
 }
 
-void BlockPool::Deallocate(void* cell) noexcept {
+BlockPool::Chunk* BlockPool::ChunkOf(const void* cell) {
   static_assert((kChunkBytes & (kChunkBytes - 1)) == 0, "chunks are found by masking");
-  Chunk* chunk =
-      reinterpret_cast<Chunk*>(reinterpret_cast<uintptr_t>(cell) & ~uintptr_t{kChunkBytes - 1});
+  return reinterpret_cast<Chunk*>(reinterpret_cast<uintptr_t>(cell) & ~uintptr_t{kChunkBytes - 1});
+}
+
+BlockPool* BlockPool::Of(const void* cell) { return ChunkOf(cell)->pool; }
+
+void BlockPool::Deallocate(void* cell) noexcept {
+  Chunk* chunk = ChunkOf(cell);
   BlockPool* pool = chunk->pool;
   Size& size = pool->sizes_[chunk->size];
   bool empty;

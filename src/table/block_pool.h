@@ -9,7 +9,9 @@
 //     limit and idle_bytes() within an eighth of it (a sixteenth, where chunks are small).
 //  2. Every chunk holds a reference of its pool: blocks may outlive the cache.
 //  3. loose_bytes(): blocks and read buffers in no chunk, each with a reference too.
-//  4. A chunk without blocks is given back, unless it is its size's only one with a free cell and
+//  4. retired_bytes(): blocks that the cache has given up and that wait for readers, in chunks or
+//     loose.
+//  5. A chunk without blocks is given back, unless it is its size's only one with a free cell and
 //     not too much is idle.
 // Threads: any. A cell's size has its own mutex.
 #pragma once
@@ -49,6 +51,7 @@ class BlockPool {
   void* Allocate(size_t bytes) noexcept;
   void* AllocateLoose(size_t bytes) noexcept { return small() ? Allocate(bytes) : nullptr; }
   static void Deallocate(void* cell) noexcept;
+  static BlockPool* Of(const void* cell);
 
   size_t reserved_bytes() const { return reserved_.load(std::memory_order_relaxed); }
   size_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
@@ -61,6 +64,9 @@ class BlockPool {
     Unref();
   }
   size_t loose_bytes() const { return loose_.load(std::memory_order_relaxed); }
+  void CountRetired(size_t bytes) { retired_.fetch_add(bytes, std::memory_order_relaxed); }
+  void DropRetired(size_t bytes) { retired_.fetch_sub(bytes, std::memory_order_relaxed); }
+  size_t retired_bytes() const { return retired_.load(std::memory_order_relaxed); }
   // What chunks take beyond the cells in use.
   size_t idle_bytes() const {
     const size_t reserved = reserved_bytes();
@@ -87,6 +93,7 @@ class BlockPool {
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
   static unsigned SizeOf(size_t bytes, size_t* cell);
+  static Chunk* ChunkOf(const void* cell);
   Chunk* AddChunk(unsigned size, size_t cell_bytes) noexcept;
   void GiveBack(Chunk* chunk) noexcept;
   static void Link(Size* size, Chunk* chunk, bool front) KIST_REQUIRES(size->mutex);
@@ -98,6 +105,7 @@ class BlockPool {
   std::atomic<size_t> reserved_{0};
   std::atomic<size_t> live_{0};
   std::atomic<size_t> loose_{0};
+  std::atomic<size_t> retired_{0};
   Size sizes_[kSizes];
 };
 

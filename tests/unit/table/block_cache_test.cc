@@ -9,12 +9,12 @@ using namespace kist::test;
 
 namespace {
 
-RefPtr<Block> MakeBlock(size_t value_bytes) {
+RefPtr<Block> MakeBlock(size_t value_bytes, BlockPool* pool = nullptr) {
   BlockBuilder builder;
   assert_true(builder.Add("key", HashKey("key"), MakeTag(1, EntryKind::kPut),
                           std::string(value_bytes, 'v')));
   const Slice payload = builder.Finish();
-  RefPtr<Block> block = RefPtr<Block>::Adopt(Block::New(payload.size()));
+  RefPtr<Block> block = RefPtr<Block>::Adopt(Block::New(payload.size(), pool));
   std::memcpy(block->mutable_payload(), payload.data(), payload.size());
   assert_null(block->Init());
   return block;
@@ -155,6 +155,40 @@ void block_cache__keeps_what_is_used(void**) {
   cache.Remove(slots.slots.data(), slots.slots.size());
 }
 
+void block_cache__a_reader_that_stands_still_costs_an_eighth(void**) {
+  constexpr size_t kCapacity = size_t{8} << 20;
+  Epoch epoch;
+  Slots slots(40000);
+  {
+    BlockCache cache(kCapacity, &epoch);
+    size_t next = 0;
+    const auto insert = [&](size_t count) {
+      for (const size_t end = next + count; next < end; ++next) {
+        Epoch::Guard guard(epoch);
+        RefPtr<Block> block = MakeBlock(4000, cache.pool());
+        cache.Insert(&slots.slots[next], block.get(), false);
+      }
+    };
+    insert(4000);
+    const uint64_t before = cache.evictions();
+    {
+      Epoch::Guard reader(epoch);
+      insert(10000);
+      assert_true(cache.evictions() > before);
+      assert_true(cache.pool()->retired_bytes() < kCapacity / 8 + (size_t{256} << 10));
+      assert_true(cache.loose_bytes() < kCapacity / 8 + (size_t{256} << 10));
+      assert_true(cache.used_bytes() > kCapacity / 2);
+    }
+    const uint64_t held = cache.evictions();
+    insert(4000);  // goes on
+    assert_true(cache.evictions() > held + 3000);
+    cache.Remove(slots.slots.data(), slots.slots.size());
+    epoch.Drain();
+    assert_int_equal(cache.pool()->retired_bytes(), 0);
+    assert_int_equal(cache.used_bytes(), 0);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -164,6 +198,7 @@ int main() {
       cmocka_unit_test(block_cache__the_first_of_two_stays),
       cmocka_unit_test(block_cache__scans_leave_the_hot_set),
       cmocka_unit_test(block_cache__keeps_what_is_used),
+      cmocka_unit_test(block_cache__a_reader_that_stands_still_costs_an_eighth),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
