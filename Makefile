@@ -44,12 +44,13 @@ crash: ## longer than make test: KIST_KILLS of a writer, KIST_CRASH_STATES disti
 	@KIST_CRASH_STATES=$(KIST_CRASH_STATES) KIST_CRASH_SCALE=$(KIST_CRASH_SCALE) \
 	  tests/fault/crash.py $(release)/tests/fault.crash
 
-soak: ## longer than make test: KIST_STEPS random steps beside a map; memory_budget under load for SOAK_SECONDS, twice
+soak: ## longer than make test: KIST_STEPS random steps beside the models; memory_budget under load for SOAK_SECONDS, twice
 	@tests/setup test
 	@cmake --preset release -DKIST_BUILD_TESTS=ON >/dev/null
-	@$(build) $(release) -j $(JOBS) --target model.model memory_soak
+	@$(build) $(release) -j $(JOBS) --target model.model model.interface memory_soak
 	@KIST_SEED=$${KIST_SEED:-$$(date +%s)}; export KIST_SEED; echo "KIST_SEED=$$KIST_SEED"; \
-	  CMOCKA_TEST_ABORT=1 KIST_STEPS=$(KIST_STEPS) $(release)/tests/model.model; \
+	  for model in model interface; do \
+	    CMOCKA_TEST_ABORT=1 KIST_STEPS=$(KIST_STEPS) $(release)/tests/model.$$model || exit 1; done; \
 	  for mib in 64 1024; do \
 	    $(release)/tests/memory_soak $$mib $(SOAK_SECONDS) $(release)/memory-$$mib.csv || exit 1; done
 

@@ -6,8 +6,6 @@
 #include "capi/args.h"
 
 namespace kist::capi {
-namespace {
-
 // Everything of a handle that can fail is made before it is handed out; what the engine made is
 // undone by its destructor.
 kist_rc MakeDb(std::unique_ptr<Db> engine, std::shared_ptr<LoggerOwner> logger, kist_db** db_out,
@@ -31,6 +29,8 @@ kist_rc MakeDb(std::unique_ptr<Db> engine, std::shared_ptr<LoggerOwner> logger, 
   *db_out = db.release();
   return KIST_OK;
 }
+
+namespace {
 
 kist_rc Open(const char* path, const kist_options* options, kist_db** db_out, kist_err* err) {
   SetOut<kist_db*>(db_out, nullptr);

@@ -16,6 +16,11 @@ namespace kist::capi {
 
 inline bool InForkChild(const kist_db* db) { return db->fork->InChild(); }
 
+// The handle of an open engine, which it takes. Tests give it one over a file system and clock of
+// theirs.
+kist_rc MakeDb(std::unique_ptr<Db> engine, std::shared_ptr<LoggerOwner> logger, kist_db** db_out,
+               kist_err* err);
+
 // Adds a child that is complete. KIST_E_CLOSED where the database was closed meanwhile.
 kist_rc Register(kist_db* db, Link* link, kist_err* err);
 // Takes a child out, runs the deferred closing if it was the last one, and drops its reference. The

@@ -76,6 +76,8 @@ Status FeedImpl::Advance(bool* got) {
       continue;
     }
     if (looks == 2 && next != extents.end() && horizon_ >= next->previous_lsn) {
+      // The oldest go first: with this segment gone, so may be those between it and `next`.
+      if (extents.front().number > number_) return Gone(last_);
       return Status::Corrupt(reader_->path(), reader_->break_offset(),
                              reader_->break_reason() + ", commit " +
                                  std::to_string(next->previous_lsn) + " is missing");

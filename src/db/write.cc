@@ -65,8 +65,10 @@ struct DbImpl::GroupWriter {
 // is large.
 Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value,
                           int64_t ttl_ms, Sequence* seq) {
+  if (ks->dropped())
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   if (options_.read_only) return Status::Bare(Code::kReadOnly);
-  const bool ttl = ttl_ms != 0 && ttl_ms != kTtlNever;
+  const bool ttl = ttl_ms != 0;
   const size_t bytes =
       kBatchHeaderBytes + kOpHeaderBytes + (ttl ? 8 : 0) + key.size() + value.size();
   const size_t need = kRecordHeaderMax + bytes + kPadBytes;
@@ -109,6 +111,7 @@ Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slic
   w.summary.key_bytes = key.size() + (kind == OpKind::kDeleteRange ? value.size() : 0);
   w.summary.value_bytes = kind == OpKind::kPut ? value.size() : 0;
   w.summary.first_keyspace = ks->id();
+  w.summary.has_ttl = ttl;
   w.record.data = data;
   w.record.data_bytes = static_cast<uint32_t>(bytes);
   Status s = Commit(&w);
@@ -119,23 +122,20 @@ Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slic
 
 Status DbImpl::Put(Keyspace* ks, Durability durability, Slice key, Slice value, int64_t ttl_ms,
                    Sequence* seq) {
-  if (ks->dropped())
-    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
-  if (ttl_ms == 0) ttl_ms = static_cast<KeyspaceImpl*>(ks)->default_ttl_ms();
+  // "Never" is said where there is a default: who writes the feed's operations to another database
+  // would get the default there.
+  const int64_t otherwise = static_cast<KeyspaceImpl*>(ks)->default_ttl_ms();
+  if (ttl_ms == 0 || (ttl_ms == kTtlNever && otherwise == 0)) ttl_ms = otherwise;
   return WriteSmall(ks, durability, OpKind::kPut, key, value, ttl_ms, seq);
 }
 
 Status DbImpl::Delete(Keyspace* ks, Durability durability, Slice key, Sequence* seq) {
-  if (ks->dropped())
-    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   return WriteSmall(ks, durability, OpKind::kDelete, key, Slice(), 0, seq);
 }
 
 Status DbImpl::DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end,
                            Sequence* seq) {
-  if (ks->dropped())
-    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
-  if (!end.empty() && begin == end) {  // deletes nothing
+  if (!end.empty() && begin == end && !ks->dropped()) {  // deletes nothing
     if (seq != nullptr) *seq = last_seq();
     return Status();
   }

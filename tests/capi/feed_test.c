@@ -120,6 +120,51 @@ static void feed__a_gap_is_said(void** state) {
   close_strict(db);
 }
 
+/* So too where the feed stands at the end of a segment whose successor is gone. */
+static void feed__a_gap_behind_a_segment_is_said(void** state) {
+  kist_db* db = open_with(path, "sync=never");
+  kist_feed *feed, *none = NULL;
+  kist_slice packed;
+  (void)state;
+  put(kist_default(db), "a", "1");
+  feed = feed_from(db, 0);
+  next_is(feed, "a");
+  for (int i = 0; i < 2; ++i) {
+    OK(kist_flush(db, &err));
+    put(kist_default(db), "b", "1");
+  }
+  for (int i = 0; i < 100; ++i) {
+    if (kist_feed_open(db, 1, &none, NULL) == KIST_E_MISSING) break;
+    kist_feed_free(none);
+    usleep(20000);
+  }
+  ASSERT_RC(KIST_E_MISSING, kist_feed_open(db, 1, &none, &err));
+  ASSERT_RC(KIST_E_MISSING, kist_feed_next(feed, 0, NULL, NULL, &packed, &err));
+  kist_feed_free(feed);
+  close_strict(db);
+}
+
+/* Who writes the feed's operations to a keyspace with the same default must get the same TTLs. */
+static void feed__never_is_said_where_there_is_a_default(void** state) {
+  kist_db* db = open_with(":memory:", "sync=never; default_ttl=1h");
+  kist_feed* feed = feed_from(db, 0);
+  kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
+  kist_slice packed;
+  int64_t ttl = 0;
+  (void)state;
+  wo.ttl_ms = KIST_TTL_NEVER;
+  OK(kist_put(kist_default(db), &wo, "never", 5, "1", 1, &err));
+  put(kist_default(db), "default", "1");
+  for (int i = 0; i < 2; ++i) {
+    OK(kist_feed_next(feed, 5000, NULL, NULL, &packed, &err));
+    assert_int_equal(((const unsigned char*)packed.data)[9], 1);
+    memcpy(&ttl, (const char*)packed.data + 24, 8); /* of a little-endian machine */
+    assert_true(ttl == (i == 0 ? KIST_TTL_NEVER : 3600000));
+  }
+  kist_feed_free(feed);
+  close_strict(db);
+}
+
 static void feed__batches_and_keyspaces(void** state) {
   kist_db* db = open_plain(":memory:");
   kist_feed* feed = feed_from(db, 0);
@@ -222,6 +267,8 @@ int main(void) {
       TEST(feed__every_commit_once_in_order),
       TEST(feed__resumes_after_reopening),
       TEST(feed__a_gap_is_said),
+      TEST(feed__a_gap_behind_a_segment_is_said),
+      TEST(feed__never_is_said_where_there_is_a_default),
       TEST(feed__batches_and_keyspaces),
       TEST(feed__waits),
       TEST(feed__closing_ends_a_wait),

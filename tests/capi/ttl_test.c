@@ -197,6 +197,20 @@ static void ttl__survives_reopening(void** state) {
   }
 }
 
+/* A TTL counts from the commit where the log keeps no times of commits, too. */
+static void ttl__without_times_in_the_log(void** state) {
+  kist_db* timeless = open_with(":memory:", "sync=never; wal_timestamps=false; default_ttl=2h");
+  kist_db* before = db;
+  (void)state;
+  ks = kist_default(timeless);
+  put_ttl("hour", "1", 3600000);
+  put(ks, "default", "1");
+  assert_true(left_of("hour", NULL) > 3590000 && left_of("hour", NULL) <= 3600000);
+  assert_true(left_of("default", NULL) > 7190000 && left_of("default", NULL) <= 7200000);
+  ks = kist_default(before);
+  close_strict(timeless);
+}
+
 /* The bytes of all tables fall to nothing once the values have expired, without a write. */
 static void ttl__a_keyspace_of_expired_values_shrinks(void** state) {
   kist_keyspace* expiring = NULL;
@@ -251,6 +265,7 @@ int main(void) {
       TEST(ttl__in_batches),
       TEST(ttl__a_keyspace_default),
       TEST(ttl__survives_reopening),
+      TEST(ttl__without_times_in_the_log),
       TEST(ttl__a_keyspace_of_expired_values_shrinks),
       TEST(ttl__bad_arguments),
   };
