@@ -22,6 +22,7 @@ Status DbImpl::Flush() {
   if (options_.read_only) return Status::Bare(Code::kReadOnly);
   Status s;
   Sequence target = 0;
+  uint64_t before = 0;  // tries that know nothing of what is switched below
   {
     WriteQueue::Token token(&queue_);
     {
@@ -38,6 +39,7 @@ Status DbImpl::Flush() {
     if (poisoned_.load(std::memory_order_acquire)) s = PoisonStatus();
     const bool created_or_dropped = [&] {
       MutexLock lock(&mutex_);
+      before = flush_tries_;
       return !slots_.back().created.empty() || !slots_.back().dropped.empty();
     }();
     if (s.ok() && (!memtable_->empty() || created_or_dropped)) {
@@ -52,7 +54,6 @@ Status DbImpl::Flush() {
   KIST_TRY(std::move(s));
   MutexLock lock(&mutex_);
   const bool no_space = flush_error_.Is(Code::kNoSpace);
-  const uint64_t before = flush_tries_;  // one that runs knows nothing of what was switched above
   while (slots_.size() > 1 && slots_.front().last_seq <= target) {
     if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
     if (flush_failed_ > before && !flush_error_.ok()) return flush_error_;

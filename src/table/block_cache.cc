@@ -103,9 +103,9 @@ Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
     Trim();
     return nullptr;
   }
-  if (pool_->retired_bytes() > capacity / kRetiredShare) {
+  if (TooManyRetired(capacity)) {
     epoch_->Collect();
-    if (pool_->retired_bytes() > capacity / kRetiredShare) return nullptr;
+    if (TooManyRetired(capacity)) return nullptr;
   }
   Shard& shard = shards_[ShardOf(slot)];
   {

@@ -9,8 +9,8 @@
 //     so that a reader inside an Epoch::Guard may use what it loaded from a slot without one.
 //  3. used_bytes() is the sum of memory_bytes() of the cached blocks plus kEntryBytes for each; it
 //     is above Room(), hence above the capacity, only until the insertion that made it so ends.
-//  4. Blocks that were evicted and wait for a reader that stands still stay near an eighth of the
-//     capacity: beyond, nothing is inserted. Otherwise they would take the cache's room, so that
+//  4. Blocks that were evicted and wait for a reader that stands still stay near an eighth of a
+//     large cache: beyond, nothing is inserted. Otherwise they would take the cache's room, so that
 //     each insertion evicts more of it.
 // Threads: any. One shard mutex is held at a time, and nothing is called under it.
 #pragma once
@@ -127,6 +127,9 @@ class BlockCache {
   }
   bool TooIdle(size_t capacity) const {
     return !pool_->small() && pool_->idle_bytes() > capacity / 4;
+  }
+  bool TooManyRetired(size_t capacity) const {
+    return !pool_->small() && pool_->retired_bytes() > capacity / kRetiredShare;
   }
   void LimitPool(size_t capacity);
 

@@ -9,8 +9,7 @@
 //     limit and idle_bytes() within an eighth of it (a sixteenth, where chunks are small).
 //  2. Every chunk holds a reference of its pool: blocks may outlive the cache.
 //  3. loose_bytes(): blocks and read buffers in no chunk, each with a reference too.
-//  4. retired_bytes(): blocks that the cache has given up and that wait for readers, in chunks or
-//     loose.
+//  4. retired_bytes(): blocks that the cache has given up and that wait for readers.
 //  5. A chunk without blocks is given back, unless it is its size's only one with a free cell and
 //     not too much is idle.
 // Threads: any. A cell's size has its own mutex.

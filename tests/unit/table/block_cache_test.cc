@@ -156,7 +156,7 @@ void block_cache__keeps_what_is_used(void**) {
 }
 
 void block_cache__a_reader_that_stands_still_costs_an_eighth(void**) {
-  constexpr size_t kCapacity = size_t{8} << 20;
+  constexpr size_t kCapacity = size_t{64} << 20;
   Epoch epoch;
   Slots slots(40000);
   {
@@ -169,7 +169,7 @@ void block_cache__a_reader_that_stands_still_costs_an_eighth(void**) {
         cache.Insert(&slots.slots[next], block.get(), false);
       }
     };
-    insert(4000);
+    insert(18000);
     const uint64_t before = cache.evictions();
     {
       Epoch::Guard reader(epoch);
