@@ -49,6 +49,7 @@ cp "$packages"/*.deb "$tests/use.c" "$tests/CMakeLists.txt" "$root/all/tmp"
 exec chroot "$root/all" /bin/sh -eux -c '
   cd /tmp
   export DEBIAN_FRONTEND=noninteractive
+  rm -f /var/lib/man-db/auto-update  # indexing every page of the machine again takes minutes
   dpkg -i kist-tools_*.deb libkist0_*.deb libkist-dev_*.deb
   dpkg --verify kist-tools libkist0 libkist-dev
   kist put db city Oslo
@@ -140,7 +141,7 @@ class Packages:
     def installed_used_and_removed(self):
         with tempfile.TemporaryDirectory(prefix="kist-") as root:
             command = ["unshare", "-m", "sh", "-c", INSIDE, "sh", root, self.place, HERE]
-            done = run(*command, timeout=300)
+            done = run(*command, timeout=900)
         if done.returncode != 0:
             yield f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
 
