@@ -46,10 +46,8 @@ kist_rc Use::FailBusy(uint32_t state, kist_err* err) noexcept {
 
 kist_rc CheckRange(const kist_db* db, const void* begin, size_t begin_len, const void* end,
                    size_t end_len, kist_err* err) {
-  if (begin == nullptr && begin_len != 0) return FailNull(err, "begin");
-  if (end == nullptr && end_len != 0) return FailNull(err, "end");
-  KIST_CHECKED(CheckKey(db, begin, begin_len, 1, err));
-  KIST_CHECKED(CheckKey(db, end, end_len, 1, err));
+  KIST_CHECKED(CheckKey(db, begin, begin_len, 1, err, "begin"));
+  KIST_CHECKED(CheckKey(db, end, end_len, 1, err, "end"));
   if (end_len != 0 && Bytes(begin, begin_len) > Bytes(end, end_len)) {
     return Fail(err, KIST_E_INVALID, {KIST_D_RANGE}, "the range's begin is behind its end");
   }

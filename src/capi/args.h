@@ -114,11 +114,11 @@ inline Slice Bytes(const void* data, size_t size) {
 }
 
 // Keys up to the database's limit; `more` is 1 for range ends, bounds and seek keys.
-inline kist_rc CheckKey(const kist_db* db, const void* key, size_t size, size_t more,
-                        kist_err* err) {
-  if (Unlikely(key == nullptr && size != 0)) return FailNull(err, "key");
+inline kist_rc CheckKey(const kist_db* db, const void* key, size_t size, size_t more, kist_err* err,
+                        const char* what = "key") {
+  if (Unlikely(key == nullptr && size != 0)) return FailNull(err, what);
   if (Unlikely(size > db->max_key + more)) {
-    return FailLimit(err, KIST_D_KEY_SIZE, "key", size, db->max_key + more);
+    return FailLimit(err, KIST_D_KEY_SIZE, what, size, db->max_key + more);
   }
   return KIST_OK;
 }

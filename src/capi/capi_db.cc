@@ -32,6 +32,11 @@ kist_rc MakeDb(std::unique_ptr<Db> engine, std::shared_ptr<LoggerOwner> logger, 
 
 namespace {
 
+// An engine's refusal as invalid is of the values of options: those that do not fit each other.
+kist_rc FinishOption(kist_err* err, const Status& s) {
+  return s.ok() ? KIST_OK : FailWith(err, s, s.Is(Code::kInvalid) ? KIST_D_VALUE : KIST_D_NONE);
+}
+
 kist_rc Open(const char* path, const kist_options* options, kist_db** db_out, kist_err* err) {
   SetOut<kist_db*>(db_out, nullptr);
   OptionSet set;
@@ -48,7 +53,7 @@ kist_rc Open(const char* path, const kist_options* options, kist_db** db_out, ki
   if (*path == '\0') return Fail(err, KIST_E_INVALID, {KIST_D_NAME}, "the path is empty");
   Result<std::unique_ptr<Db>> engine =
       Db::Open(path, set, logger != nullptr ? logger->sink : LogSink(), nullptr);
-  if (!engine.ok()) return FailWith(err, engine.status());
+  if (!engine.ok()) return FinishOption(err, engine.status());
   return MakeDb(engine.Take(), std::move(logger), db_out, err);
 }
 
@@ -75,7 +80,7 @@ kist_rc SetOption(kist_db* db, const char* name, const char* value, kist_err* er
     return Fail(err, KIST_E_INVALID, {KIST_D_NAME},
                 "option %s cannot change while the database is open", info->name);
   }
-  return Finish(err, db->engine->SetOption(info->name, value));
+  return FinishOption(err, db->engine->SetOption(info->name, value));
 }
 
 kist_rc Destroy(const char* path, kist_err* err) {

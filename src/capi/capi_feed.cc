@@ -18,7 +18,10 @@ kist_rc FeedOpen(kist_db* db, uint64_t from_seq, kist_feed** feed_out, kist_err*
   if (feed_out == nullptr) return FailNull(err, "feed_out");
   auto handle = std::make_unique<kist_feed>();
   auto made = db->engine->NewFeed(from_seq);
-  if (!made.ok()) return FailWith(err, made.status());
+  if (!made.ok()) {
+    const bool beyond = made.status().Is(Code::kInvalid);
+    return FailWith(err, made.status(), beyond ? KIST_D_RANGE : KIST_D_NONE);
+  }
   handle->feed = made.Take();
   handle->link.state = &handle->state;
   KIST_CHECKED(Register(db, &handle->link, err));

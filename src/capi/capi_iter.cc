@@ -63,12 +63,13 @@ kist_rc CheckIterOptions(const kist_db* db, const kist_iter_options* io, IterOpt
   ReadArgs args;
   KIST_CHECKED(
       CheckReader(db, io->flags & ~KIST_ITER_KEYS_ONLY, io->snapshot, io->txn, &args, err));
-  for (const kist_slice* bound : {&io->lower, &io->upper, &io->prefix}) {
-    KIST_CHECKED(CheckKey(db, bound->data, bound->len, 1, err));
-  }
+  KIST_CHECKED(CheckKey(db, io->lower.data, io->lower.len, 1, err, "lower"));
+  KIST_CHECKED(CheckKey(db, io->upper.data, io->upper.len, 1, err, "upper"));
+  KIST_CHECKED(CheckKey(db, io->prefix.data, io->prefix.len, 1, err, "prefix"));
   *txn = args.txn;
   options->snapshot = args.snapshot;
   options->fill_cache = args.fill_cache;
+  options->for_update = args.for_update;
   options->keys_only = (io->flags & KIST_ITER_KEYS_ONLY) != 0;
   options->lower = Bytes(io->lower.data, io->lower.len);
   options->upper = Bytes(io->upper.data, io->upper.len);
@@ -90,7 +91,7 @@ kist_rc IterNew(kist_keyspace* ks, const kist_iter_options* io, kist_iter** iter
   auto handle = std::make_unique<kist_iter>();
   std::optional<Use> use;
   if (txn != nullptr) {
-    use.emplace(&txn->state, err);
+    use.emplace(txn->state.get(), err);
     KIST_CHECKED(use->rc());
     if (txn->ended)
       return Fail(err, KIST_E_MISUSE, {KIST_D_STATE}, "the transaction was committed");
@@ -101,6 +102,7 @@ kist_rc IterNew(kist_keyspace* ks, const kist_iter_options* io, kist_iter** iter
   handle->it = made.Take();
   handle->keyspace = ks->keyspace;
   handle->keys_only = options.keys_only;
+  if (txn != nullptr) handle->txn_state = txn->state;
   handle->seeks = db->ops->iterators.fetch_add(1, std::memory_order_relaxed) * kSeekNumbers;
   handle->link.state = &handle->state;
   KIST_CHECKED(Register(db, &handle->link, err));
@@ -115,17 +117,41 @@ inline void CountSteps(kist_iter* iter, uint64_t steps) {
   iter->steps = 0;
 }
 
+// The transaction of an iterator, where it has one that was not freed, during a call.
+class TxnUse {
+ public:
+  TxnUse() = default;
+  ~TxnUse() {
+    if (Unlikely(state_ != nullptr)) state_->store(kIdle, std::memory_order_release);
+  }
+  TxnUse(const TxnUse&) = delete;
+  TxnUse& operator=(const TxnUse&) = delete;
+  // False where another thread is inside.
+  bool Take(const kist_iter* iter) {
+    std::atomic<uint32_t>* state = iter->txn_state.get();
+    if (Likely(state == nullptr)) return true;
+    uint32_t found = kIdle;
+    // Acquire pairs with the release of the last user.
+    if (state->compare_exchange_strong(found, kBusy, std::memory_order_acquire)) state_ = state;
+    return found != kBusy;
+  }
+
+ private:
+  std::atomic<uint32_t>* state_ = nullptr;
+};
+
 void IterFree(kist_iter* iter) {
   if (!Is(iter, kIterMagic)) return;
   if (InForkChild(iter->link.db)) {
     static_cast<void>(iter->it.release());
     static_cast<void>(iter->keyspace.Release());
-  } else if (iter->state.exchange(kRevoked, std::memory_order_acq_rel) == kBusy) {
-    return;  // in use: lost rather than torn from under its user
   } else {
+    TxnUse txn;
+    if (!txn.Take(iter) || iter->state.exchange(kRevoked, std::memory_order_acq_rel) == kBusy)
+      return;  // in use: lost rather than torn from under its user
     OpStats::Count(&iter->link.db->ops->steps, iter->steps);
+    iter->it.reset();
   }
-  iter->it.reset();
   iter->keyspace = {};
   Unregister(&iter->link);
   delete iter;
@@ -162,6 +188,11 @@ class Step {
     Use use(&iter->state, err);
     rc_ = use.rc();
     if (Unlikely(rc_ != KIST_OK)) return;
+    if (Unlikely(!txn_.Take(iter))) {
+      rc_ = Fail(err, KIST_E_MISUSE, {KIST_D_CONCURRENT},
+                 "the iterator's transaction is in use by another thread");
+      return;
+    }
     use.Keep();
     iter_ = iter;
     if (Unlikely(iter->broken)) {
@@ -174,6 +205,7 @@ class Step {
     }
     iter->broken = true;
   }
+  TxnUse txn_;
   kist_iter* iter_ = nullptr;
   kist_rc rc_;
   bool done_ = false;
@@ -295,6 +327,9 @@ kist_rc Entry(const kist_iter* iter, kist_slice* key_out, kist_slice* val_out) {
   // it takes nothing.
   const uint32_t state = iter->state.load(std::memory_order_acquire);
   if (Unlikely(state != kIdle)) return state == kRevoked ? KIST_E_CLOSED : KIST_E_MISUSE;
+  if (Unlikely(iter->txn_state != nullptr) &&
+      iter->txn_state->load(std::memory_order_acquire) == kBusy)
+    return KIST_E_MISUSE;
   if (Unlikely(iter->broken)) return KIST_E_NOMEM;
   if (Unlikely(iter->ahead != 0)) KIST_CHECKED(SettleForEntry(const_cast<kist_iter*>(iter)));
   if (Unlikely(!iter->it->status().ok())) return iter->it->status().rc();

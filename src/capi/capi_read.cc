@@ -13,17 +13,27 @@
 namespace kist::capi {
 namespace {
 
+kist_rc CheckTxnLives(const kist_txn* txn, kist_err* err) {
+  if (!txn->ended) return KIST_OK;
+  return Fail(err, KIST_E_MISUSE, {KIST_D_STATE}, "the transaction was committed");
+}
+
+// Of a transaction that is in use.
+kist_rc LookInTxn(kist_keyspace* ks, const ReadArgs& args, Slice key, ReadFound* found,
+                  kist_err* err) {
+  KIST_CHECKED(CheckTxnLives(args.txn, err));
+  const Status s =
+      args.txn->txn->Get(ks->keyspace.get(), key, args.for_update, args.fill_cache, found);
+  return Likely(s.ok()) ? KIST_OK : FailWith(err, s);
+}
+
 // Db::Get, or the transaction's; inside the guard.
 inline kist_rc Look(kist_keyspace* ks, const ReadArgs& args, Slice key, ReadFound* found,
                     kist_err* err) {
   if (Unlikely(args.txn != nullptr)) {
-    Use use(&args.txn->state, err);
+    Use use(args.txn->state.get(), err);
     KIST_CHECKED(use.rc());
-    if (args.txn->ended)
-      return Fail(err, KIST_E_MISUSE, {KIST_D_STATE}, "the transaction was committed");
-    const Status s =
-        args.txn->txn->Get(ks->keyspace.get(), key, args.for_update, args.fill_cache, found);
-    return Likely(s.ok()) ? KIST_OK : FailWith(err, s);
+    return LookInTxn(ks, args, key, found, err);
   }
   const Status s =
       ks->link.db->engine->Get(ks->keyspace.get(), args.snapshot, key, args.fill_cache, found);
@@ -159,12 +169,13 @@ class PinsOnFailure {
   kist_rc* rcs_;
 };
 
+// Through a transaction that is in use.
 kist_rc MultiGetOne(kist_keyspace* ks, const ReadArgs& args, const kist_slice& key, kist_pin* pin) {
   kist_db* db = ks->link.db;
   KIST_CHECKED(CheckKey(db, key.data, key.len, 0, nullptr));
   Epoch::Guard guard(*db->epoch);
   ReadFound found;
-  KIST_CHECKED(Look(ks, args, Bytes(key.data, key.len), &found, nullptr));
+  KIST_CHECKED(LookInTxn(ks, args, Bytes(key.data, key.len), &found, nullptr));
   if (!found.found) return KIST_NOT_FOUND;
   return FillPin(db, &found, pin, nullptr);
 }
@@ -245,6 +256,9 @@ kist_rc MultiGetAll(kist_keyspace* ks, const ReadArgs& args, size_t count, const
   PinsOnFailure pinned(pins_out, rcs_out);
   kist_db* db = ks->link.db;
   if (args.txn != nullptr) {
+    Use use(args.txn->state.get(), err);
+    KIST_CHECKED(use.rc());
+    KIST_CHECKED(CheckTxnLives(args.txn, err));
     for (; pinned.count < count; ++pinned.count) {
       const size_t i = pinned.count;
       rcs_out[i] = MultiGetOne(ks, args, keys[i], &pins_out[i]);

@@ -22,7 +22,7 @@ class TxnCall {
       rc_ = FailForked(err);
       return;
     }
-    use_.emplace(&txn->state, err);
+    use_.emplace(txn->state.get(), err);
     rc_ = use_->rc();
     if (rc_ == KIST_OK) call_.emplace(txn->link, err);
     if (rc_ == KIST_OK) rc_ = call_->rc();
@@ -61,7 +61,7 @@ kist_rc TxnBegin(kist_db* db, uint32_t isolation, kist_txn** txn_out, kist_err* 
   if (!made.ok()) return FailWith(err, made.status());
   OpStats::Count(&db->ops->txns);
   handle->txn = made.Take();
-  handle->link.state = &handle->state;
+  handle->link.state = handle->state.get();
   KIST_CHECKED(Register(db, &handle->link, err));
   *txn_out = handle.release();
   return KIST_OK;
@@ -134,10 +134,13 @@ void TxnFree(kist_txn* txn) {
   if (!Is(txn, kTxnMagic)) return;
   if (InForkChild(txn->link.db)) {
     static_cast<void>(txn->txn.release());
-  } else if (txn->state.exchange(kRevoked, std::memory_order_acq_rel) == kBusy) {
-    return;  // in use: lost rather than torn from under its user
+  } else {
+    uint32_t found = kIdle;
+    txn->state->compare_exchange_strong(found, kBusy, std::memory_order_acquire);
+    if (found == kBusy) return;  // in use: lost rather than torn from under its user
   }
   txn->txn.reset();
+  txn->state->store(kRevoked, std::memory_order_release);  // for its iterators
   Unregister(&txn->link);
   delete txn;
 }

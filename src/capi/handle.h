@@ -6,7 +6,9 @@
 //     ends is the engine's files and threads.
 //  2. `children` and `child_count` hold exactly the children that were handed out and not freed.
 //  3. A single-user handle's `state` is kIdle between calls, kBusy inside one, kRevoked for ever
-//     once its database was closed under it. Who changes it from kIdle owns the other members.
+//     once its database was closed under it. Who changes it from kIdle owns the other members. A
+//     call on a transaction's iterator takes the iterator's and then the transaction's: they have
+//     one user together.
 // Threads: as kist.h says of each type; members stand in the groups constant, self-synchronised,
 // guarded.
 #pragma once
@@ -96,6 +98,8 @@ struct kist_snapshot : kist::capi::Handle {
 struct kist_iter : kist::capi::SingleUser {
   kist_iter() : SingleUser(kist::capi::kIterMagic) {}
   kist::capi::Link link;
+  // Of an iterator of a transaction: the word of the transaction's user.
+  std::shared_ptr<std::atomic<uint32_t>> txn_state;
   kist::RefPtr<kist::Keyspace> keyspace;
   std::unique_ptr<kist::DbIterator> it;
   bool keys_only = false;
@@ -121,9 +125,13 @@ struct kist_batch : kist::capi::SingleUser {
   uint64_t db_id = 0;  // of the open database that its first keyspace belongs to; 0: none yet
 };
 
-struct kist_txn : kist::capi::SingleUser {
-  kist_txn() : SingleUser(kist::capi::kTxnMagic) {}
+struct kist_txn : kist::capi::Handle {
+  kist_txn() : Handle(kist::capi::kTxnMagic) {}
   kist::capi::Link link;
+  // As a single user's. Its iterators, which may outlive it, take it too; kRevoked once it is
+  // freed.
+  const std::shared_ptr<std::atomic<uint32_t>> state =
+      std::make_shared<std::atomic<uint32_t>>(kist::capi::kIdle);
   std::unique_ptr<kist::Txn> txn;
   bool ended = false;  // a commit was tried
 };

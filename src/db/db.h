@@ -115,6 +115,7 @@ struct IterOptions {
   bool has_upper = false;
   bool fill_cache = true;
   bool keys_only = false;
+  bool for_update = false;  // a transaction's: it depends on what the iterator passes over
 };
 
 // Over the visible entries of one keyspace as they were at one commit.

@@ -37,6 +37,14 @@ bool PrefixEnd(Slice prefix, std::string* end) {
 
 }  // namespace
 
+void NarrowToPrefix(Slice prefix, std::string* lower, std::string* upper, bool* has_upper) {
+  if (Slice(*lower) < prefix) lower->assign(prefix.data(), prefix.size());
+  std::string end;
+  if (!PrefixEnd(prefix, &end)) return;
+  if (!*has_upper || end < *upper) *upper = std::move(end);
+  *has_upper = true;
+}
+
 DbIteratorImpl::DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const IterOptions& o)
     : db_(db),
       keyspace_(std::move(keyspace)),
@@ -44,7 +52,7 @@ DbIteratorImpl::DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const 
       fill_cache_(o.fill_cache),
       own_(RefPtr<Memtable>::Share(o.own)),
       own_limit_(o.own != nullptr ? o.own_limit : 0),
-      lower_(std::max(o.lower, o.prefix)),
+      lower_(o.lower),
       charge_(db->budget(), MemoryBudget::kIterators, 0) {
   if (o.snapshot != nullptr) {
     db_->snapshots()->RegisterBeside(&kept_.emplace(db_->snapshots()), *o.snapshot);
@@ -53,11 +61,7 @@ DbIteratorImpl::DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const 
   }
   has_upper_ = o.has_upper;
   if (o.has_upper) upper_.assign(o.upper.data(), o.upper.size());
-  std::string end;
-  if (!o.prefix.empty() && PrefixEnd(o.prefix, &end)) {
-    if (!has_upper_ || end < upper_) upper_ = std::move(end);
-    has_upper_ = true;
-  }
+  NarrowToPrefix(o.prefix, &lower_, &upper_, &has_upper_);
   empty_range_ = has_upper_ && Slice(lower_) >= Slice(upper_);
 }
 

@@ -31,6 +31,9 @@ namespace kist {
 
 class DbImpl;
 
+// The bounds that a prefix leaves of others; upper counts where there is one.
+void NarrowToPrefix(Slice prefix, std::string* lower, std::string* upper, bool* has_upper);
+
 class DbIteratorImpl final : public DbIterator {
   // Few after a seek, which may be all that is asked; more as the iterator goes on.
   static constexpr size_t kRunFirst = 4;

@@ -3,7 +3,10 @@
 // Threads: the transaction's.
 #include "db/txn_iterator.h"
 
+#include <algorithm>
+
 #include "db/db_impl.h"
+#include "db/db_iterator.h"
 #include "util/planted.h"
 
 namespace kist {
@@ -11,13 +14,14 @@ namespace kist {
 TxnIterator::TxnIterator(TxnImpl* txn, RefPtr<KeyspaceImpl> keyspace, const IterOptions& o)
     : txn_(txn),
       keyspace_(std::move(keyspace)),
+      remembers_(txn->serializable_ || o.for_update),
       options_(o),
       lower_(o.lower),
-      upper_(o.upper),
-      prefix_(o.prefix) {
+      upper_(o.upper) {
+  NarrowToPrefix(o.prefix, &lower_, &upper_, &options_.has_upper);
   options_.lower = lower_;
   options_.upper = upper_;
-  options_.prefix = prefix_;
+  options_.prefix = Slice();
   txn_->iterators_.push_back(this);
 }
 
@@ -58,25 +62,31 @@ bool TxnIterator::Alive() {
 }
 
 void TxnIterator::Report() {
-  if (!tracking_ || txn_ == nullptr || !txn_->serializable_) return;
+  if (!tracking_ || txn_ == nullptr || !remembers_) return;
   if (!Planted(Bug::kRangeReadsForgotten))
     txn_->footprint_.AddRange(keyspace_.get(), low_, high_, to_last_);
   tracking_ = false;
 }
 
-// A new range: [low, high), with high itself where asked; Widen takes the position found into it.
-void TxnIterator::Begin(Slice low, Slice high, bool high_inclusive, bool to_last) {
+// A new range, empty yet, which Widen takes the position found into. False where the one before
+// takes more memory than there is for it.
+bool TxnIterator::Begin(std::string at, bool to_last) {
   Report();
+  if (remembers_) status_ = txn_->Charge(0);
+  if (!status_.ok()) {
+    position_ = Position::kUnpositioned;
+    return false;
+  }
   tracking_ = true;
-  low_.assign(low.data(), low.size());
-  high_.assign(high.data(), high.size());
-  if (high_inclusive) high_.push_back('\0');
+  low_ = std::move(at);
+  high_ = low_;
   to_last_ = to_last;
+  return true;
 }
 
 void TxnIterator::Widen() {
   Take();
-  if (!tracking_ || !txn_->serializable_) return;
+  if (!tracking_ || !remembers_) return;
   switch (position_) {
     case Position::kOn:
       if (key_ < Slice(low_)) low_.assign(key_.data(), key_.size());
@@ -109,14 +119,14 @@ void TxnIterator::Take() {
 
 void TxnIterator::SeekToFirst() {
   if (!Alive()) return;
-  Begin(lower_, lower_, false, false);
+  if (!Begin(lower_, false)) return;
   base_->SeekToFirst();
   Widen();
 }
 
 void TxnIterator::SeekToLast() {
   if (!Alive()) return;
-  Begin(upper_, upper_, false, !options_.has_upper);
+  if (!Begin(upper_, !options_.has_upper)) return;
   base_->SeekToLast();
   Widen();
   if (position_ == Position::kOn && tracking_) low_.assign(key_.data(), key_.size());
@@ -128,7 +138,9 @@ void TxnIterator::SeekGe(Slice key) { SeekUp(key, false); }
 void TxnIterator::SeekUp(Slice key, bool after) {
   if (!Alive()) return;
   const std::string sought(key);
-  Begin(sought, sought, false, false);
+  std::string from = sought;
+  if (after) from.push_back('\0');
+  if (!Begin(std::max(from, lower_), false)) return;
   after ? base_->SeekGt(sought) : base_->SeekGe(sought);
   Widen();
 }
@@ -138,7 +150,9 @@ void TxnIterator::SeekLe(Slice key) { SeekDown(key, true); }
 void TxnIterator::SeekDown(Slice key, bool inclusive) {
   if (!Alive()) return;
   const std::string sought(key);
-  Begin(sought, sought, inclusive, false);
+  std::string to = sought;
+  if (inclusive) to.push_back('\0');
+  if (!Begin(options_.has_upper ? std::min(to, upper_) : to, false)) return;
   inclusive ? base_->SeekLe(sought) : base_->SeekLt(sought);
   Widen();
 }

@@ -1,5 +1,5 @@
 // TxnIterator: an iterator of a transaction: the database's, over snapshot and own writes, that
-// also remembers which ranges it passed over, for serializable transactions.
+// also remembers which ranges it passed over, for serializable transactions and FOR_UPDATE.
 //
 // Invariant: [low_, high_] is what was looked at since the last seek: from where the seek asked to
 // where the position is, in either direction. The transaction takes it over at each seek, at the
@@ -39,14 +39,15 @@ class TxnIterator final : public DbIterator {
   void SeekUp(Slice key, bool after);
   void SeekDown(Slice key, bool inclusive);
   bool Alive();
-  void Begin(Slice low, Slice high, bool high_inclusive, bool to_last);
+  bool Begin(std::string at, bool to_last);
   void Widen();  // to the position
   void Take();
 
   TxnImpl* txn_;
   const RefPtr<KeyspaceImpl> keyspace_;
+  const bool remembers_;  // what it passes over
   IterOptions options_;
-  std::string lower_, upper_, prefix_;  // options_ points into them
+  std::string lower_, upper_;  // options_ points into them
   std::unique_ptr<DbIterator> base_;
   bool holding_ = false;
   bool tracking_ = false;  // a range is open

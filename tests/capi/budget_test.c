@@ -348,12 +348,14 @@ static void budget__sizes_that_cannot_fit_are_refused(void** state) {
   assert_int_equal(kist_open(":memory:", options, &other, &err), KIST_E_INVALID);
   assert_non_null(strstr(err.message, "write_buffer_size"));
   assert_non_null(strstr(err.message, "memory_budget"));
+  assert_int_equal(err.detail, KIST_D_VALUE);
   OK(kist_options_set(options, "write_buffer_size", "4MiB", &err));
   OK(kist_open(":memory:", options, &other, &err));
   kist_options_free(options);
   ASSERT_RC(KIST_E_INVALID, kist_set_option(other, "memory_budget", "11MiB", &err));
   assert_int_equal(stat_of(other, "memory_budget_bytes"), 12 * MIB);
-  ASSERT_RC(KIST_E_INVALID, kist_set_option(other, "write_buffer_size", "5MiB", &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE,
+               kist_set_option(other, "write_buffer_size", "5MiB", &err));
   OK(kist_set_option(other, "memory_budget", "15MiB", &err));
   OK(kist_set_option(other, "write_buffer_size", "5MiB", &err));
   close_strict(other);

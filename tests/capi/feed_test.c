@@ -116,7 +116,8 @@ static void feed__a_gap_is_said(void** state) {
   feed = feed_from(db, 1);
   next_is(feed, "b");
   kist_feed_free(feed);
-  ASSERT_RC(KIST_E_INVALID, kist_feed_open(db, kist_last_seq(db) + 1, &feed, &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_RANGE,
+               kist_feed_open(db, kist_last_seq(db) + 1, &feed, &err));
   close_strict(db);
 }
 

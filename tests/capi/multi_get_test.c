@@ -163,10 +163,44 @@ static void multi_get__sees_one_state(void** state) {
   close_strict(db);
 }
 
+/* A key that cannot be looked at does not stop the others; a transaction that cannot be read does.
+ */
+static void multi_get__through_a_transaction(void** state) {
+  kist_db* db = open_memory();
+  kist_keyspace* ks = kist_default(db);
+  kist_read_options ro = KIST_READ_OPTIONS_INIT;
+  const kist_slice keys[] = {{"b", 1}, {"a", 1}, {"b", 1}, {NULL, 1}, {"absent", 6}};
+  kist_pin pins[5];
+  kist_rc rcs[5];
+  int i;
+  (void)state;
+  put(ks, "a", "1");
+  put(ks, "b", "2");
+  OK(kist_txn_begin(db, KIST_TXN_SERIALIZABLE, &ro.txn, &err));
+  OK(kist_txn_put(ro.txn, ks, "b", 1, "own", 3, 0, &err));
+  OK(kist_multi_get(ks, &ro, 5, keys, pins, rcs, &err));
+  assert_memory_equal(pins[0].data, "own", 3);
+  assert_memory_equal(pins[1].data, "1", 1);
+  assert_memory_equal(pins[2].data, "own", 3);
+  assert_int_equal(rcs[3], KIST_E_INVALID);
+  assert_int_equal(rcs[4], KIST_NOT_FOUND);
+  for (i = 0; i < 5; ++i) {
+    assert_true((rcs[i] == KIST_OK) == (pins[i].data != NULL));
+    kist_pin_release(&pins[i]);
+  }
+  put(ks, "absent", "here");
+  ASSERT_RC(KIST_E_CONFLICT, kist_txn_commit(ro.txn, NULL, NULL, &err));
+  ASSERT_FAILS(KIST_E_MISUSE, KIST_D_STATE, kist_multi_get(ks, &ro, 5, keys, pins, rcs, &err));
+  for (i = 0; i < 5; ++i) assert_null(pins[i].data);
+  kist_txn_free(ro.txn);
+  close_strict(db);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(multi_get__like_gets),
       cmocka_unit_test(multi_get__sees_one_state),
+      cmocka_unit_test(multi_get__through_a_transaction),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

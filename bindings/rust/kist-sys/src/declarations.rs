@@ -102,7 +102,7 @@ pub const KIST_D_NAME_SIZE: i32 = 15;
 pub const KIST_D_BUDGET: i32 = 16;
 /// do not displace cached blocks (scans, backups)
 pub const KIST_READ_NO_CACHE_FILL: u32 = 1;
-/// conflict with any commit to this key since the transaction began, later ones included; without txn KIST_E_INVALID
+/// conflict with any commit to this key since the transaction began, later ones included; of an iterator: to any key that it passes over, absent ones too. Without txn KIST_E_INVALID
 pub const KIST_READ_FOR_UPDATE: u32 = 2;
 /// values are not read and come as (NULL, 0)
 pub const KIST_ITER_KEYS_ONLY: u32 = 256;
