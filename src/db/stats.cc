@@ -126,7 +126,8 @@ void DbImpl::ForEachWorkCount(Each each) {
   each("background_errors", "flushes and compactions that failed", Load(c.background_errors));
   each("background_retries", "of them, those that were tried again", Load(c.background_retries));
   each("cache_hits", "block reads answered by the cache", cache_->hits());
-  each("cache_misses", "block reads that went to the file", cache_->misses());
+  each("cache_misses", "block reads that went to the file, those of compactions aside",
+       cache_->misses());
   each("cache_evictions", "blocks evicted", cache_->evictions());
 }
 

@@ -179,7 +179,7 @@ bool TableIterator::TakeCached(uint32_t i, Move move) {
   block_ = RefPtr<Block>::Share(cached);
   // What a scan runs over stays cold.
   if (move == Move::kSeek) cached->Touch();
-  cache->CountHit();
+  if (context_.counted) cache->CountHit();
   misses_in_a_row_ = 0;
   return true;
 }
@@ -187,7 +187,7 @@ bool TableIterator::TakeCached(uint32_t i, Move move) {
 void TableIterator::StoreRead(uint32_t i, Move move, RefPtr<Block>* block) {
   BlockCache* cache = blocks_->cache();
   if (cache == nullptr) return;
-  cache->CountMiss();
+  if (context_.counted) cache->CountMiss();
   if (!context_.fill_cache) return;
   Epoch::Guard guard(*cache->epoch());
   Block* stored = blocks_->Store(i, block->get(), move != Move::kSeek);

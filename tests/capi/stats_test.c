@@ -293,6 +293,7 @@ static void stats__amplification_log_and_debt(void** state) {
                             "sync=never; write_buffer_size=256KiB; compaction=manual; "
                             "compression=none; memory_budget=16MiB");
   char key[24], val[1000];
+  uint64_t looked;
   int i;
   (void)state;
   memset(val, 'v', sizeof val);
@@ -310,7 +311,11 @@ static void stats__amplification_log_and_debt(void** state) {
   assert_true(stat_of(mine, "wal_next_reserve_bytes") > 0);
   assert_true(stat_of(mine, "write_amplification_permille") > 1500);
   assert_true(stat_of(mine, "compaction_debt_bytes") > 1000000);
+  looked = stat_of(mine, "cache_hits") + stat_of(mine, "cache_misses");
   OK(kist_compact(kist_default(mine), NULL, 0, NULL, 0, NULL, &err));
+  assert_int_equal(stat_of(mine, "cache_hits") + stat_of(mine, "cache_misses"), looked);
+  OK(kist_get(kist_default(mine), NULL, "key00000999", 11, val, sizeof val, NULL, &err));
+  assert_int_equal(stat_of(mine, "cache_hits") + stat_of(mine, "cache_misses"), looked + 1);
   assert_int_equal(stat_of(mine, "compaction_debt_bytes"), 0);
   assert_int_equal(stat_of(mine, "space_amplification_permille"), 1000);
   assert_true(stat_of(mine, "write_amplification_permille") > 2000);
