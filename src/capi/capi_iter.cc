@@ -163,10 +163,13 @@ void IterFree(kist_iter* iter) {
 // leaves it set.
 class Step {
  public:
-  Step(kist_iter* iter, kist_err* err) : Step(Check(iter, err), iter, err) {}
+  [[gnu::always_inline]] inline Step(kist_iter* iter, kist_err* err)
+      : Step(Check(iter, err), iter, err) {}
   ~Step() {
     if (done_) iter_->broken = false;
-    if (iter_ != nullptr) iter_->state.store(kIdle, std::memory_order_release);
+    if (iter_ == nullptr) return;
+    if (Unlikely(iter_->txn_state != nullptr)) LeaveTxn(iter_);
+    iter_->state.store(kIdle, std::memory_order_release);
   }
   Step(const Step&) = delete;
   Step& operator=(const Step&) = delete;
@@ -183,15 +186,15 @@ class Step {
     if (Unlikely(InForkChild(iter->link.db))) return FailForked(err);
     return KIST_OK;
   }
-  Step(kist_rc checked, kist_iter* iter, kist_err* err) : rc_(checked) {
+  [[gnu::always_inline]] inline Step(kist_rc checked, kist_iter* iter, kist_err* err)
+      : rc_(checked) {
     if (Unlikely(checked != KIST_OK)) return;
     Use use(&iter->state, err);
     rc_ = use.rc();
     if (Unlikely(rc_ != KIST_OK)) return;
-    if (Unlikely(!txn_.Take(iter))) {
-      rc_ = Fail(err, KIST_E_MISUSE, {KIST_D_CONCURRENT},
-                 "the iterator's transaction is in use by another thread");
-      return;
+    if (Unlikely(iter->txn_state != nullptr)) {
+      rc_ = TakeTxn(iter, err);
+      if (rc_ != KIST_OK) return;
     }
     use.Keep();
     iter_ = iter;
@@ -205,7 +208,18 @@ class Step {
     }
     iter->broken = true;
   }
-  TxnUse txn_;
+  // Static: Step stays in registers where its address goes nowhere.
+  [[gnu::cold, gnu::noinline]] static kist_rc TakeTxn(kist_iter* iter, kist_err* err) {
+    uint32_t found = kIdle;
+    iter->txn_taken = iter->txn_state->compare_exchange_strong(found, kBusy);
+    if (found != kBusy) return KIST_OK;
+    return Fail(err, KIST_E_MISUSE, {KIST_D_CONCURRENT},
+                "the iterator's transaction is in use by another thread");
+  }
+  [[gnu::cold, gnu::noinline]] static void LeaveTxn(kist_iter* iter) {
+    if (iter->txn_taken) iter->txn_state->store(kIdle, std::memory_order_release);
+    iter->txn_taken = false;
+  }
   kist_iter* iter_ = nullptr;
   kist_rc rc_;
   bool done_ = false;

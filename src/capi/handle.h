@@ -100,6 +100,7 @@ struct kist_iter : kist::capi::SingleUser {
   kist::capi::Link link;
   // Of an iterator of a transaction: the word of the transaction's user.
   std::shared_ptr<std::atomic<uint32_t>> txn_state;
+  bool txn_taken = false;  // by the call that runs
   kist::RefPtr<kist::Keyspace> keyspace;
   std::unique_ptr<kist::DbIterator> it;
   bool keys_only = false;
