@@ -20,7 +20,7 @@ namespace kist::test {
 namespace {
 
 constexpr char kTarget[] = "/target";
-constexpr int64_t kPatienceMs = 60000;
+constexpr int64_t kPatienceMs = 300000;  // a starved machine is no failure
 
 std::unique_ptr<Db> OpenDb(Vfs* vfs, const std::string& path, const std::string& more = "") {
   OptionSet options;
@@ -144,11 +144,14 @@ struct Scene {
   std::unique_ptr<Db> db;
 };
 
+// Quick runs try every third call, from another one each time.
+uint64_t Stride() { return std::getenv("KIST_TEST_QUICK") != nullptr ? 3 : 1; }
+
 // work, interrupted at each of its calls to the target by other.
 void Interrupt(const char* what, const std::function<void(Scene*, Target*)>& work,
                const std::function<void(Scene*)>& other) {
   const uint64_t seed = Seed(what);
-  for (uint64_t n = 1;; ++n) {
+  for (uint64_t n = 1 + seed % Stride();; n += Stride()) {
     Scene scene(seed);
     bool hit = false;
     HookTarget target(Open(scene.vfs.get()), n, [&] {
@@ -194,14 +197,15 @@ void company__a_pruning_bears_a_backup_at_every_call(void**) {
       [](Scene* s) { Prune(s->vfs.get(), 2); });
 }
 
-// The pruning dies at a call, a backup follows, then another pruning.
+// The pruning dies at a call, a backup follows, then another pruning. Who dies at a call that only
+// looks leaves what one leaves who dies at the next change, so that those are enough.
 void company__a_dead_prunings_mark_is_heeded_and_taken_over(void**) {
   const uint64_t seed = Seed("dead prune");
   uint64_t failed = 0;
   for (uint64_t n = 1;; ++n) {
     Scene scene(seed);
     FaultVfs faults(scene.vfs.get());
-    faults.Fail({kFaultAll & ~static_cast<uint32_t>(kFaultThread), n, EIO, true});
+    faults.Fail({kFaultChanging, n, EIO, true});
     auto target = OpenTarget(&faults, kTarget, false);
     PruneReport report;
     Status s =
@@ -249,7 +253,7 @@ void company__a_restore_bears_a_pruning_at_every_call(void**) {
 // A stream's base copies against prunings at every call of its base thread and its shipper.
 void company__a_stream_bears_a_pruning_at_every_call(void**) {
   const uint64_t seed = Seed("stream, prune");
-  const uint64_t stride = std::getenv("KIST_TEST_QUICK") != nullptr ? 9 : 3;
+  const uint64_t stride = 3 * Stride();
   for (uint64_t n = 1 + seed % stride; n < 90; n += stride) {
     Scene scene(seed);
     StreamOptions options;
