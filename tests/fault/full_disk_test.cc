@@ -9,9 +9,11 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 
 #include "db/space_reserve.h"
@@ -39,7 +41,20 @@ std::string V(uint64_t i) {
 }
 
 [[noreturn]] void Wrong(const std::string& what) {
-  std::fprintf(stderr, "%s\n", what.c_str());
+  struct statvfs disk;
+  if (statvfs(kDisk, &disk) == 0) {
+    std::fprintf(stderr, "%s; free blocks of %lu: %lu\n", what.c_str(), disk.f_bsize,
+                 static_cast<unsigned long>(disk.f_bfree));
+  }
+  std::error_code error;
+  for (const char* dir : {kDisk, kDir}) {
+    for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
+      struct stat st;
+      if (stat(entry.path().c_str(), &st) == 0)
+        std::fprintf(stderr, "  %s: %ld bytes in %ld KiB\n", entry.path().c_str(),
+                     static_cast<long>(st.st_size), static_cast<long>(st.st_blocks) / 2);
+    }
+  }
   std::abort();
 }
 
