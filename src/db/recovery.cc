@@ -29,11 +29,11 @@ Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
   options.base_lsn = state.flushed_lsn;
   // Before the flush: the reserved blocks that it cuts off may be the space that a table needs.
   Status settled = SettleChain(vfs_, options, recovery->chain);
-  if (settled.Is(Code::kNoSpace) && reserve_.Release())
+  if (settled.Is(Code::kNoSpace) && reserve_.ReleaseMost())
     settled = SettleChain(vfs_, options, recovery->chain);
   KIST_TRY(std::move(settled));
   Status flushed = FlushRecovered(recovery);
-  if (flushed.Is(Code::kNoSpace) && reserve_.Release()) flushed = FlushRecovered(recovery);
+  if (flushed.Is(Code::kNoSpace) && reserve_.ReleaseMost()) flushed = FlushRecovered(recovery);
   if (flushed.Is(Code::kNoSpace)) {
     Log(2, "what the log holds stays in memory until there is space for a table: " +
                flushed.ToString());

@@ -53,6 +53,19 @@ bool SpaceReserve::Release() {
   return Drop();
 }
 
+bool SpaceReserve::ReleaseMost() {
+  MutexLock lock(&mutex_);
+  if (vfs_ == nullptr) return false;
+  auto file = vfs_->Open(path_, OpenMode::kReadWrite);
+  if (!file.ok()) return false;
+  const auto size = (*file)->Size();
+  if (!size.ok() || *size <= kReserveOpenBytes) return false;
+  if (!(*file)->Truncate(kReserveOpenBytes).ok()) return false;
+  held_.store(kReserveOpenBytes, std::memory_order_relaxed);
+  low_.store(true, std::memory_order_relaxed);
+  return true;
+}
+
 bool SpaceReserve::Borrow() {
   MutexLock lock(&mutex_);
   if (borrowers_ == 0 && !Drop()) return false;

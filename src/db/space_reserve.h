@@ -20,6 +20,7 @@ namespace kist {
 
 constexpr uint64_t kReserveFileBytes = uint64_t{256} << 10;
 constexpr uint64_t kReserveFileStep = uint64_t{4} << 10;
+constexpr uint64_t kReserveOpenBytes = uint64_t{64} << 10;
 
 class SpaceReserve {
  public:
@@ -29,6 +30,8 @@ class SpaceReserve {
   bool Hold();
   // True where it made space.
   bool Release();
+  // The same, but keeps what the files take that opening the database makes last.
+  bool ReleaseMost();
   // As Release and Hold, for any number of threads at once.
   class Loan {
    public:
