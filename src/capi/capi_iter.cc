@@ -303,7 +303,7 @@ kist_rc Seek(kist_iter* iter, int32_t mode, const void* key, size_t key_len, kis
   return step.Done(Standing(iter, err));
 }
 
-inline kist_rc Advance(kist_iter* iter, int32_t dir, kist_err* err) {
+[[gnu::always_inline]] inline kist_rc Advance(kist_iter* iter, int32_t dir, kist_err* err) {
   Step step(iter, err);
   KIST_CHECKED(step.rc());
   CountSteps(iter, 1);
