@@ -20,8 +20,9 @@ class DbClock {
     offset_ms_.store((wall > floor_ms ? wall : floor_ms) - MonoMs(), std::memory_order_relaxed);
   }
   int64_t NowMs() {
-    const int64_t mono = MonoMs();
+    // In this order: a thread that stands still in between must not see the wall clock ahead.
     const int64_t wall = vfs_->WallMs();
+    const int64_t mono = MonoMs();
     int64_t offset = offset_ms_.load(std::memory_order_relaxed);
     while (wall - mono > offset) {
       if (offset_ms_.compare_exchange_weak(offset, wall - mono, std::memory_order_relaxed))

@@ -21,6 +21,7 @@ Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
     if (parsed && !Planted(Bug::kFileNumberReused)) next = std::max(next, parsed->number + 1);
   }
   next_file_.store(next, std::memory_order_relaxed);
+  reserve_.KeepForOpen();
   KIST_TRY(Replay(state, recovery));
   clock_.Start(vfs_, std::max(state.time_floor_ms, recovery->newest_ms));
   ChainOptions options;

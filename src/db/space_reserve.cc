@@ -66,6 +66,17 @@ bool SpaceReserve::ReleaseMost() {
   return true;
 }
 
+void SpaceReserve::KeepForOpen() {
+  MutexLock lock(&mutex_);
+  if (vfs_ == nullptr) return;
+  auto file = vfs_->Open(path_, OpenMode::kRead);
+  if (file.ok()) {
+    const auto size = (*file)->Size();
+    if (size.ok() && *size >= kReserveOpenBytes) return;
+  }
+  static_cast<void>(Take(kReserveOpenBytes).ok());  // what is missing shows where it is needed
+}
+
 bool SpaceReserve::Borrow() {
   MutexLock lock(&mutex_);
   if (borrowers_ == 0 && !Drop()) return false;

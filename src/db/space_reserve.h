@@ -32,6 +32,8 @@ class SpaceReserve {
   bool Release();
   // The same, but keeps what the files take that opening the database makes last.
   bool ReleaseMost();
+  // Takes that much where less is held, before the log's tables can take it.
+  void KeepForOpen();
   // As Release and Hold, for any number of threads at once.
   class Loan {
    public:

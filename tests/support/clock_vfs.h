@@ -20,10 +20,10 @@ class ClockVfs : public WrapVfs {
     AdvanceUs(us);
     std::this_thread::yield();
   }
-  // Time passes: both clocks.
+  // Time passes: both clocks, the wall clock never ahead of the other meanwhile.
   void AdvanceUs(uint64_t us) {
-    wall_us_.fetch_add(static_cast<int64_t>(us));
     monotonic_us_.fetch_add(us);
+    wall_us_.fetch_add(static_cast<int64_t>(us));
   }
   void AdvanceMs(uint64_t ms) { AdvanceUs(ms * 1000); }
   // Somebody sets the clock.
