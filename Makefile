@@ -80,17 +80,23 @@ coverage: ## lines and branches that the tests reach; build/coverage/coverage.ht
 	@tests/setup coverage
 	@tests/coverage $(JOBS)
 
+# A copy goes to a place of its own first, which tells the directories that are about to be made.
 install: all ## into $(DESTDIR)$(PREFIX)
+	@rm -rf $(INSTALLED).tree
+	@DESTDIR=$(abspath $(INSTALLED)).tree cmake --install $(release) --prefix $(PREFIX) >/dev/null
+	@(cd $(INSTALLED).tree && find . -mindepth 1 -type d) | sed 's|^\.|$(DESTDIR)|' | \
+	  while read -r path; do [ -d "$$path" ] || echo "$$path"; done >>$(INSTALLED).made
+	@rm -rf $(INSTALLED).tree
 	@DESTDIR=$(DESTDIR) cmake --install $(release) --prefix $(PREFIX) >$(INSTALLED).log || \
 	  { cat $(INSTALLED).log; exit 1; }
 	@cat $(INSTALLED).log
 	@sed -n 's/^-- \(Installing\|Up-to-date\): //p' $(INSTALLED).log >$(INSTALLED)
 
-uninstall: ## what the last install put there
+uninstall: ## what the last install put there, and the directories that installing made, where empty
 	@[ -e $(INSTALLED) ] || { echo "nothing was installed from here: no $(INSTALLED)"; exit 1; }
 	@while read -r path; do [ -d "$$path" ] || rm -fv "$$path"; done <$(INSTALLED)
-	@sed 's|/[^/]*$$||' $(INSTALLED) | grep '/kist$$' | sort -u | xargs -r -d '\n' rmdir 2>/dev/null || true
-	@rm -f $(INSTALLED) $(INSTALLED).log
+	@sort -ur $(INSTALLED).made | xargs -r -d '\n' rmdir 2>/dev/null || true
+	@rm -f $(INSTALLED) $(INSTALLED).log $(INSTALLED).made
 
 format: ## lay out every C and C++ file as .clang-format says
 	@git ls-files '*.c' '*.cc' '*.h' | xargs clang-format -i

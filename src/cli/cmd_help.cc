@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/shell_input.h"
 #include "cli/suggest.h"
 #include "cli/text.h"
 
@@ -129,7 +130,7 @@ int Version(Context& context) {
   } else {
     std::string info = kist_build_info();  // "kist 0.1.0; compiler ...; ..."
     for (size_t at = 0; (at = info.find("; ", at)) != std::string::npos;) info.replace(at, 2, "\n");
-    output.Append(info + "\n");
+    output.Append(info + "\nline editor " + ShellInput::Editor() + "\n");
   }
   if (kist_version() != KIST_VERSION_NUMBER) {
     context.console->Note("built for another version of the library than the one that is loaded");

@@ -132,6 +132,16 @@ void SaveHistory(const std::string& path) {
 
 }  // namespace
 
+const char* ShellInput::Editor() {
+#if defined(KIST_HAVE_LIBEDIT)
+  return "libedit";
+#elif defined(KIST_HAVE_READLINE)
+  return "readline";
+#else
+  return "none";
+#endif
+}
+
 ShellInput::ShellInput()
     : interactive_(StdinIsTerminal() && StdoutIsTerminal()), history_path_(HistoryPath()) {
 #if defined(KIST_LINE_EDITING)

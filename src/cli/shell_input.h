@@ -20,6 +20,7 @@ class ShellInput {
   ShellInput(const ShellInput&) = delete;
   ShellInput& operator=(const ShellInput&) = delete;
 
+  static const char* Editor();  // the library that edits lines, "none" where there is none
   bool interactive() const { return interactive_; }
   Result ReadLine(const std::string& prompt, std::string* line);
   const std::string& error() const { return input_.error(); }

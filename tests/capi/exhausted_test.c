@@ -86,9 +86,11 @@ static void exhausted__address_space(void** state) {
   rlim_t most;
   (void)state;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  print_message("the sanitizer needs the address space itself\n");
   skip();
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+  print_message("the sanitizer needs the address space itself\n");
   skip();
 #endif
 #endif

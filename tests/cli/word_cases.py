@@ -126,6 +126,9 @@ def words__bad_open_options_are_usage_errors(tool):
 def words__version_names_the_library(tool):
     text = tool.ok("version").decode()
     need(re.match(r"kist \d+\.\d+\.\d+\n\S", text), text)
+    told = r"build|compiler|assertions|crc32c|allocator|snappy|s3|line editor|formats:|tables"
+    same([line for line in text.splitlines()[1:] if not re.match(rf"({told}) \S", line)], [])
+    same(len(text.splitlines()), 1 + len(told.split("|")))
     same(tool.ok("--version").decode(), text)
 
 

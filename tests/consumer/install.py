@@ -72,19 +72,23 @@ class Installed:
         root, prefix = self.work / "root", "/opt/kist"
         words = ["-C", ROOT, "-o", "all", f"release={self.build}", f"DESTDIR={root}"]
         words += [f"PREFIX={prefix}", f"INSTALLED={self.work}/installed.txt"]
+        own = root / prefix[1:] / "share/man"
+        own.mkdir(parents=True)
         run("make", *words, "install")
         installed = {path.relative_to(root) for path in root.glob("**/*") if not path.is_dir()}
         moved = {path.relative_to(self.prefix) for path in self.prefix.glob("**/*")}
         for path in sorted(installed):
             if Path("/", path).relative_to(prefix) not in moved:
                 yield f"{path} is in no other installation"
-        foreign = root / "opt/kist/lib/libother.so"
+        run("make", *words, "install")
+        foreign = root / prefix[1:] / "lib/libother.so"
         foreign.touch()
         run("make", *words, "uninstall")
-        left = [path for path in root.glob("**/*") if not path.is_dir() or path.name == "kist"]
-        for path in left:
-            if path not in (foreign, root / "opt/kist"):
-                yield f"{path} is left"
+        others = {own, foreign, *own.parents, *foreign.parents}
+        for path in set(root.glob("**/*")) - others:
+            yield f"{path} is left"
+        if not (own.exists() and foreign.exists()):
+            yield "a directory or file of somebody else is gone"
         if len(installed) < len(NAMES):
             yield f"only {sorted(installed)} were installed"
 

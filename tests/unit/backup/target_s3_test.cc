@@ -21,7 +21,7 @@ S3Fake* fake = nullptr;
 bool usable = false;  // there is a libcurl, and python3
 
 #define NEEDS_S3() \
-  if (!usable) skip()
+  if (!usable) print_message("needs libcurl and python3\n"), skip()
 
 S3Settings Settings(const std::string& bucket, const std::string& prefix) {
   S3Settings s;
@@ -427,7 +427,10 @@ void target_s3__speaks_tls(void**) {
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
       "-subj /CN=localhost -addext subjectAltName=DNS:localhost -days 2 -keyout " +
       key + " -out " + cert + " >/dev/null 2>&1";
-  if (std::system(make.c_str()) != 0) skip();
+  if (std::system(make.c_str()) != 0) {
+    print_message("openssl cannot make a certificate here\n");
+    skip();
+  }
   S3Fake secure({"--tls", cert, key});
   assert_true(secure.ok());
   S3Settings s = Settings("bucket", "tls");

@@ -142,7 +142,10 @@ static void posix__descriptors_close_on_exec_and_do_not_leak(void**) {
 
 static void posix__full_disk_is_no_space(void**) {
   auto full = PosixVfs()->Open("/dev/full", OpenMode::kReadWrite);
-  if (!full.ok()) skip();
+  if (!full.ok()) {
+    print_message("/dev/full cannot be opened here\n");
+    skip();
+  }
   const auto s = (*full)->Write(0, "x");
   ASSERT_CODE(s, Code::kNoSpace);
   assert_int_equal(s.sys_errno(), ENOSPC);
@@ -169,7 +172,10 @@ static void posix__failed_sync_is_io_with_its_errno(void**) {
   int ends[2];
   assert_int_equal(pipe(ends), 0);
   auto file = PosixVfs()->Open("/proc/self/fd/" + std::to_string(ends[1]), OpenMode::kReadWrite);
-  if (!file.ok()) skip();
+  if (!file.ok()) {
+    print_message("a pipe cannot be opened by its name in /proc here\n");
+    skip();
+  }
   const auto s = (*file)->Sync();  // a pipe cannot be synced
   ASSERT_CODE(s, Code::kIo);
   assert_int_equal(s.sys_errno(), EINVAL);
