@@ -29,6 +29,8 @@
 #include "db/space_reserve.h"
 #include "db/view.h"
 #include "db/write_queue.h"
+#include "memtable/chunk_reserve.h"
+#include "memtable/chunk_reserve.h"
 #include "record/segment.h"
 #include "util/memory_budget.h"
 #include "version/manifest.h"
@@ -243,6 +245,7 @@ class DbImpl final : public Db {
   void LogThread();
   void LogTurn(uint64_t* due_us, uint64_t* marked);
   void NoteUnsynced();
+  void WakeLogThread();
   void MakeAhead();
   void RaiseDurable(Sequence seq);
   Status Poison(const Status& cause, const char* doing);
@@ -341,6 +344,7 @@ class DbImpl final : public Db {
   std::atomic<uint64_t> write_buffer_bytes_{0};
   WriteQueue queue_;
   BufferPool buffers_{budget_.get()};
+  ChunkReserve chunks_{budget_.get(), [this] { WakeLogThread(); }};
   std::atomic<uint32_t> feed_waiters_{0};
   Mutex feed_mutex_;
   CondVar feed_cond_;  // a commit became visible while feed_waiters_ > 0, or the database closes

@@ -187,13 +187,17 @@ Status DbImpl::DrainBuffered() {
 void DbImpl::NoteUnsynced() {
   if (unsynced_noted_.load(std::memory_order_relaxed)) return;
   unsynced_noted_.store(true, std::memory_order_relaxed);
+  WakeLogThread();
+}
+
+void DbImpl::WakeLogThread() {
   MutexLock lock(&log_mutex_);
   log_work_ = true;
   log_cond_.Signal();
 }
 
-// Makes segments ahead, and drains and syncs what policies with a timer left behind. Sleeps where
-// nothing waits.
+// Makes segments and the memtable's next chunk ahead, and drains and syncs what policies with a
+// timer left behind. Sleeps where nothing waits.
 void DbImpl::LogThread() {
   uint64_t due_us = 0;  // when noted bytes are to be handled; 0: none are noted
   uint64_t marked = 0;
@@ -248,6 +252,7 @@ void DbImpl::LogTurn(uint64_t* due_us, uint64_t* marked) {
       NoteUnsynced();
     }
   }
+  chunks_.Fill();
   MakeAhead();
   std::shared_ptr<SegmentWriter> segment;
   {

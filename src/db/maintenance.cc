@@ -291,11 +291,7 @@ Status DbImpl::SetOption(Slice name, Slice value) {
     UpdatePressure();
   }
   if (!options_.read_only && !options_.compaction_manual) KIST_TRY(StartCompaction());
-  {
-    MutexLock lock(&log_mutex_);
-    log_work_ = true;
-    log_cond_.Signal();
-  }
+  WakeLogThread();
   return Status();
 }
 

@@ -303,7 +303,7 @@ Status DbImpl::PublishOpened(StartFiles* files, Recovery* recovery) {
   counters_.segments.fetch_add(1, std::memory_order_relaxed);
   KIST_TRY_ASSIGN(Memtable * fresh,
                   Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed),
-                                options_.memtable_preallocate, budget_.get()));
+                                options_.memtable_preallocate, budget_.get(), &chunks_));
   auto memtable = RefPtr<Memtable>::Adopt(fresh);
   {
     MutexLock lock(&manifest_mutex_);

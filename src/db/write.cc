@@ -553,7 +553,7 @@ Status DbImpl::SwitchMemtable() {
   if (!flushed.ok()) return log_->broken() ? Poison(flushed, "writing the log") : flushed;
   KIST_TRY_ASSIGN(Memtable * fresh,
                   Memtable::New(write_buffer_bytes_.load(std::memory_order_relaxed),
-                                options_.memtable_preallocate, budget_.get()));
+                                options_.memtable_preallocate, budget_.get(), &chunks_));
   auto memtable = RefPtr<Memtable>::Adopt(fresh);
   auto view = RefPtr<View>::Adopt(new View);
   view->memtables.reserve(kMaxFullMemtables + 2);

@@ -47,8 +47,8 @@ void Bump(std::atomic<uint64_t>* counter) {
 
 class Memtable::Impl {
  public:
-  Impl(size_t arena_bytes, MemoryBudget* budget) noexcept
-      : source_(budget),
+  Impl(size_t arena_bytes, MemoryBudget* budget, ChunkReserve* reserve) noexcept
+      : source_(budget, reserve),
         entry_arena_(&source_, kEntryChunkFirst, MaxChunk(arena_bytes)),
         node_arena_(&source_, kNodeChunkFirst, MaxChunk(arena_bytes)),
         pool_(&node_arena_) {}
@@ -116,8 +116,9 @@ class Memtable::Impl {
   std::atomic<size_t> index_bytes_{0};  // of the tombstone logs
 };
 
-Result<Memtable*> Memtable::New(size_t arena_bytes, bool preallocate, MemoryBudget* budget) {
-  Impl* impl = new (std::nothrow) Impl(arena_bytes, budget);
+Result<Memtable*> Memtable::New(size_t arena_bytes, bool preallocate, MemoryBudget* budget,
+                                ChunkReserve* reserve) {
+  Impl* impl = new (std::nothrow) Impl(arena_bytes, budget, reserve);
   if (impl == nullptr) return Status::Bare(Code::kNoMem);
   Memtable* memtable = nullptr;
   if (!preallocate || impl->source_.Preallocate(arena_bytes)) {

@@ -24,15 +24,17 @@
 
 namespace kist {
 
+class ChunkReserve;       // memtable/chunk_reserve.h
 class MemoryBudget;       // util/memory_budget.h
 class RangeTombstoneSet;  // iter/range_tombstones.h
 
 class Memtable {
  public:
   // arena_bytes: the size it is meant to grow to; preallocate: reserve and touch that much memory
-  // now; budget: counts its memory, may be nullptr. With one reference.
-  static Result<Memtable*> New(size_t arena_bytes, bool preallocate,
-                               MemoryBudget* budget = nullptr);
+  // now; budget: counts its memory; reserve: of large chunks, must live while there are Adds.
+  // Either may be nullptr. With one reference.
+  static Result<Memtable*> New(size_t arena_bytes, bool preallocate, MemoryBudget* budget = nullptr,
+                               ChunkReserve* reserve = nullptr);
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref();  // the last one deletes
 

@@ -25,10 +25,14 @@ char* ChunkSource::NewChunk(size_t bytes) noexcept {
   // Another thread frees them than took them: an allocator would keep their memory for the taker.
   const bool pages = whole >= kPagesFrom;
   const bool huge = whole >= kHugePageBytes;
-  void* memory = !pages ? AllocateAligned(whole, kAlign)
-                        : AllocatePages(whole, huge ? kHugePageBytes : kPagesFrom);
+  void* memory = nullptr;
+  if (whole == ChunkReserve::kBytes && reserve_ != nullptr) memory = reserve_->Take();
+  const bool ready = memory != nullptr;
+  if (!ready)
+    memory = !pages ? AllocateAligned(whole, kAlign)
+                    : AllocatePages(whole, huge ? kHugePageBytes : kPagesFrom);
   if (memory == nullptr) return nullptr;
-  if (huge) AdviseHugePages(memory, whole);
+  if (huge && !ready) AdviseHugePages(memory, whole);
   Chunk* chunk = static_cast<Chunk*>(memory);
   chunk->next = chunks_;
   chunk->pages_bytes = pages ? whole : 0;

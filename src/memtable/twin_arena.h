@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "memtable/chunk_reserve.h"
 #include "util/alloc.h"
 #include "util/memory_budget.h"
 
@@ -25,9 +26,10 @@ class ChunkSource {
  public:
   static constexpr size_t kAlign = 64;
   static constexpr size_t kHead = 64;  // what a chunk takes beside its payload
-  // What it takes counts as memtables in the budget, where there is one.
-  explicit ChunkSource(MemoryBudget* budget = nullptr)
-      : budget_(budget), charge_(budget, MemoryBudget::kMemtables, 0) {}
+  // What it takes counts as memtables in the budget, where there is one. Chunks of the size that
+  // the reserve has are taken from there first, where there is one.
+  explicit ChunkSource(MemoryBudget* budget = nullptr, ChunkReserve* reserve = nullptr)
+      : budget_(budget), reserve_(reserve), charge_(budget, MemoryBudget::kMemtables, 0) {}
   ~ChunkSource();
   ChunkSource(const ChunkSource&) = delete;
   ChunkSource& operator=(const ChunkSource&) = delete;
@@ -55,6 +57,7 @@ class ChunkSource {
   size_t ready_bytes_ = 0;
   std::atomic<size_t> memory_bytes_{0};
   MemoryBudget* const budget_;  // which charge_ keeps
+  ChunkReserve* const reserve_;
   MemoryCharge charge_;
 };
 
