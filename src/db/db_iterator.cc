@@ -240,13 +240,15 @@ void DbIteratorImpl::Yield(size_t kept) {
   position_ = Position::kOn;
 }
 
-// Leaves the visible ones of the n versions in run_.
-size_t DbIteratorImpl::KeepForward(size_t n, bool* skip) {
+// Leaves the visible ones of the n versions in run_. A version repeats the last key that was taken
+// only where it repeats the one before it, whether that was seen or not: keys are looked at there
+// alone, which are not in the cache yet.
+size_t DbIteratorImpl::KeepForward(size_t n, uint64_t repeats, bool* skip) {
   Slice last = last_key_;
   size_t kept = 0;
   for (size_t i = 0; i < n; ++i) {
     InternalEntry& e = run_[i];
-    const bool same = *skip && SameKey(e.key, last);
+    const bool same = (repeats >> i & 1) != 0 && *skip && SameKey(e.key, last);
     if (__builtin_expect(same || !Sees(e.tag), 0)) {
       ++passed_;
       passed_unseen_ = !same;
@@ -271,9 +273,10 @@ void DbIteratorImpl::SettleForward(bool skip) {
   last_key_ = saved_;
   while (m->valid() && !sink_.failed()) {
     if (has_upper_ && (past_upper ? m->key() > upper : m->key() >= upper)) break;
+    uint64_t repeats = 0;
     const size_t n = m->Run(true, has_upper_ && !past_upper ? &upper : nullptr, run_,
-                            past_upper ? 1 : NextRunMax());
-    const size_t kept = KeepForward(n, &skip);
+                            past_upper ? 1 : NextRunMax(), &repeats);
+    const size_t kept = KeepForward(n, repeats, &skip);
     if (kept != 0) return Yield(kept);
     if (passed_ >= kStepsBeforeSeek && passed_unseen_) {
       const uint64_t tag = m->tag();
@@ -316,13 +319,14 @@ size_t DbIteratorImpl::FinishPending() {
 
 // Leaves the visible ones of the n versions behind the first `kept` entries of run_; the last key
 // becomes the pending one.
-size_t DbIteratorImpl::KeepBackward(size_t kept, size_t n) {
+size_t DbIteratorImpl::KeepBackward(size_t kept, size_t n, uint64_t repeats) {
   InternalEntry* const end = run_ + kept + n;
   InternalEntry* best = run_ + kept;
   bool seen = Sees(best->tag);
   for (InternalEntry* e = best + 1; e != end; ++e) {
     const bool sees = Sees(e->tag);
-    if (__builtin_expect(SameKey(e->key, best->key), 0)) {
+    repeats >>= 1;
+    if (__builtin_expect((repeats & 1) != 0 && SameKey(e->key, best->key), 0)) {
       if (sees) best = e;
       seen |= sees;
       continue;
@@ -346,9 +350,10 @@ void DbIteratorImpl::SettleBackward() {
   for (;;) {
     size_t kept = FinishPending();
     if (m->valid() && !sink_.failed() && !BelowLower(m->key())) {
+      uint64_t repeats = 0;
       const size_t n = m->Run(false, lower_.empty() ? nullptr : &lower, run_ + kept,
-                              std::min(NextRunMax(), kRunMax - kept));
-      kept = KeepBackward(kept, n);
+                              std::min(NextRunMax(), kRunMax - kept), &repeats);
+      kept = KeepBackward(kept, n, repeats);
     } else if (kept == 0) {
       return End(Position::kBefore);
     }

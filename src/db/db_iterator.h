@@ -38,7 +38,7 @@ class DbIteratorImpl final : public DbIterator {
   // Few after a seek, which may be all that is asked; more as the iterator goes on.
   static constexpr size_t kRunFirst = 4;
   static constexpr size_t kRunGrowth = 2;
-  static constexpr size_t kRunMax = 64;
+  static constexpr size_t kRunMax = InternalIterator::kRunMax;
 
  public:
   DbIteratorImpl(DbImpl* db, RefPtr<KeyspaceImpl> keyspace, const IterOptions& options);
@@ -72,9 +72,9 @@ class DbIteratorImpl final : public DbIterator {
   // From merged_'s position on, to the first visible entry; versions of saved_ are passed over
   // where `skip` is set.
   void SettleForward(bool skip);
-  size_t KeepForward(size_t n, bool* skip);
+  size_t KeepForward(size_t n, uint64_t repeats, bool* skip);
   void SettleBackward();
-  size_t KeepBackward(size_t kept, size_t n);
+  size_t KeepBackward(size_t kept, size_t n, uint64_t repeats);
   size_t FinishPending();
   void Yield(size_t kept);
   size_t NextRunMax();

@@ -99,11 +99,15 @@ class InternalIterator {
   // The current entry and those behind it, on the way that the last positioning call went, which
   // can be had without leaving what the iterator stands in: 1 to `max` of them. Those behind the
   // current one come before `bound` on that way (key < *bound forwards, > backwards; null: none).
-  // The iterator then stands on the last one given, and all stay valid as long as that one. Only
-  // where valid(). Never fails.
-  virtual size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) {
+  // The iterator then stands on the last one given, and all stay valid as long as that one.
+  // *repeats: bit i is clear where entry i is known to have another key than entry i - 1; bit 0 is
+  // set. Only where valid(); max <= kRunMax. Never fails.
+  static constexpr size_t kRunMax = 64;
+  virtual size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+                     uint64_t* repeats) {
     static_cast<void>(forward), static_cast<void>(bound), static_cast<void>(max);
     out[0] = {key_, tag_, value_};
+    *repeats = ~uint64_t{0};
     return 1;
   }
 

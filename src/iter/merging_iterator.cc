@@ -206,13 +206,14 @@ void MergingIterator::Prev() {
 
 // The leader's run, up to the runner-up. The leader's prefix is of no use any more once it has
 // moved: Stepped sets it anew.
-size_t MergingIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) {
+size_t MergingIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+                            uint64_t* repeats) {
   Slice runner_up;
   if (!heap_.empty()) {
     runner_up = heap_[0].iterator->key();
     if (bound == nullptr || (forward ? runner_up < *bound : runner_up > *bound)) bound = &runner_up;
   }
-  const size_t n = leader_.iterator->Run(forward, bound, out, max);
+  const size_t n = leader_.iterator->Run(forward, bound, out, max, repeats);
   Take();
   return n;
 }

@@ -37,7 +37,8 @@ class MergingIterator final : public InternalIterator {
   void SeekBefore(Slice key, uint64_t tag) override;
   void Next() override;
   void Prev() override;
-  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override;
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+             uint64_t* repeats) override;
 
  private:
   struct Source {

@@ -126,7 +126,9 @@ void TreeIterator::SeekToLast() {
 
 // The rest of the leaf at most, all of it asked for at once, with what comes first in the next
 // leaf.
-size_t TreeIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) {
+size_t TreeIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+                         uint64_t* repeats) {
+  *repeats = ~uint64_t{0};
   const int way = forward ? 1 : -1;
   const int left = forward ? leaf_.count() - pos_ : pos_ + 1;
   int n = static_cast<int>(std::min(max, static_cast<size_t>(left)));

@@ -25,7 +25,8 @@ class TreeIterator final : public InternalIterator {
   void Prev() override;
   void PassUp(Slice end, Sequence seq) override;
   void PassDown(Slice begin, Sequence seq) override;
-  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override;
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+             uint64_t* repeats) override;
 
  private:
   // Entries are fetched some steps before they are needed: few after a seek, more as the iterator

@@ -161,14 +161,26 @@ const char* Block::ValidateEntries() const {
   return nullptr;
 }
 
-void Block::Entries(uint32_t i, int step, size_t n, InternalEntry* out) const {
+uint64_t Block::Entries(uint32_t i, int step, size_t n, InternalEntry* out) const {
+  const auto behind = static_cast<uint32_t>(n - 1);  // the first
+  uint64_t same = MatchNext(step > 0 ? i : i - behind, behind);
+  if (step > 0) {
+    same <<= 1;
+  } else if (same != 0) {
+    uint64_t turned = 0;
+    for (; same != 0; same &= same - 1)
+      turned |= uint64_t{1} << (behind - static_cast<uint32_t>(__builtin_ctzll(same)));
+    same = turned;
+  }
   for (size_t k = 0; k < n; ++k, i += static_cast<uint32_t>(step)) {
     const char* const at = payload_ + start(i);
+    __builtin_prefetch(at);
     const uint32_t bytes = key_bytes(i);
     out[k].key = Slice(at, bytes);
     out[k].tag = tag(i);
     out[k].value = Slice(at + bytes, static_cast<size_t>(payload_ + start(i + 1) - at) - bytes);
   }
+  return same;
 }
 
 uint64_t Block::PrefixAt(uint32_t i) const {
@@ -226,6 +238,16 @@ uint64_t Block::MatchHash(uint32_t base, uint8_t hash) const {
     mask |= static_cast<uint64_t>(MatchHash16(hashes + at, hash)) << at;
   }
   return mask & ~uint64_t{0} >> (64 - n);
+}
+
+// Which of n < 64 entries from `base` on have the hash byte of the entry behind them.
+uint64_t Block::MatchNext(uint32_t base, uint32_t n) const {
+  const char* hashes = payload_ + kDataHeaderBytes + base;
+  uint64_t mask = 0;
+  for (uint32_t at = 0; at < n; at += 16) {
+    mask |= static_cast<uint64_t>(MatchBytes16(hashes + at, hashes + at + 1)) << at;
+  }
+  return mask & ((uint64_t{1} << n) - 1);
 }
 
 uint32_t Block::Find(Slice key, uint64_t hash, uint64_t tag) const {

@@ -140,8 +140,9 @@ class alignas(64) Block {
     return key_base_ + (key_width_ == 1 ? static_cast<uint8_t>(p[i]) : Load16(p + size_t{i} * 2));
   }
 
-  // n entries from i on; step is 1 or -1.
-  void Entries(uint32_t i, int step, size_t n, InternalEntry* out) const;
+  // n <= 64 entries from i on; step is 1 or -1. Bit k of what it returns: out[k] may have the key
+  // of out[k - 1]; told by hash bytes, so that no key is read.
+  uint64_t Entries(uint32_t i, int step, size_t n, InternalEntry* out) const;
 
   // The first entry >= (key, tag); entries() where there is none.
   uint32_t LowerBound(Slice key, uint64_t tag) const;
@@ -171,6 +172,7 @@ class alignas(64) Block {
   // Of a number of 1 to 8 bytes.
   static uint64_t WidthMask(uint8_t width) { return ~uint64_t{0} >> (64 - 8 * width); }
   uint64_t MatchHash(uint32_t base, uint8_t hash) const;
+  uint64_t MatchNext(uint32_t base, uint32_t n) const;
   uint32_t FindSorted(Slice key, uint64_t tag) const;
   // The eight bytes of entry i's key behind what all keys share, as a number; see Prefix64.
   uint64_t PrefixAt(uint32_t i) const;

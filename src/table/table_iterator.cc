@@ -123,7 +123,8 @@ void TableIterator::PassDown(Slice begin, Sequence seq) {
   }
 }
 
-size_t TableIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) {
+size_t TableIterator::Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+                          uint64_t* repeats) {
   const Block& block = *block_.get();
   const uint32_t first = entry_;
   size_t n = std::min<size_t>(max, forward ? entries_ - first : first + 1);
@@ -139,7 +140,7 @@ size_t TableIterator::Run(bool forward, const Slice* bound, InternalEntry* out, 
       n = std::max<size_t>(before, 1);
     }
   }
-  block.Entries(first, forward ? 1 : -1, n, out);
+  *repeats = block.Entries(first, forward ? 1 : -1, n, out) | 1;
   entry_ = forward ? first + static_cast<uint32_t>(n) - 1 : first - (static_cast<uint32_t>(n) - 1);
   key_ = out[n - 1].key;
   tag_ = out[n - 1].tag;

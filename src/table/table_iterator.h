@@ -45,7 +45,8 @@ class TableIterator final : public InternalIterator {
   }
   void PassUp(Slice end, Sequence seq) override;
   void PassDown(Slice begin, Sequence seq) override;
-  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override;
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+             uint64_t* repeats) override;
 
  private:
   enum class Move { kSeek, kForward, kBackward };

@@ -77,8 +77,9 @@ class LevelIterator final : public InternalIterator {
       SkipBackward();
     }
   }
-  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override {
-    const size_t n = current_->Run(forward, bound, out, max);
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+             uint64_t* repeats) override {
+    const size_t n = current_->Run(forward, bound, out, max, repeats);
     Take();
     return n;
   }

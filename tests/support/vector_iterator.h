@@ -44,12 +44,15 @@ class VectorIterator final : public InternalIterator {
     if (!valid_) std::abort();
     Set(at_ - 1);
   }
-  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max) override {
+  size_t Run(bool forward, const Slice* bound, InternalEntry* out, size_t max,
+             uint64_t* repeats) override {
     size_t n = 0;
+    *repeats = 1;
     for (size_t at = at_; n < max && at < entries_.size() && at != fail_at_;
          forward ? ++at : --at) {
       const Entry& e = entries_[at];
       if (n > 0 && bound != nullptr && (forward ? e.key >= *bound : e.key <= *bound)) break;
+      if (n > 0 && out[n - 1].key == Slice(e.key)) *repeats |= uint64_t{1} << n;
       out[n++] = {e.key, e.tag, e.value};
       at_ = at;
     }

@@ -179,6 +179,55 @@ void block__hash_match_agrees_with_the_portable_form(void**) {
   }
 }
 
+void block__neighbour_match_agrees_with_the_portable_form(void**) {
+  Rng rng(Seed("block__neighbour_match_agrees_with_the_portable_form"));
+  for (int round = 0; round < 20000; ++round) {
+    const std::string a = rng.Bytes(16, 0, round % 2 == 0 ? 3 : 256);
+    const std::string b = rng.Bytes(16, 0, round % 2 == 0 ? 3 : 256);
+    uint32_t want = 0;
+    for (size_t i = 0; i < 16; ++i) want |= (a[i] == b[i] ? 1u : 0) << i;
+    assert_int_equal(MatchBytes16(a.data(), b.data()), want);
+    assert_int_equal(MatchBytes16Portable(a.data(), b.data()), want);
+  }
+}
+
+// Every stretch of a block, both ways: a bit stands where two neighbours have one key, and hardly
+// anywhere else.
+void block__entries_say_which_may_repeat_a_key(void**) {
+  Rng rng(Seed("block__entries_say_which_may_repeat_a_key"));
+  std::vector<Version> versions;
+  for (int key = 100; key < 230; ++key) {
+    for (uint64_t seq = rng.OneIn(4) ? 3 : 1; seq > 0; --seq) {
+      versions.push_back({"key" + std::to_string(key), MakeTag(seq, EntryKind::kPut), "v"});
+    }
+  }
+  RefPtr<Block> block = Make(versions);
+  const auto count = static_cast<uint32_t>(versions.size());
+  uint64_t told = 0, distinct = 0;
+  InternalEntry out[64];
+  for (uint32_t first = 0; first < count; ++first) {
+    for (const int step : {1, -1}) {
+      const size_t left = step > 0 ? count - first : first + 1;
+      for (size_t n = 1; n <= std::min<size_t>(left, 64); ++n) {
+        const uint64_t repeats = block->Entries(first, step, n, out);
+        assert_true(n == 64 || repeats >> n == 0);
+        for (size_t k = 1; k < n; ++k) {
+          const Version& v = versions[step > 0 ? first + k : first - k];
+          ASSERT_SLICE(out[k].key, v.key);
+          const bool bit = (repeats >> k & 1) != 0;
+          if (out[k].key == out[k - 1].key) {
+            assert_true(bit);
+          } else {
+            ++distinct;
+            if (bit) ++told;
+          }
+        }
+      }
+    }
+  }
+  assert_true(told * 20 < distinct);
+}
+
 void block__view_keeps_its_bytes_alive(void**) {
   class Bytes : public BlockBytes {
    public:
@@ -215,6 +264,8 @@ int main() {
       cmocka_unit_test(block__refuses_bytes_that_are_none),
       cmocka_unit_test(block__refuses_entries_that_cannot_be),
       cmocka_unit_test(block__hash_match_agrees_with_the_portable_form),
+      cmocka_unit_test(block__neighbour_match_agrees_with_the_portable_form),
+      cmocka_unit_test(block__entries_say_which_may_repeat_a_key),
       cmocka_unit_test(block__view_keeps_its_bytes_alive),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
