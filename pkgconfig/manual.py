@@ -168,11 +168,16 @@ def summary(text):
     return first if re.match(r"[A-Z]{2}", first) else first[0].lower() + first[1:]
 
 
+def name_of(item, paragraphs):
+    """The line of a NAME section, which has no mark-up."""
+    return f"{item.name} \\- {escape(summary(paragraphs[0]).replace('`', ''))}"
+
+
 def function_page(item, items, release, names):
     page = Page(item.name, 3, release, names)
     paragraphs, parameters, sections = parts_of(item.comment)
     page.head("NAME")
-    page.lines.append(f"{item.name} \\- {escape(summary(paragraphs[0]))}")
+    page.lines.append(name_of(item, paragraphs))
     page.head("SYNOPSIS")
     synopsis = item.code.replace("KIST_API ", "")
     page.lines += [".nf", r"\fB#include <kist/kist.h>\fR", ".PP"]
@@ -212,7 +217,7 @@ def struct_page(item, items, release, names):
     text = item.comment or re.sub(r"\s+", " ", item.name.replace("_", " "))
     paragraphs = text.split("\n\n")
     page.head("NAME")
-    page.lines.append(f"{item.name} \\- {escape(summary(paragraphs[0]))}")
+    page.lines.append(name_of(item, paragraphs))
     page.head("SYNOPSIS")
     page.lines += [".nf", r"\fB#include <kist/kist.h>\fR", ".fi"]
     for block in [*item.before, item.code]:
@@ -282,7 +287,7 @@ def tool_page(tool, release):
     overview = told(tool, "--help")
     lead, listed = overview.split("\ncommands:\n")
     title, usage, rest = lead.split("\n\n", 2)
-    commands = re.findall(r"^  (\S+) {2,}(.*)$", listed, re.MULTILINE)
+    commands = [line.split(maxsplit=1) for line in listed.split("\n\n")[0].splitlines()]
     page.head("NAME")
     page.lines.append(escape(title))
     page.head("SYNOPSIS")

@@ -164,7 +164,7 @@ std::string OverviewText() {
   const Command* command = nullptr;
   for (size_t i = 0; (command = CommandAt(i)) != nullptr; ++i) {
     std::string name = std::string("  ") + command->name;
-    name.resize(14, ' ');
+    name.resize(15, ' ');
     text += name + command->summary + "\n";
   }
   return text + kOverviewEnd;

@@ -150,7 +150,7 @@ class Manual:
 
         page = bare(self.texts["kist(1)"])
         overview = told("--help").rsplit("\n\n", 1)[0]  # what follows names other pages
-        commands = re.findall(r"^  (\w+) {3,}", overview.split("commands:\n")[1], re.MULTILINE)
+        commands = re.findall(r"^  (\w+) ", overview.split("commands:\n")[1], re.MULTILINE)
         if len(commands) < 20:
             yield f"only {commands}"
         helps = [overview, *(told(c, "--help") for c in commands)]
@@ -162,6 +162,8 @@ class Manual:
         for command in commands:
             if f"kist {command} [options]" not in page:
                 yield f"no usage of {command}"
+            if not re.search(rf"^\.TP\n\\fB{command}\\fR$", self.texts["kist(1)"], re.MULTILINE):
+                yield f"{command} is not listed"
 
     def lint(self):
         done = subprocess.run(
