@@ -92,6 +92,9 @@ class Installed:
         if len(installed) < len(NAMES):
             yield f"only {sorted(installed)} were installed"
 
+    def the_tool_finds_its_library(self):
+        run(self.prefix / "bin/kist", "version", env={"PATH": os.environ["PATH"]})
+
     def version_is_matched(self):
         """find_package and pkg-config accept what is compatible, and nothing else."""
         version = run("pkg-config", "--modversion", "kist", env=self.env).strip()
@@ -148,6 +151,7 @@ def main():
         cases.run("install__holds_all", tree.holds_all)
         cases.run("install__make_installs_and_uninstalls", tree.make_installs_and_uninstalls)
         cases.run("install__notices_name_what_is_linked", tree.notices_name_what_is_linked)
+        cases.run("install__the_tool_finds_its_library", tree.the_tool_finds_its_library)
         cases.run("install__version_is_matched", tree.version_is_matched)
         for name, compiler, language in (("c", "cc", "c"), ("cpp", "c++", "c++")):
             for kind, words in (("shared", []), ("static", ["--static"])):

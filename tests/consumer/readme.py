@@ -91,8 +91,8 @@ OLD = (
     ("lmdb.h", f"mkdir old.lmdb\ncat >old.c <<'END'\n{LMDB}\nEND\ncc old.c -llmdb -o old && ./old"),
     (
         "sqlite3",
-        "sqlite3 old.sqlite \"CREATE TABLE cities(name TEXT PRIMARY KEY, place TEXT, n INT);"
-        " INSERT INTO cities VALUES('city', 'Oslo', 1)\"",
+        "sqlite3 old.sqlite \"CREATE TABLE cities(name TEXT PRIMARY KEY, place TEXT, n INT,"
+        " flag BLOB); INSERT INTO cities VALUES('city', 'Oslo', 1, x'00ff0a')\"",
     ),
 )
 
