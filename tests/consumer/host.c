@@ -115,7 +115,7 @@ static void CloseAndDestroy(kist_db* db, const char* path) {
   NEED(destroy_(path, &err) == KIST_OK);
 }
 
-#ifdef __SANITIZE_THREAD__ /* which cannot follow threads that begin in a child */
+#ifdef NO_THREADS_IN_CHILDREN /* for a sanitizer that cannot follow them there */
 enum { kChildrenHaveThreads = 0 };
 #else
 enum { kChildrenHaveThreads = 1 };

@@ -3,6 +3,7 @@
 
 host.c tells whose malloc it has at its end: what it had at its beginning.
 """
+import itertools
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from install import Installed, run  # noqa: E402
 SUPPRESSIONS = "called_from_lib:libkist.so\n"
 SANITIZERS = {
     "address": {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1"},
+    "leak": {},
     "undefined": {"UBSAN_OPTIONS": "halt_on_error=1"},
     "thread": {"TSAN_OPTIONS": "halt_on_error=1:die_after_fork=0"},
 }
@@ -45,18 +47,18 @@ class Hosts:
         if other:
             shutil.copy(other, self.other)
 
-    def built(self, name, *flags):
+    def built(self, name, *flags, compiler="cc"):
         program = self.tree.work / name
         flags = ["-g", "-O1", "-Wall", "-Wextra", "-Werror", *flags, "-ldl", "-pthread"]
-        run("cc", HERE / "host.c", "-o", program, *flags)
+        run(compiler, HERE / "host.c", "-o", program, *flags)
         return program
 
-    def linked(self, *words, flags=()):
+    def linked(self, *words, flags=(), **how):
         link = self.tree.flags("--cflags", "--libs", *words)
-        return self.built("linked", "-DLINKED", *flags, *link)
+        return self.built("linked", "-DLINKED", *flags, *link, **how)
 
-    def loading(self, flags=()):
-        return self.built("loading", *flags, *self.tree.flags("--cflags"))
+    def loading(self, flags=(), **how):
+        return self.built("loading", *flags, *self.tree.flags("--cflags"), **how)
 
     def host(self, program, *words, allocator="libc.so", env=None):
         out = run(program, self.tree.work / "db", *words, env={**self.tree.env, **(env or {})})
@@ -66,23 +68,29 @@ class Hosts:
     def load(self, mode, *words, **how):
         return self.host(self.loading(), self.library, mode, *words, **how)
 
-    def sanitized(self, sanitizer, loaded):
+    def sanitized(self, compiler, sanitizer, loaded):
         flags = [f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
+        flags += ["-DNO_THREADS_IN_CHILDREN"] if sanitizer in ("leak", "thread") else []
         env = dict(SANITIZERS[sanitizer])
         if sanitizer == "thread":
             file = self.tree.work / "suppressions"
             file.write_text(SUPPRESSIONS)
             env["TSAN_OPTIONS"] += f":suppressions={file}"
-        wanted = {"address": "libasan", "thread": "libtsan"}.get(sanitizer, "libc.so")
         if loaded:
-            program, words = self.loading(flags), (self.library, "local")
+            program, words = self.loading(flags, compiler=compiler), (self.library, "local")
         else:
-            program, words = self.linked(flags=flags), ()
+            program, words = self.linked(flags=flags, compiler=compiler), ()
+        own = {"address": "libasan", "leak": "liblsan", "thread": "libtsan"}
+        wanted = own.get(sanitizer, "libc.so")
+        if compiler == "clang" and sanitizer in own:  # which links it into the program
+            wanted = str(program)
         return self.host(program, *words, allocator=wanted, env=env)
 
 
-def compiles(sanitizer):
-    command = ["cc", f"-fsanitize={sanitizer}", "-x", "c", "-", "-o", "/dev/null"]
+def compiles(compiler, sanitizer):
+    if not shutil.which(compiler):
+        return False
+    command = [compiler, f"-fsanitize={sanitizer}", "-x", "c", "-", "-o", "/dev/null"]
     source = "int main(void) { return 0; }"
     done = subprocess.run(command, input=source, text=True, capture_output=True)
     return done.returncode == 0
@@ -113,13 +121,13 @@ def main():
             cases.run(
                 "loading__dlopen_in_a_host_of_mimalloc", lambda: hosts.load("local", **mine)
             )
-        for sanitizer in SANITIZERS:
+        for compiler, sanitizer in itertools.product(("gcc", "clang"), SANITIZERS):
             for name, loaded in (("linked", False), ("dlopen", True)):
-                name = f"loading__{name}_in_a_host_under_{sanitizer}_sanitizer"
-                if compiles(sanitizer):
-                    cases.run(name, lambda: hosts.sanitized(sanitizer, loaded))
+                name = f"loading__{name}_in_a_host_of_{compiler}_under_{sanitizer}_sanitizer"
+                if compiles(compiler, sanitizer):
+                    cases.run(name, lambda: hosts.sanitized(compiler, sanitizer, loaded))
                 else:
-                    cases.skip(name, f"cc has no -fsanitize={sanitizer}")
+                    cases.skip(name, f"no {compiler} -fsanitize={sanitizer} here")
     cases.finish()
 
 
