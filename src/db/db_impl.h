@@ -30,7 +30,7 @@
 #include "db/view.h"
 #include "db/write_queue.h"
 #include "memtable/chunk_reserve.h"
-#include "memtable/chunk_reserve.h"
+#include "record/chain.h"
 #include "record/segment.h"
 #include "util/memory_budget.h"
 #include "version/manifest.h"
@@ -182,6 +182,8 @@ class DbImpl final : public Db {
   Status LoadState(const ManifestState& state);
   Status Recover(const ManifestState& state, Recovery* recovery);
   Status Replay(const ManifestState& state, Recovery* recovery);
+  Status ClearBeforeReplay(const ManifestState& state, const std::vector<ChainSegment>& segments,
+                           const ChainOptions& options);
   Status ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery* recovery);
   Status FlushRecovered(Recovery* recovery);
   struct StartFiles {
@@ -193,7 +195,9 @@ class DbImpl final : public Db {
   Status FinishOpen(const ManifestState& state, Recovery* recovery);
   Status PublishOpened(StartFiles* files, Recovery* recovery);
   static std::vector<ReplayedLog> ReplayedLogs(const Recovery& recovery);
-  void RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifest_number);
+  std::vector<std::string> FindLeftovers(const ManifestState& state, const Edit& made,
+                                         const std::function<bool(uint64_t)>& keeps_log);
+  void RemoveLeftovers(const std::vector<std::string>& names);
   Status StartThreads();
   Status StartCompaction();
   void StopThreads();

@@ -5,7 +5,9 @@
 // check that what they list is there; replay the log (recovery.cc) and write what it holds into
 // level-0 tables; settle the old log; make a new segment; write a new manifest and point CURRENT at
 // it; only then remove what nobody needs. Until CURRENT is replaced the old manifest and the old
-// log still say everything.
+// log still say everything. What an open that was cut short has left goes before the next one makes
+// the same again, so that it does not pile up: its tables once the log is judged to be whole, its
+// segments once the log is settled.
 #include <algorithm>
 
 #include "db/db_impl.h"
@@ -287,9 +289,13 @@ Status DbImpl::FinishOpen(const ManifestState& state, Recovery* recovery) {
     MutexLock lock(&mutex_);
     retained_ = std::move(retained);
   }
-  const uint64_t manifest_number = files.manifest->number();
   KIST_TRY(PublishOpened(&files, recovery));
-  RemoveLeftovers(logs, manifest_number);
+  {
+    MutexLock lock(&manifest_mutex_);
+    RemoveLeftovers(FindLeftovers(manifest_state_, Edit(), [&logs](uint64_t number) {
+      return std::find(logs.begin(), logs.end(), number) != logs.end();
+    }));
+  }
   if (!reserve_.Hold())
     Log(2, "the disk is full: nothing but deletes is taken until there is space");
   return Status();
@@ -342,27 +348,28 @@ Status DbImpl::PublishOpened(StartFiles* files, Recovery* recovery) {
   return Status();
 }
 
-// What no manifest lists any more. Failing to remove something is said in the log and tried again
-// by the next open.
-void DbImpl::RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifest_number) {
-  Result<std::vector<std::string>> names = vfs_->List(path_);
-  if (!names.ok()) return;
-  MutexLock lock(&manifest_mutex_);
+// The names of files that neither the state lists nor this opening has made.
+std::vector<std::string> DbImpl::FindLeftovers(const ManifestState& state, const Edit& made,
+                                               const std::function<bool(uint64_t)>& keeps_log) {
   std::vector<uint64_t> live;
-  for (const auto& [id, ks] : manifest_state_.keyspaces) {
+  for (const auto& [id, ks] : state.keyspaces) {
     for (const auto& [at, properties] : ks.tables) live.push_back(at.second);
   }
+  for (const NewTable& t : made.added) live.push_back(t.number);
   std::sort(live.begin(), live.end());
-  for (const std::string& name : *names) {
+  std::vector<std::string> left;
+  Result<std::vector<std::string>> names = vfs_->List(path_);
+  if (!names.ok()) return left;
+  for (std::string& name : *names) {
     const auto parsed = ParseFileName(name);
     if (!parsed) continue;
     bool keep = true;
     switch (parsed->type) {
       case FileType::kLog:
-        keep = std::find(logs.begin(), logs.end(), parsed->number) != logs.end();
+        keep = keeps_log(parsed->number);
         break;
       case FileType::kManifest:
-        keep = parsed->number == manifest_number;
+        keep = parsed->number == state.manifest_number;
         break;
       case FileType::kTable:
         keep = std::binary_search(live.begin(), live.end(), parsed->number);
@@ -375,7 +382,14 @@ void DbImpl::RemoveLeftovers(const std::vector<uint64_t>& logs, uint64_t manifes
       case FileType::kReserve:
         break;
     }
-    if (keep) continue;
+    if (!keep) left.push_back(std::move(name));
+  }
+  return left;
+}
+
+// Failing to remove something is said in the log and tried again by the next open.
+void DbImpl::RemoveLeftovers(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
     Status s = vfs_->Remove(JoinPath(path_, name));
     if (!s.ok()) Log(2, "left over from an earlier run and not removable: " + s.ToString());
   }
@@ -401,6 +415,7 @@ Status DbImpl::StartReadOnly() {
       return Status::Error(Code::kMissing,
                            path_ + ": no database in this directory, and read_only is on");
     }
+    Result<std::vector<std::string>> names = vfs_->List(path_);
     Result<ManifestState> state = ReadManifest(vfs_, path_);
     s = state.ok() ? state->Explain(OpenReadOnlyState(*state)) : state.status();
     if (s.ok()) return s;
@@ -410,7 +425,10 @@ Status DbImpl::StartReadOnly() {
                          (after->manifest_number != state->manifest_number ||
                           after->manifest_bytes != state->manifest_bytes);
     const bool rolled = !state.ok() && after.ok();
-    if (!changed && !rolled) return s;
+    // An opening removes what an earlier one left before it writes a manifest.
+    Result<std::vector<std::string>> names_after = vfs_->List(path_);
+    const bool moved = names.ok() && names_after.ok() && *names != *names_after;
+    if (!changed && !rolled && !moved) return s;
     Release();
     registry_.Clear();
   }

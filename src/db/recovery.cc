@@ -33,6 +33,11 @@ Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
   if (settled.Is(Code::kNoSpace) && reserve_.ReleaseMost())
     settled = SettleChain(vfs_, options, recovery->chain);
   KIST_TRY(std::move(settled));
+  const std::vector<ChainSegment>& empty = recovery->chain.empty;
+  RemoveLeftovers(FindLeftovers(state, recovery->outcome.edit, [&empty](uint64_t number) {
+    return std::none_of(empty.begin(), empty.end(),
+                        [number](const ChainSegment& s) { return s.id == number; });
+  }));
   Status flushed = FlushRecovered(recovery);
   if (flushed.Is(Code::kNoSpace) && reserve_.ReleaseMost()) flushed = FlushRecovered(recovery);
   if (flushed.Is(Code::kNoSpace)) {
@@ -66,7 +71,7 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
     recovery->chain.clean = true;
     recovery->chain.last_lsn = state.last_lsn;
     recovery->chain.next.start_lsn = state.last_lsn;
-    for (const ChainSegment& s : segments) recovery->chain.abandoned.push_back(s);
+    recovery->chain.abandoned = recovery->chain.empty = segments;
     return Status();
   }
   ChainOptions options;
@@ -74,10 +79,9 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
   options.first_id = state.log_number;
   options.first_path = JoinPath(path_, LogFileName(state.log_number));
   options.base_lsn = state.flushed_lsn;
+  if (!options_.read_only) KIST_TRY(ClearBeforeReplay(state, segments, options));
   const auto visit = [&](const ChainSegment& segment,
                          const SegmentReader::Record& record) -> Status {
-    if (record.kind != RecordKind::kCommit)
-      return Status::Corrupt(segment.path, record.offset, "a record that is not a commit");
     Status s = ReplayBatch(record.data, record.lsn, record.has_time ? record.time_ms : 0, recovery);
     return s.Is(Code::kInvalid) || s.Is(Code::kLimit)
                ? Status::Corrupt(segment.path, record.offset, s.message())
@@ -97,6 +101,21 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
                " bytes that were never promised durable, from " + recovery->chain.residue_path +
                " at " + std::to_string(recovery->chain.residue_offset));
   }
+  return Status();
+}
+
+// The replay may write tables. Those of one that was cut short go first, and since a damaged log
+// leaves everything as it is, only once it is known to be whole.
+Status DbImpl::ClearBeforeReplay(const ManifestState& state,
+                                 const std::vector<ChainSegment>& segments,
+                                 const ChainOptions& options) {
+  const std::vector<std::string> left = FindLeftovers(state, Edit(), [](uint64_t) { return true; });
+  if (left.empty()) return Status();
+  KIST_TRY(
+      ReplayChain(vfs_, segments, options, [](const ChainSegment&, const SegmentReader::Record&) {
+        return Status();
+      }).status());
+  RemoveLeftovers(left);
   return Status();
 }
 

@@ -16,6 +16,8 @@ namespace {
 struct Node {
   ChainSegment segment;
   std::unique_ptr<SegmentReader> reader;
+  bool looked_at = false;
+  uint64_t records = 0;  // found in it, residue included, once it was looked at
   bool valid() const { return reader->has_link(); }
   uint64_t id() const { return segment.id; }
   const SegmentLink& link() const { return reader->link(); }
@@ -180,9 +182,9 @@ Status ChainWalk::CheckFirst() const {
   // Its head was durable before the manifest named it.
   const SegmentReader* first = present ? nodes_.front().reader.get() : nullptr;
   if (present && !root && (!first->has_prefix() || first->size() < nodes_.front().start())) {
-    return Status::Corrupt(options_.first_path, 0,
-                           "holds no segment, though segment " + std::to_string(options_.first_id) +
-                               " was durable");
+    return Status::Corrupt(
+        options_.first_path, 0,
+        "holds no segment, though segment " + std::to_string(options_.first_id) + " was durable");
   }
   if (present || root) return Status();
   return Status::Corrupt(options_.first_path, 0,
@@ -265,6 +267,8 @@ Status ChainWalk::ReadStep(size_t i, bool* broke) {
     reached_ = record.lsn;
   }
   Saw(reached_);
+  node.looked_at = true;
+  node.records += kept.records;
   kept.end = reader.offset();
   kept.record_bytes = kept.end - node.start();
   kept.last_lsn = reached_;
@@ -322,6 +326,8 @@ Status ChainWalk::Weigh(Node* node, Evidence* evidence) {
   KIST_TRY_ASSIGN(SegmentReader::Residue residue, reader.ScanResidue());
   result_.residue_bytes += residue.bytes;
   result_.residue_records += residue.records;
+  node->looked_at = true;
+  node->records += residue.records;
   Sequence durable = residue.max_durable_lsn;
   Saw(residue.max_lsn);
   if (reader.has_link()) {
@@ -346,6 +352,7 @@ void ChainWalk::Finish(bool broke) {
     const bool kept = std::any_of(r.kept.begin(), r.kept.end(),
                                   [&n](const ChainKept& k) { return k.id == n.id(); });
     if (!kept) r.abandoned.push_back(n.segment);
+    if (!kept && n.looked_at && n.records == 0) r.empty.push_back(n.segment);
   }
   r.last_lsn = options_.base_lsn;
   r.next.previous_lsn = options_.base_lsn;

@@ -31,7 +31,8 @@ constexpr Sequence kLsnJump = Sequence{1} << 20;
 //  2. SettleChain makes what counts durable and cuts off what does not, in place, repeatably;
 //  3. a segment is made with result.next as its link, synced, and its directory too; its link is
 //  the verdict now;
-//  4. only then result.abandoned may be removed.
+//  4. only then result.abandoned may be removed; result.empty, from which nothing can be learned,
+//  as soon as 2 is done.
 struct ChainSegment {
   uint64_t id = 0;
   std::string path;
@@ -77,6 +78,7 @@ struct ChainResult {
   bool clean = false;  // closed in order: nothing was dropped, next.start_lsn follows without a gap
   std::vector<ChainKept> kept;
   std::vector<ChainSegment> abandoned;  // hold nothing that counts
+  std::vector<ChainSegment> empty;      // of these, those without any record, residue included
   SegmentLink next;                     // of the segment that goes on from here
 };
 

@@ -1,0 +1,226 @@
+// Read-only opening (promise G13): no call that changes anything, on an unclean database too; and
+// beside a writer who, between any two calls of the reader, makes tables and removes them, rolls
+// the log and the manifest.
+#include <functional>
+
+#include "support/damage.h"
+#include "support/fault_vfs.h"
+
+namespace kist::test {
+namespace {
+
+constexpr Durability kSync = Durability::kSync;
+
+// Calls a hook before the Nth call that looks at the file system.
+class HookVfs : public WrapVfs {
+ public:
+  HookVfs(Vfs* base, uint64_t nth, std::function<void()> hook)
+      : WrapVfs(base), nth_(nth), hook_(std::move(hook)) {}
+
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    Tick();
+    KIST_TRY_ASSIGN(auto file, base_->Open(path, mode));
+    return std::unique_ptr<File>(new Hooked(this, std::move(file)));
+  }
+  Result<std::vector<std::string>> List(const std::string& dir) override {
+    Tick();
+    return base_->List(dir);
+  }
+  Result<FileInfo> Stat(const std::string& path) override {
+    Tick();
+    return base_->Stat(path);
+  }
+  // Whether it came to that; from now on it will not.
+  bool Disarm() {
+    const bool reached = calls_ >= nth_;
+    calls_ = nth_;
+    return reached;
+  }
+
+ private:
+  class Hooked : public WrapFile {
+   public:
+    Hooked(HookVfs* vfs, std::unique_ptr<File> base) : WrapFile(std::move(base)), vfs_(vfs) {}
+    Result<size_t> Read(uint64_t offset, char* buf, size_t n) override {
+      vfs_->Tick();
+      return base_->Read(offset, buf, n);
+    }
+    Result<uint64_t> Size() override {
+      vfs_->Tick();
+      return base_->Size();
+    }
+
+   private:
+    HookVfs* const vfs_;
+  };
+  void Tick() {
+    if (++calls_ == nth_) hook_();
+  }
+
+  const uint64_t nth_;
+  const std::function<void()> hook_;
+  uint64_t calls_ = 0;
+};
+
+// One database and what it held after each commit.
+class Writer {
+ public:
+  explicit Writer(Vfs* vfs) : vfs_(vfs) { Open(); }
+  ~Writer() { Close(); }
+  void Open() {
+    vfs_.Heal();
+    auto opened = Db::Open(kDamageDir, DamageOptions("wal_preallocate=false"), LogSink(), &vfs_);
+    ASSERT_OK(opened);
+    db_ = opened.Take();
+  }
+  // The process dies, and so do openings after it, one later than the other.
+  void Die() {
+    vfs_.Fail({kFaultChanging, 1, EIO, true});
+    db_.reset();
+    for (const uint64_t n : {13, 20, 25}) {
+      vfs_.Heal();
+      vfs_.Fail({kFaultChanging, n, EIO, true});
+      ASSERT_CODE(Db::Open(kDamageDir, DamageOptions(), LogSink(), &vfs_), Code::kIo);
+    }
+  }
+  void Close() { ASSERT_OK(db_->Close()); }
+  void Commit() {
+    const std::string key = "key" + std::to_string(states_.size() % 5);
+    const std::string value = "value" + std::to_string(states_.size());
+    ASSERT_OK(db_->Put(db_->DefaultKeyspace().get(), kSync, key, value, 0, nullptr));
+    std::string error;
+    states_.push_back(Serialise(ReadAll(db_.get(), &error)));
+    assert_string_equal(error.c_str(), "");
+  }
+  void Flush() { ASSERT_OK(db_->Flush()); }
+  void Compact() {
+    ASSERT_OK(db_->Compact(db_->DefaultKeyspace().get(), Slice(), Slice(), JobControl()));
+  }
+  void Reopen() {
+    Close();
+    Open();
+  }
+  size_t commits() const { return states_.size(); }
+  // How many commits make that state; 0: none.
+  size_t Find(const std::string& state) const {
+    for (size_t i = states_.size(); i > 0; --i) {
+      if (states_[i - 1] == state) return i;
+    }
+    return 0;
+  }
+
+ private:
+  FaultVfs vfs_;
+  std::unique_ptr<Db> db_;
+  std::vector<std::string> states_;
+};
+
+std::unique_ptr<Db> OpenReader(Vfs* vfs, const std::string& what) {
+  auto opened = Db::Open(kDamageDir, DamageOptions("read_only=true"), LogSink(), vfs);
+  if (!opened.ok()) fail_msg("%s: %s", what.c_str(), opened.status().ToString().c_str());
+  return opened.Take();
+}
+
+void read_only__makes_no_changing_call(void**) {
+  for (const bool closed : {true, false}) {
+    const Sample sample = MakeSample(closed, "");
+    auto vfs = VfsOf(sample.files);
+    FaultVfs faults(vfs.get());
+    faults.Fail({kFaultChanging | kFaultLock, 1, EROFS, true});
+    auto db = OpenReader(&faults, closed ? "closed" : "unclean");
+    std::string error;
+    ASSERT_SLICE(Serialise(ReadAll(db.get(), &error)), sample.states.back());
+    assert_string_equal(error.c_str(), "");
+    ASSERT_OK(db->Verify(JobControl()));
+    ASSERT_CODE(db->Flush(), Code::kReadOnly);
+    ASSERT_OK(db->Close());
+    assert_int_equal(faults.Count(kFaultChanging | kFaultLock), 0);
+    assert_true(FilesOf(vfs.get()) == sample.files);
+  }
+}
+
+// What the reader then shows was the newest state at some moment of its opening.
+void OpensBeside(const char* what, const std::function<void(Writer*)>& act, bool dead = false) {
+  uint64_t looks = 0;
+  for (bool reached = true; reached;) {
+    MemoryVfs base;
+    Writer writer(&base);
+    for (int i = 0; i < 7; ++i) {
+      writer.Commit();
+      if (i == 2 || i == 4) writer.Flush();
+    }
+    if (dead) writer.Die();
+    const size_t before = writer.commits();
+    HookVfs vfs(&base, ++looks, [&] { act(&writer); });
+    auto reader = OpenReader(&vfs, what);
+    reached = vfs.Disarm();
+    if (dead && !reached) writer.Open();
+    const size_t after = writer.commits();
+    for (int times = 0; times < 2; ++times) {
+      std::string error;
+      const size_t seen = writer.Find(Serialise(ReadAll(reader.get(), &error)));
+      if (!error.empty() || seen < before || seen > after)
+        fail_msg("%s at look %d: commit %d of %d to %d; %s", what, static_cast<int>(looks),
+                 static_cast<int>(seen), static_cast<int>(before), static_cast<int>(after),
+                 error.c_str());
+      // Tables that go now stay readable, and the reader's state stays what it is.
+      if (times == 0) {
+        for (int i = 0; i < 6; ++i) writer.Commit();
+        writer.Flush();
+        writer.Compact();
+      }
+    }
+    ASSERT_OK(reader->Close());
+    writer.Commit();
+  }
+  assert_true(looks > 20);
+  std::printf("%s: at each of %d looks\n", what, static_cast<int>(looks) - 1);
+}
+
+void read_only__opens_beside_commits(void**) {
+  OpensBeside("commit", [](Writer* w) { w->Commit(); });
+}
+
+void read_only__opens_beside_flush_and_compaction(void**) {
+  OpensBeside("flush", [](Writer* w) {
+    w->Commit();
+    w->Flush();
+  });
+  OpensBeside("compaction", [](Writer* w) {
+    w->Commit();
+    w->Flush();
+    w->Compact();
+    w->Commit();
+  });
+}
+
+void read_only__opens_beside_another_opening(void**) {
+  OpensBeside("reopening", [](Writer* w) { w->Reopen(); });
+  OpensBeside("reopening and commits", [](Writer* w) {
+    w->Commit();
+    w->Reopen();
+    w->Commit();
+    w->Compact();
+  });
+}
+
+// One that removes what others that were cut short have left.
+void read_only__opens_beside_a_recovery(void**) {
+  OpensBeside(
+      "recovery", [](Writer* w) { w->Open(); }, true);
+}
+
+}  // namespace
+}  // namespace kist::test
+
+int main() {
+  using namespace kist::test;
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(read_only__makes_no_changing_call),
+      cmocka_unit_test(read_only__opens_beside_commits),
+      cmocka_unit_test(read_only__opens_beside_flush_and_compaction),
+      cmocka_unit_test(read_only__opens_beside_another_opening),
+      cmocka_unit_test(read_only__opens_beside_a_recovery),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
