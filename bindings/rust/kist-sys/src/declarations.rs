@@ -110,7 +110,7 @@ pub const KIST_ITER_KEYS_ONLY: u32 = 256;
 pub const KIST_TTL_NEVER: i64 = 9223372036854775807;
 /// the database's "sync" option
 pub const KIST_DURABILITY_DEFAULT: u32 = 0;
-/// in this process's memory until kist_sync: lost if the process dies
+/// in this process's memory until write_back_size, _interval or kist_sync drains it: lost if the process dies before
 pub const KIST_DURABILITY_BUFFERED: u32 = 1;
 /// handed to the operating system: survives the process, not a power cut
 pub const KIST_DURABILITY_OS: u32 = 2;
