@@ -141,7 +141,7 @@ class Packages:
     def installed_used_and_removed(self):
         with tempfile.TemporaryDirectory(prefix="kist-") as root:
             command = ["unshare", "-m", "sh", "-c", INSIDE, "sh", root, self.place, HERE]
-            done = run(*command, timeout=900)
+            done = run(*command, timeout=1800)
         if done.returncode != 0:
             yield f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
 
