@@ -41,7 +41,8 @@ NeededTombstones::NeededTombstones(const Visibility& v, std::vector<RangeTombsto
   auto snapshot = v.snapshots.begin();
   for (size_t i = 0; i < tombstones.size();) {
     while (snapshot != v.snapshots.end() && *snapshot < tombstones[i].seq) ++snapshot;
-    Sequence last = tombstones[i].seq <= v.newest ? v.newest : kMaxSequence;
+    // Above the newest state a later snapshot may see any one of them: each stays.
+    Sequence last = std::max(tombstones[i].seq, v.newest);
     if (snapshot != v.snapshots.end()) last = *snapshot;
     std::vector<RangeTombstone> between;
     for (; i < tombstones.size() && tombstones[i].seq <= last; ++i)

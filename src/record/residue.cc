@@ -26,9 +26,8 @@ Result<uint64_t> SegmentReader::NextNonZero(uint64_t offset) {
     const uint64_t n = data_end_ - offset < kScanBytes ? data_end_ - offset : kScanBytes;
     KIST_TRY_ASSIGN(const char* p, Window(offset, n));
     if (!codec::AllZero(p, n)) {
-      for (uint64_t i = 0; i < n; ++i) {
-        if (p[i] != 0) return offset + i;
-      }
+      while (*p == 0) ++p, ++offset;
+      return offset;
     }
     offset += n;
   }

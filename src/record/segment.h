@@ -176,7 +176,7 @@ class SegmentWriter {
   File* file() { return file_.get(); }
 
  private:
-  SegmentWriter(std::string path, const SegmentInfo& info, std::unique_ptr<File> file);
+  SegmentWriter(std::string&& path, const SegmentInfo& info, std::unique_ptr<File>&& file) noexcept;
   Status WriteHead(uint64_t preallocate_bytes);
   Status AppendFramed(PreparedRecord* records, size_t count, Sequence durable_lsn, bool buffered);
   Status AppendOne(PreparedRecord* record, Sequence durable_lsn);
@@ -306,7 +306,7 @@ class SegmentReader {
   uint32_t head_damage() const { return head_damage_; }
 
  private:
-  SegmentReader(std::string path, std::unique_ptr<File> file);
+  SegmentReader(std::string&& path, std::unique_ptr<File>&& file) noexcept;
   Status ReadHead(SegmentType type, bool strict);
   Status FindDataEnd();
   Status ReadSlots(const char* head, size_t bytes);

@@ -37,13 +37,14 @@ bool Provide(Buffer* buffer, size_t* capacity, size_t need) {
 
 }  // namespace
 
-SegmentReader::SegmentReader(std::string path, std::unique_ptr<File> file)
+SegmentReader::SegmentReader(std::string&& path, std::unique_ptr<File>&& file) noexcept
     : path_(std::move(path)), file_(std::move(file)) {}
 
 Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(Vfs* vfs, const std::string& path,
                                                            SegmentType type) {
   KIST_TRY_ASSIGN(std::unique_ptr<File> file, OpenSegment(vfs, path));
-  std::unique_ptr<SegmentReader> reader(new SegmentReader(path, std::move(file)));
+  std::string name = path;
+  std::unique_ptr<SegmentReader> reader(new SegmentReader(std::move(name), std::move(file)));
   KIST_TRY(reader->ReadHead(type, true));
   return reader;
 }
@@ -51,7 +52,8 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(Vfs* vfs, const std::
 Result<std::unique_ptr<SegmentReader>> SegmentReader::Probe(Vfs* vfs, const std::string& path,
                                                             SegmentType type) {
   KIST_TRY_ASSIGN(std::unique_ptr<File> file, OpenSegment(vfs, path));
-  std::unique_ptr<SegmentReader> reader(new SegmentReader(path, std::move(file)));
+  std::string name = path;
+  std::unique_ptr<SegmentReader> reader(new SegmentReader(std::move(name), std::move(file)));
   KIST_TRY(reader->ReadHead(type, false));
   return reader;
 }
@@ -66,9 +68,9 @@ Status SegmentReader::ReadHead(SegmentType type, bool strict) {
   }
   const codec::PrefixVerdict verdict = codec::DecodePrefix(Slice(head, bytes), &info_);
   if (verdict == codec::PrefixVerdict::kTooNew || verdict == codec::PrefixVerdict::kForeign) {
-    return Status::Error(Code::kTooNew,
-                         path_ + ": " + codec::PrefixText(verdict) +
-                             (info_.version > 2 ? ", " + std::to_string(info_.version) : ""));
+    std::string text = path_ + ": " + codec::PrefixText(verdict);
+    if (verdict == codec::PrefixVerdict::kTooNew) text += ", " + std::to_string(info_.version);
+    return Status::Error(Code::kTooNew, text);
   }
   has_prefix_ = verdict == codec::PrefixVerdict::kOk;
   if (strict && !has_prefix_) return Status::Corrupt(path_, 0, codec::PrefixText(verdict));

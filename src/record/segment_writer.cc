@@ -29,7 +29,8 @@ uint32_t SeedOf(const SegmentInfo& info) { return codec::RecordSeed(info.id, inf
 
 }  // namespace
 
-SegmentWriter::SegmentWriter(std::string path, const SegmentInfo& info, std::unique_ptr<File> file)
+SegmentWriter::SegmentWriter(std::string&& path, const SegmentInfo& info,
+                             std::unique_ptr<File>&& file) noexcept
     : path_(std::move(path)), info_(info), file_(std::move(file)), crc_seed_(SeedOf(info)) {}
 
 SegmentWriter::~SegmentWriter() = default;
@@ -41,7 +42,8 @@ Result<std::unique_ptr<SegmentWriter>> SegmentWriter::CreateAhead(Vfs* vfs, cons
   KIST_CHECK(info.version == 2);
   while (info.nonce == 0) vfs->Random(&info.nonce, sizeof info.nonce);
   KIST_TRY_ASSIGN(std::unique_ptr<File> file, vfs->Open(path, OpenMode::kCreateNew));
-  std::unique_ptr<SegmentWriter> writer(new SegmentWriter(path, info, std::move(file)));
+  std::string name = path;
+  std::unique_ptr<SegmentWriter> writer(new SegmentWriter(std::move(name), info, std::move(file)));
   Status s = writer->WriteHead(preallocate_bytes);
   if (s.ok()) return writer;
   writer.reset();
@@ -88,7 +90,6 @@ Status SegmentWriter::WriteHead(uint64_t preallocate_bytes) {
 // Blocks up to `end` and a step beyond, so that appends neither extend the file nor allocate.
 // Failing costs speed alone: the append itself says what is wrong.
 void SegmentWriter::Reserve(uint64_t end) {
-  if (end <= reserve_at_) return;
   const uint64_t ahead = reserve_at_ == 0 ? 0 : reserve_step_;
   const uint64_t target = (end + ahead + kReserveUnit - 1) / kReserveUnit * kReserveUnit;
   Status s = file_->Preallocate(target);
@@ -287,7 +288,8 @@ Status SegmentWriter::SyncHeld(bool force) {
     const uint64_t version = flushed_version_.load(std::memory_order_acquire);
     end = flushed_end_.load(std::memory_order_acquire);
     lsn = flushed_lsn_.load(std::memory_order_acquire);
-    if (version % 2 == 0 && flushed_version_.load(std::memory_order_relaxed) == version) break;
+    const bool whole = flushed_version_.load(std::memory_order_relaxed) == version;
+    if (version % 2 == 0 && whole) break;  // unreachable: else but by a race
   }
   if (end == synced_end_ && !force) return Status();
   Status s = file_->Sync();
@@ -304,9 +306,9 @@ Status SegmentWriter::SyncHeld(bool force) {
 Status SegmentWriter::WriteMark() {
   MutexLock lock(&sync_mutex_);
   if (broken()) return Refused();
-  // A mark not yet synced implies that nothing was synced since, so that two marks are never in
+  // Something was synced since the last mark was written, that mark with it: two are never in
   // flight.
-  if (synced_end_ <= marked_end_ || mark_unsynced_) return Status();
+  if (synced_end_ <= marked_end_) return Status();
   return WriteSlot(synced_end_, synced_lsn_.load(std::memory_order_relaxed), SealKind::kNone);
 }
 

@@ -160,10 +160,11 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir) {
     last = record.lsn;
   }
   KIST_TRY_ASSIGN(SegmentReader::Residue residue, reader.ScanResidue());
-  if (last == 0 || residue.max_durable_lsn > last || reader.offset() < reader.valid_data_end()) {
-    return Status::Corrupt(path, reader.break_offset(),
-                           last == 0 ? "the manifest holds no complete edit"
-                                     : "a damaged edit: " + reader.break_reason());
+  if (last == 0 || residue.max_durable_lsn > last) {
+    std::string reason = "a damaged edit: ";
+    reason += reader.break_reason();
+    if (last == 0) reason = "the manifest holds no complete edit";
+    return Status::Corrupt(path, reader.break_offset(), reason);
   }
   state.manifest_bytes = reader.offset();
   if (residue.bytes != 0) {

@@ -2,6 +2,6 @@
 // that nothing takes where no bugs are compiled in; a constant is none.
 #pragma once
 
-#include "util/planted.h"
+#include "../../src/util/planted.h"
 
 #define Planted(bug) false

@@ -149,6 +149,36 @@ void drop_rule__every_reader_sees_the_same(void**) {
   }
 }
 
+// A value that says it expires and has no time is no value of anybody's.
+void drop_rule__a_value_without_its_time_has_expired(void**) {
+  for (const char* value : {"", "1234567"}) {
+    const std::vector<Version> in = {{MakeTag(5, EntryKind::kPutTtl), value}};
+    assert_true(Run(in, At({}, 10), nullptr, true).empty());
+    const auto kept = Run(in, At({}, 10), nullptr, false);
+    assert_int_equal(kept.size(), 1);
+    assert_true(TagKind(kept[0].tag) == EntryKind::kDelete);
+  }
+}
+
+// A later snapshot may see any of the tombstones that the newest reader does not see yet.
+void drop_rule__tombstones_above_the_newest_reader(void**) {
+  const auto tombstone = [](const char* begin, const char* end, Sequence seq) {
+    RangeTombstone t;
+    t.begin = begin;
+    t.end = end;
+    t.seq = seq;
+    return t;
+  };
+  const NeededTombstones needed(
+      At({}, 10), {tombstone("a", "m", 5), tombstone("a", "z", 11), tombstone("c", "d", 12)});
+  const auto set = RangeTombstoneSet::Build(needed.all());
+  assert_int_equal(set->MaxCovering("b", 10), 5);
+  assert_int_equal(set->MaxCovering("n", 10), 0);
+  assert_int_equal(set->MaxCovering("b", 11), 11);
+  assert_int_equal(set->MaxCovering("c", 11), 11);
+  assert_int_equal(set->MaxCovering("c", kMaxSequence), 12);
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -161,6 +191,8 @@ int main() {
       cmocka_unit_test(drop_rule__an_expired_value_hides_like_a_delete),
       cmocka_unit_test(drop_rule__sequence_zero_at_the_bottom_only),
       cmocka_unit_test(drop_rule__every_reader_sees_the_same),
+      cmocka_unit_test(drop_rule__a_value_without_its_time_has_expired),
+      cmocka_unit_test(drop_rule__tombstones_above_the_newest_reader),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "record/codec.h"
+#include "tests/unit/record/failing_vfs.h"
 #include "tests/unit/record/log_fixture.h"
 
 using namespace kist;
@@ -473,6 +474,90 @@ void chain__a_visitors_error_ends_it(void**) {
   assert_int_equal(seen, 1);
 }
 
+void chain__a_record_of_another_kind_is_corrupt(void**) {
+  Log log;
+  auto* a = log.Add(1, {}, {"1"});
+  TestRecord edit(2, "2", 0, false, RecordKind::kEdit);
+  ASSERT_OK(a->Append(edit.get(), 1, 0, false));
+  log.MustRefuse(1, "a record of another kind");
+}
+
+void chain__a_predecessor_below_the_first_cannot_be(void**) {
+  Log log;
+  SegmentLink link;
+  link.previous_id = 2;
+  link.previous_nonce = 5;
+  log.Add(4, {}, {"1"});
+  log.Add(5, link, {"1"});
+  log.options.first_id = 4;
+  log.MustRefuse(5, "cannot be");
+}
+
+// Where the caller does not know the first one, it may begin behind a segment that is gone; not so
+// where an older one is there.
+void chain__its_beginning_may_be_unknown(void**) {
+  Log log;
+  auto* a = log.Add(1, {}, {"1"});
+  auto* b = log.AddAfter(2, a, {"2"}, 1);
+  auto* c = log.AddAfter(3, b, {"3"}, 2);
+  static_cast<void>(c);
+  log.MustReplay({"1", "2", "3"});
+  log.Remove(2);
+  log.MustRefuse(3, "segment 2 is missing");
+  log.Remove(1);
+  log.MustReplay({"3"});
+}
+
+void chain__a_newest_one_that_was_durable_is_damaged(void**) {
+  Log log;
+  auto* a = log.Add(1, {}, {"1"});
+  log.AddAfter(2, a, {"2"});
+  log.options.durable_id = 2;
+  log.Damage(2, kSegmentDataStart2 + 4);
+  log.MustRefuse(2, "which was durable");
+  log.options.first_id = 3;  // of an older manifest: it says nothing
+  log.options.first_path = SegmentPath(3);
+  log.options.base_lsn = 2;
+  log.MustRefuse(3, "segment 3 is missing");
+}
+
+#ifdef NDEBUG  // debug builds abort
+void chain__segments_must_ascend(void**) {
+  Log log;
+  auto* a = log.Add(1, {}, {"1"});
+  log.AddAfter(2, a, {"2"});
+  std::swap(log.ids[0], log.ids[1]);
+  ASSERT_CODE(log.Replay(), Code::kInternal);
+}
+#endif
+
+// Each call fails in turn: told, and never taken for an end.
+void chain__every_call_fails(void**) {
+  Log log;
+  auto* a = log.Add(1, {}, {"1", "2"});
+  auto* b = log.AddAfter(2, a, {"3", std::string(300000, '4')}, 2);
+  log.AddAfter(3, b, {"5"}, 2);
+  for (const bool torn : {false, true}) {
+    if (torn) log.Cut(2, kChainEnd + 40 + 100000);  // the third is behind the break
+    bool failed = true;
+    uint64_t n = 0;
+    while (failed) {
+      FailingVfs vfs(log.vfs.get(), ++n);
+      size_t seen = 0;
+      const auto r = ReplayChain(&vfs, Chain(log.ids), log.options,
+                                 [&seen](const ChainSegment&, const SegmentReader::Record& r) {
+                                   assert_int_equal(r.lsn, ++seen);
+                                   return Status();
+                                 });
+      failed = vfs.failed();
+      if (failed) ASSERT_CODE(r, Code::kIo);
+      if (!failed) ASSERT_OK(r);
+      if (!failed) assert_int_equal(seen, torn ? 3 : 5);
+    }
+    assert_true(n > 10);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -497,6 +582,14 @@ int main() {
       cmocka_unit_test(chain__a_record_is_bound_to_its_place),
       cmocka_unit_test(chain__a_manifest_is_a_chain_of_one),
       cmocka_unit_test(chain__a_visitors_error_ends_it),
+      cmocka_unit_test(chain__a_record_of_another_kind_is_corrupt),
+      cmocka_unit_test(chain__a_predecessor_below_the_first_cannot_be),
+      cmocka_unit_test(chain__its_beginning_may_be_unknown),
+      cmocka_unit_test(chain__a_newest_one_that_was_durable_is_damaged),
+#ifdef NDEBUG
+      cmocka_unit_test(chain__segments_must_ascend),
+#endif
+      cmocka_unit_test(chain__every_call_fails),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

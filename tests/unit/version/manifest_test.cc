@@ -214,6 +214,49 @@ void manifest__without_its_mark_the_last_edit_may_be_torn(void**) {
   ASSERT_CODE(ReadManifest(vfs.get(), kDir), Code::kCorrupt);
 }
 
+// All marks lost: an edit behind the damaged one says that that was durable.
+void manifest__a_later_edit_proves_damage(void**) {
+  auto vfs = NewMemoryVfs();
+  ASSERT_OK(vfs->MakeDir(kDir));
+  Written(vfs.get());
+  const uint64_t end = ReadManifest(vfs.get(), kDir)->manifest_bytes;
+  for (uint64_t generation : {2, 3})
+    Overwrite(vfs.get(), kPath, codec::SlotOffset(generation), std::string(kSegmentSlotBytes, 0));
+  assert_int_equal(ReadManifest(vfs.get(), kDir)->manifest_bytes, end);
+  // What was first written is damaged, what was appended stands.
+  Overwrite(vfs.get(), kPath, kSegmentDataStart2 + 200, "damaged!");
+  const Status s = ReadManifest(vfs.get(), kDir).status();
+  ASSERT_CODE(s, Code::kCorrupt);
+  assert_true(s.message().find(kPath) != std::string::npos);
+}
+
+// A database's number, and a manifest's nonce, are drawn until they are not 0.
+class ZerosFirst : public WrapVfs {
+ public:
+  using WrapVfs::WrapVfs;
+  void Random(void* buf, size_t n) override {
+    if (zeros-- > 0) {
+      std::memset(buf, 0, n);
+    } else {
+      base_->Random(buf, n);
+    }
+  }
+  int zeros = 2;
+};
+
+void manifest__draws_its_nonce(void**) {
+  MemoryVfs base;
+  ASSERT_OK(base.MakeDir(kDir));
+  ZerosFirst vfs(&base);
+  ManifestState state;
+  Edit first;
+  first.keyspaces.push_back({0, 0, "default", ""});
+  ASSERT_OK(state.Apply(first));
+  ASSERT_OK(Manifest::Create(&vfs, kDir, 3, &state));
+  assert_true(vfs.zeros < 0);
+  ASSERT_OK(ReadManifest(&base, kDir));
+}
+
 // Edits whose record is sound and whose content no writer wrote.
 void manifest__edits_that_cannot_be(void**) {
   const auto field = [](uint8_t tag, size_t bytes) {
@@ -379,6 +422,8 @@ int main() {
       cmocka_unit_test(manifest__contradictions_are_refused),
       cmocka_unit_test(manifest__every_byte_flipped),
       cmocka_unit_test(manifest__without_its_mark_the_last_edit_may_be_torn),
+      cmocka_unit_test(manifest__a_later_edit_proves_damage),
+      cmocka_unit_test(manifest__draws_its_nonce),
       cmocka_unit_test(manifest__edits_that_cannot_be),
       cmocka_unit_test(manifest__what_does_not_belong_together_is_refused),
       cmocka_unit_test(manifest__every_call_fails),
