@@ -194,7 +194,7 @@ std::unique_ptr<Db> OpenFull(const char* options, uint64_t* taken_out) {
 
 void Heals(Db* db, const std::string& key) {
   Status s;
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 12000; ++i) {
     s = db->Put(db->DefaultKeyspace().get(), Durability::kSync, key, "yes", 0, nullptr);
     if (!s.Is(Code::kNoSpace)) break;
     usleep(10000);
@@ -214,7 +214,7 @@ void Given(const char* options, Shared* shared) {
   unlink(kJunk);
   if (mount("", kDisk, "tmpfs", MS_REMOUNT, "size=64m") != 0) Wrong("remount");
   Heals(db.get(), "healed");
-  Must(db->WaitIdle(20000), "background work with space again");
+  Must(db->WaitIdle(120000), "background work with space again");
   Must(db->Flush(), "flush");
   CheckHeld(db.get(), 50, taken, 1);
   Must(db->Close(), "close");
@@ -300,7 +300,7 @@ bool OnSmallDisk(const std::function<void(Shared*)>& body) {
   auto* shared = new (memory) Shared;
   const pid_t child = fork();
   if (child == 0) {
-    alarm(300);
+    alarm(1500);  // for what hangs
     const int own = CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER);
     const std::string size = "size=" + std::to_string(kDiskBytes);
     if (unshare(own) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
