@@ -72,6 +72,12 @@ kist_rc CheckWritable(const kist_txn* txn, kist_err* err) {
   return Fail(err, KIST_E_READONLY, {}, "the database is open read-only");
 }
 
+// Keys and values were looked at: a limit that is left is the transaction's own.
+kist_rc Wrote(kist_err* err, const Status& status) {
+  if (Likely(status.ok())) return KIST_OK;
+  return FailWith(err, status, status.Is(Code::kLimit) ? KIST_D_BATCH_SIZE : KIST_D_NONE);
+}
+
 kist_rc TxnPut(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len, const void* val,
                size_t val_len, int64_t ttl_ms, kist_err* err) {
   TxnCall call(txn, err);
@@ -81,8 +87,8 @@ kist_rc TxnPut(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len
   KIST_CHECKED(CheckValue(txn->link.db, val, val_len, err));
   if (ttl_ms < 0) return Fail(err, KIST_E_INVALID, {KIST_D_RANGE}, "a negative TTL");
   KIST_CHECKED(CheckWritable(txn, err));
-  return Finish(
-      err, txn->txn->Put(ks->keyspace.get(), Bytes(key, key_len), Bytes(val, val_len), ttl_ms));
+  return Wrote(err,
+               txn->txn->Put(ks->keyspace.get(), Bytes(key, key_len), Bytes(val, val_len), ttl_ms));
 }
 
 kist_rc TxnDelete(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_len,
@@ -92,7 +98,7 @@ kist_rc TxnDelete(kist_txn* txn, kist_keyspace* ks, const void* key, size_t key_
   KIST_CHECKED(CheckTxnKeyspace(txn, ks, err));
   KIST_CHECKED(CheckKey(txn->link.db, key, key_len, 0, err));
   KIST_CHECKED(CheckWritable(txn, err));
-  return Finish(err, txn->txn->Delete(ks->keyspace.get(), Bytes(key, key_len)));
+  return Wrote(err, txn->txn->Delete(ks->keyspace.get(), Bytes(key, key_len)));
 }
 
 kist_rc TxnDeleteRange(kist_txn* txn, kist_keyspace* ks, const void* begin, size_t begin_len,
@@ -102,7 +108,7 @@ kist_rc TxnDeleteRange(kist_txn* txn, kist_keyspace* ks, const void* begin, size
   KIST_CHECKED(CheckTxnKeyspace(txn, ks, err));
   KIST_CHECKED(CheckRange(txn->link.db, begin, begin_len, end, end_len, err));
   KIST_CHECKED(CheckWritable(txn, err));
-  return Finish(
+  return Wrote(
       err, txn->txn->DeleteRange(ks->keyspace.get(), Bytes(begin, begin_len), Bytes(end, end_len)));
 }
 

@@ -144,6 +144,7 @@ Status DbImpl::CheckFootprint(const TxnFootprint& footprint, Sequence* looked_at
   bool changed = false;
   for (size_t i = 0; i < footprint.keyspaces.size(); ++i) {
     const KeyspaceImpl& ks = *footprint.keyspaces[i];
+    if (ks.dropped() && footprint.Read(i)) return Conflict(ks);
     const KeyspaceVersion* kv = view->version->Find(ks.slot(), ks.id());
     for (const std::string& key : footprint.keys[i]) {
       KIST_TRY(KeyChanged(*view, kv, ks.id(), key, footprint.since, &changed));

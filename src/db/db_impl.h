@@ -220,7 +220,7 @@ class DbImpl final : public Db {
   void ExpectEntry(GroupWriter** group, size_t count);
   Status TryCommit(GroupWriter** group, size_t count);
   Status CommitGroup(GroupWriter** group, size_t count);
-  void RefuseConflicts(GroupWriter** group, size_t* count);
+  void RefuseSome(GroupWriter** group, size_t* count);
   Status MakeRoomFor(GroupWriter* const* group, size_t count);
   Status CommitFreeing(GroupWriter* leader, WriteQueue::Waiter* followers);
   bool BackgroundBusy(bool wait);

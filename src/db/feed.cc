@@ -109,6 +109,9 @@ Status FeedImpl::Next(int64_t timeout_ms, FeedCommit* commit, bool* got) {
 }
 
 Result<std::unique_ptr<Feed>> DbImpl::NewFeed(Sequence from) {
+  // What it has read of the log is gone when the writer wants it so.
+  if (options_.read_only)
+    return Status::Error(Code::kReadOnly, "a database that is open read-only has no feed");
   if (from > last_seq()) {
     return Status::Invalid("sequence " + std::to_string(from) +
                            " was not committed yet; the newest is " + std::to_string(last_seq()));
@@ -131,10 +134,7 @@ std::vector<LogExtent> DbImpl::LogExtents() {
   return all;
 }
 
-Status DbImpl::DrainForFeed() {
-  if (options_.read_only) return Status();
-  return DrainBuffered();
-}
+Status DbImpl::DrainForFeed() { return DrainBuffered(); }
 
 // Returns when a commit after `seq` is visible, the time has passed, or the database closes.
 Status DbImpl::WaitForCommit(Sequence seq, uint64_t us) {

@@ -119,6 +119,24 @@ Status DbImpl::DropKeyspace(const std::string& name) {
   return Status();
 }
 
+// Whether every keyspace that a batch names is there.
+Status DbImpl::CheckKeyspaces(Slice batch, const BatchSummary& summary) {
+  if (summary.one_keyspace && summary.first_keyspace == 0) return Status();
+  BatchWalker walker(batch);
+  Op op;
+  uint32_t known = 0, i = 0;
+  for (; walker.Next(&op); ++i) {
+    if (op.keyspace == known) continue;
+    if (!registry_.Contains(op.keyspace)) {
+      return Status::Error(Code::kInvalid, "operation " + std::to_string(i) +
+                                               " names keyspace id " + std::to_string(op.keyspace) +
+                                               ", which does not exist");
+    }
+    known = op.keyspace;
+  }
+  return Status();
+}
+
 std::vector<std::string> DbImpl::ListKeyspaces() {
   std::vector<std::string> names;
   for (const auto& ks : registry_.All()) names.push_back(ks->name());

@@ -99,7 +99,11 @@ class KeyspaceRegistry {
     it->second->MarkDropped();
     if (it->second->default_ttl_ms() != 0) with_ttl_.fetch_sub(1, std::memory_order_relaxed);
     by_id_.erase(it);
+    // Release: who reads the new number sees the keyspace dropped.
+    drops_.fetch_add(1, std::memory_order_release);
   }
+  // How many were removed. One that is there after this was read, is there until it changes.
+  uint64_t drops() const { return drops_.load(std::memory_order_acquire); }
   // The slot is used again; readers compare the id that the version holds at it.
   void FreeSlot(uint32_t slot) {
     MutexLock lock(&mutex_);
@@ -120,6 +124,7 @@ class KeyspaceRegistry {
   std::vector<uint32_t> free_slots_ KIST_GUARDED_BY(mutex_);
   uint32_t next_slot_ KIST_GUARDED_BY(mutex_) = 0;
   std::atomic<uint32_t> with_ttl_{0};
+  std::atomic<uint64_t> drops_{0};
 };
 
 }  // namespace kist

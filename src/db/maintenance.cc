@@ -53,15 +53,15 @@ Status DbImpl::Flush() {
   }
   KIST_TRY(std::move(s));
   MutexLock lock(&mutex_);
-  const bool no_space = flush_error_.Is(Code::kNoSpace);
   while (slots_.size() > 1 && slots_.front().last_seq <= target) {
     if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
     if (flush_failed_ > before && !flush_error_.ok()) return flush_error_;
     if (flush_tries_ == before) flush_cond_.Signal();
     done_cond_.WaitFor(&mutex_, kWaitSliceUs);
   }
-  // On a full disk the segments that it frees are what the caller waits for.
-  while ((no_space || reserve_.low()) && flush_running_) done_cond_.WaitFor(&mutex_, kWaitSliceUs);
+  // The log goes with it, and the memory: what the caller does next may need either.
+  const uint64_t tries = flush_tries_;
+  while (flush_running_ && flush_tries_ == tries) done_cond_.WaitFor(&mutex_, kWaitSliceUs);
   lock.Unlock();
   RaiseDurable(target);  // the flush thread does too, but maybe not yet
   return Status();
@@ -127,17 +127,17 @@ Status DbImpl::WaitIdle(int64_t timeout_ms) {
   for (;;) {
     if (poisoned_.load(std::memory_order_acquire)) return poison_.WithCode(Code::kPoisoned);
     if (!compaction_stopped_.ok()) return compaction_stopped_;
+    RefPtr<KeyspaceImpl> ks;
+    RefPtr<KeyspaceVersion> kv;
+    CompactionPlan plan;
+    if (!FlushPending() && !flush_running_ && compacting_.empty() && !NextPlan(&ks, &kv, &plan))
+      return Status();
     // What is tried again may heal within a patience that ends; one without an end must not last.
     if (timeout_ms < 0 &&
         counters_.background_errors.load(std::memory_order_relaxed) > start_errors) {
       if (!flush_error_.ok()) return flush_error_;
       if (!compaction_error_.ok()) return compaction_error_;
     }
-    RefPtr<KeyspaceImpl> ks;
-    RefPtr<KeyspaceVersion> kv;
-    CompactionPlan plan;
-    if (!FlushPending() && !flush_running_ && compacting_.empty() && !NextPlan(&ks, &kv, &plan))
-      return Status();
     const uint64_t waited = vfs_->MonotonicUs() - start;
     if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000)
       return Status::Bare(Code::kTimeout);

@@ -164,7 +164,7 @@ constexpr Option kOptions[] = {
      Range{1, kGiB},
      KIST_FIELD(max_value_size)},
     {{"log_retention", "bytes", "0", "0..16384GiB",
-      "Log that is kept for feeds after recovery no longer needs it.", KIST_DATABASE_LIVE},
+      "The most log, in whole segments, that is kept for feeds alone.", KIST_DATABASE_LIVE},
      Kind::kBytes,
      Range{0, 16384 * kGiB},
      KIST_FIELD(log_retention)},

@@ -42,6 +42,12 @@ const KeyspaceImpl* TxnFootprint::Find(uint32_t id) const {
   return nullptr;
 }
 
+bool TxnFootprint::Read(size_t position) const {
+  return !keys[position].empty() ||
+         std::any_of(ranges.begin(), ranges.end(),
+                     [&](const KeyRange& r) { return r.keyspace == position; });
+}
+
 void TxnFootprint::AddKey(KeyspaceImpl* ks, Slice key) {
   if (keys[Position(ks)].emplace(key).second) bytes += key.size() + kKeyBytes;
 }
@@ -82,26 +88,38 @@ TxnImpl::TxnImpl(DbImpl* db, std::unique_ptr<Snapshot> snapshot, bool serializab
       charge_(db->budget(), MemoryBudget::kTransactions, sizeof *this) {}
 
 TxnImpl::~TxnImpl() {
+  if (memtable_) memtable_->CountAs(MemoryBudget::kOldMemtables);
   for (TxnIterator* it : iterators_) it->Detach();
 }
 
 Status TxnImpl::Charge(size_t more) {
-  const size_t need = sizeof *this + memory_bytes() + more;
-  if (need <= charge_.bytes()) return Status();
-  const size_t charged = need + std::min(need, kChargeStep);
-  KIST_TRY(db_->AdmitHeld(charged - charge_.bytes()));
-  charge_.Set(charged);
+  const size_t need = memory_bytes() + more;
+  if (need <= admitted_) return Status();
+  const size_t ahead = need + std::min(need, kChargeStep);
+  KIST_TRY(db_->AdmitHeld(ahead - admitted_));
+  admitted_ = ahead;
+  charge_.Set(ahead - counted_apart());
   return Status();
 }
 
-Status TxnImpl::ApplyToMemtable(const Op& op, uint32_t index) {
-  if (!memtable_) {
-    KIST_TRY_ASSIGN(Memtable * fresh, Memtable::New(kTxnArenaBytes, false));
-    memtable_ = RefPtr<Memtable>::Adopt(fresh);
+Status TxnImpl::Apply(const Op& op, uint32_t index, RefPtr<Memtable>* memtable) {
+  if (!*memtable) {
+    KIST_TRY_ASSIGN(Memtable * fresh, Memtable::New(kTxnArenaBytes, false, db_->budget()));
+    fresh->CountAs(MemoryBudget::kTransactions);
+    *memtable = RefPtr<Memtable>::Adopt(fresh);
   }
-  KIST_TRY(memtable_->Reserve(1, op.key.size() + op.value.size() + 8, 1));
-  ApplyOp(memtable_.get(), op, kTxnBase + index, snapshot_->time_ms);
+  KIST_TRY((*memtable)->Reserve(1, op.key.size() + op.value.size() + 8, 1));
+  ApplyOp(memtable->get(), op, kTxnBase + index, snapshot_->time_ms);
   return Status();
+}
+
+TxnImpl::Mark TxnImpl::Here() const {
+  return {batch_.data().size(), batch_.count(), static_cast<uint32_t>(written_keyspaces_.size())};
+}
+
+void TxnImpl::BackTo(const Mark& mark) {
+  batch_.TruncateTo(mark.bytes, mark.count);
+  written_keyspaces_.resize(mark.keyspaces);
 }
 
 Status TxnImpl::Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t ttl_ms) {
@@ -119,20 +137,16 @@ Status TxnImpl::Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t
   op.keyspace = ks->id();
   op.key = key;
   op.value = value;
-  const Mark before{batch_.data().size(), batch_.count()};
+  const Mark before = Here();
   if (std::none_of(written_keyspaces_.begin(), written_keyspaces_.end(),
                    [&](const auto& k) { return k.get() == impl; })) {
     written_keyspaces_.push_back(RefPtr<KeyspaceImpl>::Share(impl));
   }
-  if (kind == OpKind::kPut) {
-    KIST_TRY(batch_.Put(op.keyspace, key, value, ttl_ms));
-  } else if (kind == OpKind::kDelete) {
-    KIST_TRY(batch_.Delete(op.keyspace, key));
-  } else {
-    KIST_TRY(batch_.DeleteRange(op.keyspace, key, value));
-  }
-  Status s = ApplyToMemtable(op, batch_.count());
-  if (!s.ok()) batch_.TruncateTo(before.bytes, before.count);
+  Status s = kind == OpKind::kPut      ? batch_.Put(op.keyspace, key, value, ttl_ms)
+             : kind == OpKind::kDelete ? batch_.Delete(op.keyspace, key)
+                                       : batch_.DeleteRange(op.keyspace, key, value);
+  if (s.ok()) s = Apply(op, batch_.count(), &memtable_);
+  if (!s.ok()) BackTo(before);
   return s;
 }
 
@@ -151,7 +165,7 @@ Status TxnImpl::Savepoint() {
   if (ended_) return Status::Bare(Code::kMisuse);
   if (savepoints_.size() == savepoints_.capacity())  // it doubles
     KIST_TRY(Charge((savepoints_.capacity() + 1) * sizeof(Mark)));
-  savepoints_.push_back({batch_.data().size(), batch_.count()});
+  savepoints_.push_back(Here());
   return Status();
 }
 
@@ -160,19 +174,17 @@ Status TxnImpl::RollbackTo() {
   if (savepoints_.empty()) return Status::Error(Code::kMisuse, "the transaction has no savepoint");
   const Mark mark = savepoints_.back();
   if (mark.count < batch_.count()) {
-    // The memtable first: should memory run out, nothing has been undone.
-    RefPtr<Memtable> old = memtable_;
-    memtable_ = RefPtr<Memtable>();
+    // The memtable first: should memory run out, nothing has been undone. Both count meanwhile, but
+    // the budget does not refuse what gives memory back.
+    RefPtr<Memtable> fresh;
     BatchWalker walker(batch_.data());
     Op op;
-    Status s;
-    for (uint32_t i = 1; s.ok() && i <= mark.count && walker.Next(&op); ++i)
-      s = ApplyToMemtable(op, i);
-    if (!s.ok()) {
-      memtable_ = std::move(old);
-      return s;
-    }
-    batch_.TruncateTo(mark.bytes, mark.count);
+    for (uint32_t i = 1; i <= mark.count && walker.Next(&op); ++i) KIST_TRY(Apply(op, i, &fresh));
+    memtable_->CountAs(MemoryBudget::kOldMemtables);
+    memtable_ = std::move(fresh);
+    BackTo(mark);
+    admitted_ = memory_bytes();
+    charge_.Set(admitted_ - counted_apart());
   }
   savepoints_.pop_back();
   return Status();
@@ -239,12 +251,14 @@ Status TxnImpl::Commit(Durability durability, Sequence* seq) {
   request.batch_bytes = batch_.data().size();
   request.has_headroom = true;
   request.summary = batch_.summary();
-  return db_->Write(&request, seq);
+  Status s = db_->Write(&request, seq);
+  // The batch is well formed: a keyspace that it names has been dropped meanwhile.
+  return s.Is(Code::kInvalid) ? s.WithCode(Code::kMissing) : std::move(s);
 }
 
 size_t TxnImpl::memory_bytes() const {
-  return batch_.memory_bytes() + footprint_.bytes + savepoints_.capacity() * sizeof(Mark) +
-         (memtable_ ? memtable_->memory_bytes() : 0);
+  return sizeof *this + batch_.memory_bytes() + footprint_.bytes +
+         savepoints_.capacity() * sizeof(Mark) + (memtable_ ? memtable_->memory_bytes() : 0);
 }
 
 Result<std::unique_ptr<Txn>> DbImpl::NewTxn(bool serializable) {

@@ -6,11 +6,11 @@
 // off the data: a registered snapshot keeps the newest version of every key findable. Invariants
 //  1. The n-th operation has the sequence kTxnBase + n in its memtable, above every commit's: its
 //     writes come first in reads and merges, and a limit of kTxnBase + n shows exactly n of them.
-//  2. batch_ and memtable_ hold the same operations. After a rollback the memtable is made anew
-//  from
-//     what is left of the batch; iterators keep the old one.
-//  3. charge_ counts at least what writes and reads take; they are refused where the budget refuses
-//     its growth.
+//  2. batch_ and memtable_ hold the same operations. After a rollback the memtable is made anew of
+//     what is left of the batch; iterators and pins keep the old one.
+//  3. The memtable counts itself: as the transaction's until that lets go of it, then as an old
+//     one, for as long as an iterator or a pin keeps it. charge_ counts at least what else writes
+//     and reads take; they are refused where the budget refuses the growth of both.
 // Threads: one at a time; isolation holds against every other commit, plain writes included.
 #pragma once
 
@@ -55,6 +55,7 @@ struct TxnFootprint {
   void MergeRanges();  // those that overlap or touch become one
   size_t Position(KeyspaceImpl* ks);
   const KeyspaceImpl* Find(uint32_t id) const;
+  bool Read(size_t position) const;  // anything of this keyspace
 };
 
 // kConflict where the batch, which would commit first, changes what the footprint names.
@@ -85,11 +86,15 @@ class TxnImpl final : public Txn {
   struct Mark {
     size_t bytes = 0;
     uint32_t count = 0;
+    uint32_t keyspaces = 0;
   };
+  Mark Here() const;
+  void BackTo(const Mark& mark);
   Status Write(OpKind kind, Keyspace* ks, Slice key, Slice value, int64_t ttl_ms);
-  Status ApplyToMemtable(const Op& op, uint32_t index);
+  Status Apply(const Op& op, uint32_t index, RefPtr<Memtable>* memtable);
   // Before it grows by `more` bytes. kNoMem: memory_budget.
   Status Charge(size_t more);
+  size_t counted_apart() const { return memtable_ ? memtable_->counted_bytes() : 0; }
   Sequence Limit() const { return kTxnBase + batch_.count(); }
 
   DbImpl* const db_;
@@ -102,6 +107,7 @@ class TxnImpl final : public Txn {
   std::vector<RefPtr<KeyspaceImpl>> written_keyspaces_;
   std::vector<TxnIterator*> iterators_;  // live ones, which know what they passed over
   bool ended_ = false;
+  size_t admitted_ = sizeof(TxnImpl);  // bytes that the budget has not refused
   MemoryCharge charge_;
 
   static constexpr size_t kRecordHeadroom = 40;

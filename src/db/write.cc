@@ -52,12 +52,13 @@ struct DbImpl::GroupWriter {
   Slice only_key;  // where the batch is one put or delete
   bool has_only_key = false;
   const TxnFootprint* footprint = nullptr;  // a transaction's
+  uint64_t drops = 0;  // of keyspaces, before it was seen that its own are there
   BatchSummary summary;
   PreparedRecord record;  // the batch, perhaps compressed
   Sequence seq = 0;
-  Status conflict;       // of a transaction: not ok where it alone fails, and is not in the group
-  bool freeing = false;  // committed apart, on a full disk
-  bool batched = true;   // a batch or transaction
+  Status refused;              // not ok where it alone fails, and is not in the group
+  bool freeing = false;        // committed apart, on a full disk
+  bool batched = true;         // a batch or transaction
   OpKind kind = OpKind::kPut;  // of a single operation
 };
 
@@ -65,6 +66,7 @@ struct DbImpl::GroupWriter {
 // is large.
 Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value,
                           int64_t ttl_ms, Sequence* seq) {
+  const uint64_t drops = registry_.drops();
   if (ks->dropped())
     return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   if (options_.read_only) return Status::Bare(Code::kReadOnly);
@@ -101,6 +103,7 @@ Status DbImpl::WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slic
 
   GroupWriter w;
   w.durability = durability;
+  w.drops = drops;
   w.batch = Slice(data, bytes);
   w.only_key = key;
   w.has_only_key = kind != OpKind::kDeleteRange;
@@ -140,23 +143,6 @@ Status DbImpl::DeleteRange(Keyspace* ks, Durability durability, Slice begin, Sli
     return Status();
   }
   return WriteSmall(ks, durability, OpKind::kDeleteRange, begin, end, 0, seq);
-}
-
-Status DbImpl::CheckKeyspaces(Slice batch, const BatchSummary& summary) {
-  if (summary.one_keyspace && summary.first_keyspace == 0) return Status();
-  BatchWalker walker(batch);
-  Op op;
-  uint32_t known = 0, i = 0;
-  for (; walker.Next(&op); ++i) {
-    if (op.keyspace == known) continue;
-    if (!registry_.Contains(op.keyspace)) {
-      return Status::Error(Code::kInvalid, "operation " + std::to_string(i) +
-                                               " names keyspace id " + std::to_string(op.keyspace) +
-                                               ", which does not exist");
-    }
-    known = op.keyspace;
-  }
-  return Status();
 }
 
 // Makes explicit what depends on more than the op itself: the keyspace's default TTL, and range
@@ -207,6 +193,7 @@ Status DbImpl::Write(WriteRequest* request, Sequence* seq) {
   w.batch = Slice(request->batch, request->batch_bytes);
   w.summary = request->summary;
   w.footprint = request->footprint;
+  w.drops = registry_.drops();
   if (w.summary.count == 0) {
     if (seq != nullptr) *seq = last_seq();
     return Status();
@@ -292,6 +279,8 @@ WriteQueue::Waiter* DbImpl::LeadGroup(GroupWriter* leader) {
   WriteQueue::Waiter* followers = queue_.TakeGroup([&](void* request) {
     if (request == nullptr || count == kGroupMax) return false;
     auto* w = static_cast<GroupWriter*>(request);
+    // What comes and goes changes what the others may name: it commits apart.
+    if (w->summary.keyspace_ops + leader->summary.keyspace_ops != 0) return false;
     if (w->footprint != nullptr && w->footprint->ranges.size() > kGroupRangesMax) return false;
     bytes += w->record.data_bytes;
     if (bytes > kGroupBytesMax) return false;
@@ -302,7 +291,7 @@ WriteQueue::Waiter* DbImpl::LeadGroup(GroupWriter* leader) {
   Status freed;
   if (__builtin_expect(s.Is(Code::kNoSpace), 0)) freed = CommitFreeing(leader, followers);
   const auto outcome = [&](GroupWriter* w) {
-    return !w->conflict.ok() ? std::move(w->conflict) : w->freeing ? freed : s;
+    return !w->refused.ok() ? std::move(w->refused) : w->freeing ? freed : s;
   };
   leader->waiter.status = outcome(leader);
   for (WriteQueue::Waiter* f = followers; f != nullptr; f = f->next) {
@@ -317,7 +306,7 @@ Status DbImpl::CommitFreeing(GroupWriter* leader, WriteQueue::Waiter* followers)
   GroupWriter* group[kGroupMax];
   size_t count = 0;
   const auto take = [&](GroupWriter* w) {
-    w->freeing = w->conflict.ok() && Frees(w->batch);
+    w->freeing = w->refused.ok() && Frees(w->batch);
     if (w->freeing) group[count++] = w;
   };
   take(leader);
@@ -357,17 +346,24 @@ bool DbImpl::WantsSync(Durability durability, uint64_t commits) {
 }
 
 // A transaction conflicts with what was committed since it began, and with those before it in its
-// group, of which the memtable does not know yet. Who conflicts leaves the group.
-void DbImpl::RefuseConflicts(GroupWriter** group, size_t* count) {
+// group, of which the memtable does not know yet. Who conflicts leaves the group, and whose
+// keyspace was dropped while it waited.
+void DbImpl::RefuseSome(GroupWriter** group, size_t* count) {
   size_t kept = 0;
+  const uint64_t drops = registry_.drops();
   for (size_t i = 0; i < *count; ++i) {
     GroupWriter* w = group[i];
+    if (__builtin_expect(w->drops != drops && w->summary.keyspace_ops == 0, 0)) {
+      w->refused = CheckKeyspaces(w->batch, w->summary);
+      if (!w->refused.ok() && !w->batched) w->refused = w->refused.WithCode(Code::kMissing);
+      if (!w->refused.ok()) continue;
+    }
     if (w->footprint != nullptr) {
-      w->conflict = CheckFootprint(*w->footprint);
+      w->refused = CheckFootprint(*w->footprint);
       const size_t before = Planted(Bug::kGroupConflictMissed) ? 0 : kept;
-      for (size_t j = 0; j < before && w->conflict.ok(); ++j)
-        w->conflict = CheckAgainst(*w->footprint, group[j]->batch);
-      if (!w->conflict.ok()) continue;
+      for (size_t j = 0; j < before && w->refused.ok(); ++j)
+        w->refused = CheckAgainst(*w->footprint, group[j]->batch);
+      if (!w->refused.ok()) continue;
     }
     group[kept++] = w;
   }
@@ -396,7 +392,7 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
   if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
   if (closing_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
   KIST_TRY(MakeRoomFor(group, count));
-  RefuseConflicts(group, &count);
+  RefuseSome(group, &count);
   if (count == 0) return Status();
   uint64_t bytes = 0;
   size_t entries = 0, keyspaces = 0;

@@ -271,7 +271,9 @@ size_t Memtable::memory_bytes() const noexcept {
          impl_->trees_.memory_bytes() + impl_->SetBytes() + sizeof(Memtable) + sizeof(Impl);
 }
 
-void Memtable::CountAsOld() noexcept { impl_->source_.CountAsOld(); }
+size_t Memtable::counted_bytes() const noexcept { return impl_->source_.memory_bytes(); }
+
+void Memtable::CountAs(MemoryBudget::Part part) noexcept { impl_->source_.CountAs(part); }
 
 uint64_t Memtable::entries() const noexcept {
   return impl_->entries_.load(std::memory_order_acquire);

@@ -19,13 +19,13 @@
 
 #include "iter/internal_iterator.h"
 #include "key/internal_key.h"
+#include "util/memory_budget.h"
 #include "util/slice.h"
 #include "util/status.h"
 
 namespace kist {
 
 class ChunkReserve;       // memtable/chunk_reserve.h
-class MemoryBudget;       // util/memory_budget.h
 class RangeTombstoneSet;  // iter/range_tombstones.h
 
 class Memtable {
@@ -84,9 +84,10 @@ class Memtable {
 
   size_t used_bytes()
       const noexcept;  // memory handed out: entries, nodes, tombstones and their index
-  size_t memory_bytes() const noexcept;  // memory taken from the system
-  // It is in tables and takes no more writes: who still holds it is a handle.
-  void CountAsOld() noexcept;
+  size_t memory_bytes() const noexcept;   // memory taken from the system
+  size_t counted_bytes() const noexcept;  // of these, what counts in the budget
+  // What it counts as from now on, until this is called again; before, as memtables.
+  void CountAs(MemoryBudget::Part part) noexcept;
   uint64_t entries()
       const noexcept;  // versions, without those that were replaced and without range tombstones
   bool empty() const noexcept;  // neither entries nor range tombstones

@@ -39,9 +39,8 @@ class ChunkSource {
   bool Preallocate(size_t bytes) noexcept;
   // kAlign-aligned; nullptr where memory is out. `bytes` is a multiple of kAlign.
   char* Take(size_t bytes) noexcept;
-  // It takes no more; what it has counts as memory that handles hold from now on.
-  void CountAsOld() noexcept {
-    charge_ = MemoryCharge(budget_, MemoryBudget::kOldMemtables, memory_bytes());
+  void CountAs(MemoryBudget::Part part) noexcept {
+    charge_ = MemoryCharge(budget_, part, memory_bytes());
   }
   size_t memory_bytes() const { return memory_bytes_.load(std::memory_order_relaxed); }
 

@@ -119,8 +119,6 @@ static void budget__reads_of_a_serializable_transaction_count(void** state) {
   assert_int_equal(stat_of(db, "memory_transactions_bytes"), 0);
 }
 
-/* Pins of more blocks than there is memory for: refused in time, and each released one makes room
- * for another. */
 static void budget__savepoints_count(void** state) {
   kist_txn* txn = NULL;
   kist_rc rc = KIST_OK;
@@ -136,6 +134,57 @@ static void budget__savepoints_count(void** state) {
   kist_txn_free(txn);
 }
 
+/* What a transaction wrote and let go of, by a rollback or its end, counts for as long as an
+ * iterator or a pin keeps it. */
+static kist_txn* write_a_quarter_mib(void) {
+  kist_txn* txn = NULL;
+  char key[24], val[1000];
+  int i;
+  memset(val, 'w', sizeof val);
+  OK(kist_txn_begin(db, KIST_TXN_SNAPSHOT, &txn, &err));
+  OK(kist_txn_savepoint(txn, &err));
+  for (i = 0; i < 256; ++i) {
+    snprintf(key, sizeof key, "own%08d", i);
+    OK(kist_txn_put(txn, kist_default(db), key, strlen(key), val, sizeof val, 0, &err));
+  }
+  return txn;
+}
+
+static void budget__what_transactions_leave_behind_counts(void** state) {
+  enum { kMost = 100 };
+  kist_iter* iters[kMost];
+  kist_pin pins[kMost];
+  int how, n, i;
+  (void)state;
+  for (how = 0; how < 3; ++how) { /* rolled back under an iterator; freed under one; under a pin */
+    kist_rc rc = KIST_OK;
+    for (n = 0; n < kMost && rc == KIST_OK; ++n) {
+      kist_iter_options io = KIST_ITER_OPTIONS_INIT;
+      kist_read_options ro = KIST_READ_OPTIONS_INIT;
+      kist_txn* txn;
+      if (stat_of(db, "memory_old_memtables_bytes") > 2 * MIB) break; /* no room for a whole one */
+      txn = write_a_quarter_mib();
+      io.txn = ro.txn = txn;
+      assert_true(stat_of(db, "memory_transactions_bytes") > MIB / 2);
+      if (how < 2) rc = kist_iter_new(kist_default(db), &io, &iters[n], NULL);
+      if (how == 2) rc = kist_get_pin(kist_default(db), &ro, "own00000007", 11, &pins[n], NULL);
+      if (how == 0) {
+        OK(kist_txn_rollback_to(txn, &err));
+        assert_true(stat_of(db, "memory_old_memtables_bytes") >= (uint64_t)(n + 1) * MIB / 4);
+      }
+      kist_txn_free(txn);
+      assert_int_equal(stat_of(db, "memory_transactions_bytes"), 0);
+    }
+    assert_int_equal(rc, KIST_OK);
+    assert_true(n >= 4 && n <= 8);
+    assert_true(stat_of(db, "memory_old_memtables_bytes") >= (uint64_t)n * MIB / 4);
+    for (i = 0; i < n; ++i) how < 2 ? kist_iter_free(iters[i]) : kist_pin_release(&pins[i]);
+    assert_int_equal(stat_of(db, "memory_old_memtables_bytes"), 0);
+  }
+}
+
+/* Pins of more blocks than there is memory for: refused in time, and each released one makes room
+ * for another. */
 static void budget__pins_are_refused_in_time(void** state) {
   static kist_pin pins[20000];
   kist_iter* it = NULL;
@@ -195,6 +244,25 @@ static void budget__iterators_over_old_write_buffers_are_refused(void** state) {
   kist_iter_free(iters[0]);
 }
 
+/* What a flush has written is no handle's: nobody holds anything here. */
+static void budget__nothing_is_refused_after_a_flush(void** state) {
+  int round;
+  (void)state;
+  close_strict(db);
+  db = open_with(":memory:",
+                 "sync=never; memory_budget=12MiB; write_buffer_size=4MiB; compaction=manual");
+  for (round = 0; round < 25; ++round) {
+    kist_iter* it = NULL;
+    kist_txn* txn = NULL;
+    fill(3700, 1000);
+    OK(kist_flush(db, &err));
+    OK(kist_iter_new(kist_default(db), NULL, &it, &err));
+    OK(kist_txn_begin(db, KIST_TXN_SNAPSHOT, &txn, &err));
+    kist_txn_free(txn);
+    kist_iter_free(it);
+  }
+}
+
 /* One value larger than what handles may hold is no misuse of memory: it can be pinned. */
 static void budget__one_large_pin_is_never_refused(void** state) {
   kist_pin pin;
@@ -203,7 +271,6 @@ static void budget__one_large_pin_is_never_refused(void** state) {
   memset(val, 'v', 12 * MIB);
   OK(kist_put(kist_default(db), NULL, "large", 5, val, 12 * MIB, &err));
   OK(kist_flush(db, &err));
-  OK(kist_wait_idle(db, -1, &err)); /* the flush has let go of its memtable */
   OK(kist_get_pin(kist_default(db), NULL, "large", 5, &pin, &err));
   assert_int_equal(pin.len, 12 * MIB);
   kist_pin_release(&pin);
@@ -367,8 +434,10 @@ int main(void) {
       TEST(budget__the_cache_gives_way_to_a_transaction),
       TEST(budget__reads_of_a_serializable_transaction_count),
       TEST(budget__savepoints_count),
+      TEST(budget__what_transactions_leave_behind_counts),
       TEST(budget__pins_are_refused_in_time),
       TEST(budget__iterators_over_old_write_buffers_are_refused),
+      TEST(budget__nothing_is_refused_after_a_flush),
       TEST(budget__one_large_pin_is_never_refused),
       TEST(budget__open_tables_stay_within_their_part),
       TEST(budget__tables_are_open_once),

@@ -244,6 +244,63 @@ static void feed__closing_ends_a_wait(void** state) {
   }
 }
 
+static void feed__a_read_only_database_has_none(void** state) {
+  kist_db* db = open_plain(path);
+  kist_feed* feed = (kist_feed*)(void*)db;
+  (void)state;
+  put(kist_default(db), "a", "1");
+  close_strict(db);
+  db = open_with(path, "read_only=true");
+  ASSERT_RC(KIST_E_READONLY, kist_feed_open(db, kist_last_seq(db), &feed, &err));
+  assert_null(feed);
+  close_strict(db);
+}
+
+/* Segments stay while they fit log_retention, and a feed that stands in what goes says so. */
+static void feed__retention_is_in_bytes(void** state) {
+  enum { kValue = 10000, kCommits = 400, kFlushEvery = 20 };
+  kist_db* db = open_with(path, "sync=never; log_retention=1MiB");
+  kist_feed *slow = feed_from(db, 0), *feed = NULL;
+  kist_slice packed;
+  char key[32], *val = malloc(kValue);
+  uint64_t first = 0, last, seq = 0;
+  int i;
+  (void)state;
+  memset(val, 'v', kValue);
+  for (i = 0; i < kCommits; ++i) {
+    number(key, i);
+    OK(kist_put(kist_default(db), NULL, key, strlen(key), val, kValue, &err));
+    if (i % kFlushEvery == kFlushEvery - 1) OK(kist_flush(db, &err));
+  }
+  last = kist_last_seq(db);
+  while (kist_feed_open(db, first, &feed, NULL) == KIST_E_MISSING) ++first;
+  /* Of 4 MB one is kept: at most so much, and a segment of 200 KB less at the least. */
+  assert_true((last - first) * kValue <= 1 << 20);
+  assert_true((last - first) * kValue >= (1 << 20) - 2 * kFlushEvery * kValue);
+  for (uint64_t want = first + 1; want <= last; ++want) {
+    OK(kist_feed_next(feed, 0, &seq, NULL, &packed, &err));
+    assert_int_equal(seq, want);
+  }
+  nothing_left(feed);
+  /* What it stood in it may still read, in order; then the gap, again and again. */
+  for (i = 1; i <= kFlushEvery && kist_feed_next(slow, 0, &seq, NULL, &packed, NULL) == KIST_OK;
+       ++i)
+    assert_int_equal(seq, i);
+  ASSERT_RC(KIST_E_MISSING, kist_feed_next(slow, 0, &seq, NULL, &packed, &err));
+  assert_int_equal(seq, 0);
+  assert_null(packed.data);
+  ASSERT_RC(KIST_E_MISSING, kist_feed_next(slow, 0, &seq, NULL, &packed, &err));
+  kist_feed_free(slow);
+  /* Less of it, at once with the next flush; the feed that has all goes on. */
+  OK(kist_set_option(db, "log_retention", "0", &err));
+  put(kist_default(db), "next", "1");
+  OK(kist_flush(db, &err));
+  ASSERT_RC(KIST_E_MISSING, kist_feed_open(db, first, &slow, &err));
+  kist_feed_free(feed);
+  free(val);
+  close_strict(db);
+}
+
 static void feed__bad_arguments_and_closing(void** state) {
   kist_db* db = open_plain(":memory:");
   kist_feed *feed = NULL, *none = (kist_feed*)(void*)db;
@@ -273,6 +330,8 @@ int main(void) {
       TEST(feed__batches_and_keyspaces),
       TEST(feed__waits),
       TEST(feed__closing_ends_a_wait),
+      TEST(feed__a_read_only_database_has_none),
+      TEST(feed__retention_is_in_bytes),
       TEST(feed__bad_arguments_and_closing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -310,6 +310,189 @@ static void options__every_live_option_takes_its_standard(void** state) {
   close_strict(db);
 }
 
+/* ---- bounds */
+
+/* Text to a number as the bounds have it: a size in bytes, a duration in microseconds. */
+static uint64_t number_of(const char* text, const char** rest) {
+  static const struct {
+    const char* name;
+    uint64_t scale;
+  } units[] = {{"KiB", 1024},    {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024},
+               {"us", 1},        {"ms", 1000},         {"s", 1000000},
+               {"h", 3600000000}};
+  char* end = NULL;
+  uint64_t n = strtoull(text, &end, 10);
+  size_t i;
+  for (i = 0; i < sizeof units / sizeof *units; ++i) {
+    const size_t len = strlen(units[i].name);
+    if (strncmp(end, units[i].name, len) != 0) continue;
+    n *= units[i].scale;
+    end += len;
+    break;
+  }
+  *rest = end;
+  return n;
+}
+
+static const char* unit_of(const kist_option_info* info) {
+  return strcmp(info->type, "duration") == 0 ? "us" : "";
+}
+
+/* By text and by number; a refused one leaves the value that was there. */
+static void try_value(kist_options* options, const kist_option_info* info, uint64_t n, int good) {
+  kist_err err = KIST_ERR_INIT;
+  char text[64], before[64], after[64];
+  size_t len;
+  int way;
+  for (way = 0; way < 2; ++way) {
+    kist_rc rc;
+    snprintf(text, sizeof text, "%llu%s", (unsigned long long)n, n == 0 ? "" : unit_of(info));
+    OK(kist_options_get(options, info->name, before, sizeof before, &len, &err));
+    rc = way == 0 ? kist_options_set(options, info->name, text, &err)
+                  : kist_options_set_u64(options, info->name, n, &err);
+    if (rc != (good ? KIST_OK : KIST_E_INVALID))
+      fail_msg("%s = %s, of %s: %s", info->name, text, info->bounds, kist_rc_name(rc));
+    OK(kist_options_get(options, info->name, after, sizeof after, &len, &err));
+    if (good) {
+      const char* rest;
+      assert_true(number_of(after, &rest) == n && *rest == '\0');
+    } else {
+      assert_int_equal(err.detail, KIST_D_VALUE);
+      assert_non_null(strstr(err.message, info->name));
+      assert_non_null(strstr(err.message, info->bounds));
+      assert_string_equal(after, before);
+    }
+  }
+}
+
+/* "LOW..HIGH", or "0|LOW..HIGH": below, at and above each end. */
+static void try_numbers(kist_options* options, const kist_option_info* info) {
+  const int zero = strncmp(info->bounds, "0|", 2) == 0;
+  const char* rest;
+  const uint64_t low = number_of(info->bounds + (zero ? 2 : 0), &rest);
+  /* default_ttl counts milliseconds. */
+  const uint64_t step = strcmp(info->name, "default_ttl") == 0 ? 1000 : 1;
+  uint64_t high;
+  assert_memory_equal(rest, "..", 2);
+  high = number_of(rest + 2, &rest);
+  assert_int_equal(*rest, '\0');
+  assert_true(low < high);
+  try_value(options, info, low, 1);
+  try_value(options, info, low + step, 1);
+  try_value(options, info, high - step, 1);
+  try_value(options, info, high, 1);
+  try_value(options, info, high + step, 0);
+  try_value(options, info, high + 1, 0);
+  try_value(options, info, UINT64_MAX, 0);
+  if (step != 1) try_value(options, info, low + 1, 0);
+  if (low > 0) try_value(options, info, low - 1, 0);
+  if (zero || low > 0) try_value(options, info, 0, zero);
+}
+
+/* "one|two|three": each of them, and nothing else. */
+static void try_words(kist_options* options, const kist_option_info* info) {
+  char words[64], text[64];
+  char *word, *save = NULL;
+  size_t len;
+  snprintf(words, sizeof words, "%s", info->bounds);
+  for (word = strtok_r(words, "|", &save); word != NULL; word = strtok_r(NULL, "|", &save)) {
+    OK(kist_options_set(options, info->name, word, &err));
+    expect_option(options, info->name, word);
+    snprintf(text, sizeof text, "%sx", word);
+    ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set(options, info->name, text, &err));
+    snprintf(text, sizeof text, "%.*s", (int)strlen(word) - 1, word);
+    ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set(options, info->name, text, &err));
+    OK(kist_options_get(options, info->name, text, sizeof text, &len, &err));
+    assert_string_equal(text, word);
+  }
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set(options, info->name, "", &err));
+  ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE,
+               kist_options_set(options, info->name, info->bounds, &err));
+}
+
+static void try_policies(kist_options* options, const kist_option_info* info) {
+  static const char* good[] = {"every_write",  "never",       "every_n:1",    "every_n:1000000",
+                               "interval:1ms", "interval:1h", "hybrid:1:1ms", "hybrid:1000000:1h"};
+  static const char* bad[] = {"",
+                              "every_n",
+                              "every_n:",
+                              "every_n:0",
+                              "every_n:1000001",
+                              "every_n:1:1ms",
+                              "interval",
+                              "interval:0",
+                              "interval:999us",
+                              "interval:3600000001us",
+                              "interval:5",
+                              "hybrid:0:1ms",
+                              "hybrid:1000001:1ms",
+                              "hybrid:1:999us",
+                              "hybrid:1:2h",
+                              "hybrid:1",
+                              "hybrid:1:1ms:1",
+                              "never:1",
+                              "every_write:1",
+                              "Never"};
+  size_t i;
+  for (i = 0; i < sizeof good / sizeof *good; ++i) {
+    OK(kist_options_set(options, info->name, good[i], &err));
+    expect_option(options, info->name, good[i]);
+  }
+  for (i = 0; i < sizeof bad / sizeof *bad; ++i)
+    ASSERT_FAILS(KIST_E_INVALID, KIST_D_VALUE, kist_options_set(options, info->name, bad[i], &err));
+  expect_option(options, info->name, good[sizeof good / sizeof *good - 1]);
+}
+
+static void options__bounds_of_every_one(void** state) {
+  kist_options* options = new_options();
+  kist_option_info info = KIST_OPTION_INFO_INIT;
+  size_t i, numbers = 0;
+  (void)state;
+  for (i = 0; kist_option_describe(i, &info) == KIST_OK; ++i) {
+    if (strcmp(info.type, "sync") == 0) {
+      try_policies(options, &info);
+    } else if (strcmp(info.type, "bool") == 0 || strcmp(info.type, "choice") == 0) {
+      try_words(options, &info);
+    } else {
+      try_numbers(options, &info);
+      ++numbers;
+    }
+  }
+  assert_true(numbers >= 15);
+  kist_options_free(options);
+}
+
+/* At each end of its bounds a database opens, works and takes the option as it is. */
+static void options__databases_open_at_each_bound(void** state) {
+  kist_option_info info = KIST_OPTION_INFO_INIT;
+  size_t i;
+  int end;
+  (void)state;
+  for (i = 0; kist_option_describe(i, &info) == KIST_OK; ++i) {
+    const char *dots = strstr(info.bounds, ".."), *rest;
+    if (dots == NULL || strcmp(info.type, "sync") == 0) continue;
+    for (end = 0; end < 2; ++end) {
+      kist_options* options = new_options();
+      kist_db* db = NULL;
+      const char* low = info.bounds + (strncmp(info.bounds, "0|", 2) == 0 ? 2 : 0);
+      OK(kist_options_parse(options, "sync=never", &err));
+      /* Write buffers are part of the budget. */
+      if (strcmp(info.name, "write_buffer_size") == 0)
+        OK(kist_options_set(options, "memory_budget", "16GiB", &err));
+      OK(kist_options_set_u64(options, info.name, number_of(end == 0 ? low : dots + 2, &rest),
+                              &err));
+      ASSERT_RC(KIST_OK, kist_open(":memory:", options, &db, &err));
+      put(kist_default(db), "k", "v");
+      expect(kist_default(db), NULL, "k", "v");
+      OK(kist_flush(db, &err));
+      if (strcmp(info.name, "default_ttl") != 0 || end == 1)
+        expect(kist_default(db), NULL, "k", "v");
+      close_strict(db);
+      kist_options_free(options);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(options__set_and_get),
@@ -326,6 +509,8 @@ int main(void) {
       cmocka_unit_test(options__logger_bad_arguments),
       cmocka_unit_test(options__live_ones_change_while_open),
       cmocka_unit_test(options__every_live_option_takes_its_standard),
+      cmocka_unit_test(options__bounds_of_every_one),
+      cmocka_unit_test(options__databases_open_at_each_bound),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

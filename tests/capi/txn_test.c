@@ -3,6 +3,7 @@
 #include "support/tempdir.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 static kist_db* db;
 static kist_keyspace* ks;
@@ -392,10 +393,24 @@ static void txn__bad_arguments(void** state) {
   close_strict(second);
 }
 
-/* Sixteen threads move money between accounts; the sum stays. Half of them count up one key: no
- * increment is lost. */
+/* Sixteen threads move money between accounts, and whoever adds them up in a transaction or a
+ * snapshot finds the same sum; sixteen count up one key, and no increment is lost; and eight do
+ * each beside one another. Under both isolations. */
 #define THREADS 16
 #define ROUNDS 60
+#define ACCOUNTS 8
+#define START 1000
+
+enum load { BANK, COUNTER, BOTH };
+
+struct worker {
+  pthread_t thread;
+  pthread_barrier_t* start;
+  int id, rounds;
+  enum load load;
+  uint32_t isolation;
+  kist_rc failed;
+};
 
 static kist_rc transfer(uint32_t isolation, unsigned* seed) {
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
@@ -406,11 +421,13 @@ static kist_rc transfer(uint32_t isolation, unsigned* seed) {
   kist_rc rc = kist_txn_begin(db, isolation, &txn, NULL);
   if (rc != KIST_OK) return rc;
   ro.txn = txn;
-  const int from = (int)(rand_r(seed) % 8), to = (from + 1 + (int)(rand_r(seed) % 7)) % 8;
+  const int from = (int)(rand_r(seed) % ACCOUNTS);
+  const int to = (from + 1 + (int)(rand_r(seed) % (ACCOUNTS - 1))) % ACCOUNTS;
   sprintf(key[0], "acct%d", from);
   sprintf(key[1], "acct%d", to);
   for (int i = 0; i < 2 && rc == KIST_OK; ++i)
     rc = kist_get(ks, &ro, key[i], 5, &balance[i], sizeof(int), &len, NULL);
+  if (rand_r(seed) % 4 == 0) sched_yield(); /* so that others commit meanwhile */
   balance[0] -= 1;
   balance[1] += 1;
   for (int i = 0; i < 2 && rc == KIST_OK; ++i)
@@ -420,15 +437,16 @@ static kist_rc transfer(uint32_t isolation, unsigned* seed) {
   return rc;
 }
 
-static kist_rc count_up(void) {
+static kist_rc count_up(uint32_t isolation, unsigned* seed) {
   kist_read_options ro = KIST_READ_OPTIONS_INIT;
   kist_txn* txn = NULL;
   int n = 0;
   size_t len;
-  kist_rc rc = kist_txn_begin(db, KIST_TXN_SNAPSHOT, &txn, NULL);
+  kist_rc rc = kist_txn_begin(db, isolation, &txn, NULL);
   if (rc != KIST_OK) return rc;
   ro.txn = txn;
   rc = kist_get(ks, &ro, "counter", 7, &n, sizeof n, &len, NULL);
+  if (rand_r(seed) % 4 == 0) sched_yield();
   ++n;
   if (rc == KIST_OK) rc = kist_txn_put(txn, ks, "counter", 7, &n, sizeof n, 0, NULL);
   if (rc == KIST_OK) rc = kist_txn_commit(txn, NULL, NULL, NULL);
@@ -436,49 +454,102 @@ static kist_rc count_up(void) {
   return rc;
 }
 
-static void* worker(void* arg) {
-  const long id = (long)arg;
-  unsigned seed = (unsigned)id + 1;
-  for (int i = 0; i < ROUNDS; ++i) {
-    kist_rc rc;
+/* All accounts of one state, by gets of a transaction or by an iterator of a snapshot. */
+static kist_rc add_up(uint32_t isolation, int scan, int* sum) {
+  kist_read_options ro = KIST_READ_OPTIONS_INIT;
+  kist_iter_options io = KIST_ITER_OPTIONS_INIT;
+  kist_snapshot* snapshot = NULL;
+  kist_iter* it = NULL;
+  kist_slice key, val;
+  int balance = 0;
+  char name[32];
+  size_t len;
+  kist_rc rc;
+  *sum = 0;
+  if (scan) {
+    rc = kist_snapshot_new(db, &snapshot, NULL);
+    if (rc != KIST_OK) return rc;
+    io.snapshot = snapshot;
+    io.prefix = (kist_slice){"acct", 4};
+    rc = kist_iter_new(ks, &io, &it, NULL);
+    while (rc == KIST_OK && (rc = kist_iter_next(it, NULL)) == KIST_OK) {
+      rc = kist_iter_entry(it, &key, &val);
+      if (rc == KIST_OK) memcpy(&balance, val.data, sizeof balance);
+      *sum += balance;
+    }
+    kist_iter_free(it);
+    kist_snapshot_free(snapshot);
+    return rc == KIST_DONE ? KIST_OK : rc;
+  }
+  rc = kist_txn_begin(db, isolation, &ro.txn, NULL);
+  for (int i = 0; i < ACCOUNTS && rc == KIST_OK; ++i) {
+    sprintf(name, "acct%d", i);
+    rc = kist_get(ks, &ro, name, 5, &balance, sizeof balance, &len, NULL);
+    *sum += balance;
+  }
+  if (rc == KIST_OK) rc = kist_txn_commit(ro.txn, NULL, NULL, NULL);
+  kist_txn_free(ro.txn);
+  return rc;
+}
+
+static void* work(void* arg) {
+  struct worker* w = arg;
+  unsigned seed = (unsigned)w->id + 1;
+  const int counts = w->load == COUNTER || (w->load == BOTH && w->id % 2 == 0);
+  pthread_barrier_wait(w->start);
+  for (int i = 0; i < w->rounds && w->failed == KIST_OK; ++i) {
+    int sum = ACCOUNTS * START;
     do {
-      rc = id % 2 == 0 ? count_up()
-                       : transfer(id % 4 == 1 ? KIST_TXN_SNAPSHOT : KIST_TXN_SERIALIZABLE, &seed);
-    } while (rc == KIST_E_CONFLICT);
-    if (rc != KIST_OK) return (void*)(long)rc;
-    if (id == 0 && i % 20 == 10) kist_flush(db, NULL);
+      w->failed = counts ? count_up(w->isolation, &seed) : transfer(w->isolation, &seed);
+    } while (w->failed == KIST_E_CONFLICT);
+    if (w->failed == KIST_OK && !counts) w->failed = add_up(w->isolation, i % 2, &sum);
+    if (w->failed == KIST_OK && sum != ACCOUNTS * START) w->failed = KIST_E_INTERNAL;
+    if (w->id == 0 && i % 10 == 5) kist_flush(db, NULL);
   }
   return NULL;
 }
 
-static void txn__bank_and_counter(void** state) {
-  pthread_t threads[THREADS];
-  const int start = 1000;
-  int sum = 0, n = 0;
+static void run_sixteen(uint32_t isolation, enum load load) {
+  struct worker workers[THREADS] = {0};
+  pthread_barrier_t together;
+  const uint64_t conflicts = stat_of(db, "transaction_conflicts");
+  const int rounds = getenv("KIST_TEST_QUICK") != NULL ? ROUNDS / 4 : ROUNDS;
+  int n = 0, sum = 0;
   size_t len;
   char key[32];
-  (void)state;
+  const int start = START;
   OK(kist_put(ks, NULL, "counter", 7, &n, sizeof n, &err));
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < ACCOUNTS; ++i) {
     sprintf(key, "acct%d", i);
     OK(kist_put(ks, NULL, key, 5, &start, sizeof start, &err));
   }
-  for (long i = 0; i < THREADS; ++i)
-    assert_int_equal(pthread_create(&threads[i], NULL, worker, (void*)i), 0);
+  pthread_barrier_init(&together, NULL, THREADS);
   for (int i = 0; i < THREADS; ++i) {
-    void* failed = NULL;
-    pthread_join(threads[i], &failed);
-    assert_null(failed);
+    workers[i].start = &together;
+    workers[i].rounds = rounds;
+    workers[i].id = i;
+    workers[i].load = load;
+    workers[i].isolation = isolation;
+    assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
   }
-  for (int i = 0; i < 8; ++i) {
-    int balance = 0;
-    sprintf(key, "acct%d", i);
-    OK(kist_get(ks, NULL, key, 5, &balance, sizeof balance, &len, &err));
-    sum += balance;
-  }
-  assert_int_equal(sum, 8 * start);
+  for (int i = 0; i < THREADS; ++i) pthread_join(workers[i].thread, NULL);
+  for (int i = 0; i < THREADS; ++i) assert_int_equal(workers[i].failed, KIST_OK);
+  OK(add_up(isolation, 0, &sum));
+  assert_int_equal(sum, ACCOUNTS * START);
   OK(kist_get(ks, NULL, "counter", 7, &n, sizeof n, &len, &err));
-  assert_int_equal(n, THREADS / 2 * ROUNDS);
+  assert_int_equal(n, load == BANK ? 0 : load == COUNTER ? THREADS * rounds : THREADS / 2 * rounds);
+  print_message("%llu conflicts\n",
+                (unsigned long long)(stat_of(db, "transaction_conflicts") - conflicts));
+  pthread_barrier_destroy(&together);
+}
+
+static void txn__bank_and_counter(void** state) {
+  (void)state;
+  for (uint32_t isolation = KIST_TXN_SNAPSHOT; isolation <= KIST_TXN_SERIALIZABLE; ++isolation) {
+    run_sixteen(isolation, BANK);
+    run_sixteen(isolation, COUNTER);
+    run_sixteen(isolation, BOTH);
+  }
 }
 
 int main(void) {

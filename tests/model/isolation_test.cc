@@ -281,7 +281,7 @@ void isolation__interleaved(void**) {
   }
 }
 
-// Threads whose commits meet in groups, among them plain writes.
+// Sixteen threads whose commits meet in groups.
 void isolation__threads(void**) {
   const uint64_t seed = Seed("isolation__threads");
   for (const bool serializable : {false, true}) {
@@ -297,10 +297,10 @@ void isolation__threads(void**) {
     std::mutex mutex;
     std::atomic<uint64_t> next_id{1};
     std::vector<std::thread> threads;
-    for (uint64_t t = 0; t < 6; ++t) {
+    for (uint64_t t = 0; t < 16; ++t) {
       threads.emplace_back([&, t] {
         Rng rng(seed * 31 + t);
-        for (int i = 0; i < Rounds(250); ++i) {
+        for (int i = 0; i < Rounds(100); ++i) {
           Worker w(&store, next_id.fetch_add(1), serializable);
           for (uint64_t n = 1 + rng.Below(4); n > 0; --n) w.Step(&rng);
           Status s = w.Commit(rng.OneIn(3) ? Durability::kOs : Durability::kSync);
