@@ -56,6 +56,17 @@ Status CheckHead(Slice bytes, const char* magic, size_t least, const std::string
   return Status();
 }
 
+// What stands between the head and the checksum.
+Decoder BodyOf(Slice bytes) {
+  return Decoder(Slice(bytes.data() + kHeadBytes, bytes.size() - kHeadBytes - 4));
+}
+
+uint64_t DatabaseOf(Slice bytes) { return Load64(bytes.data() + 16); }
+
+Status CheckEnd(const Decoder& in, const std::string& object) {
+  return in.done() ? Status() : Status::Corrupt(object, 0, "fields that do not add up");
+}
+
 void AppendTable(std::string* s, const BaseTable& t) {
   Append64(s, t.number);
   Append64(s, t.bytes);
@@ -178,8 +189,8 @@ std::string EncodeClaim(const Claim& c) {
 Result<Claim> DecodeClaim(Slice bytes, const std::string& object) {
   KIST_TRY(CheckHead(bytes, kClaimMagic, kHeadBytes + 32, object));
   Claim c;
-  c.database_id = Load64(bytes.data() + 16);
-  Decoder in(Slice(bytes.data() + kHeadBytes, bytes.size() - kHeadBytes - 4));
+  c.database_id = DatabaseOf(bytes);
+  Decoder in = BodyOf(bytes);
   c.generation = in.Take64();
   c.writer = in.Take64();
   c.time_ms = static_cast<int64_t>(in.Take64());
@@ -187,7 +198,7 @@ Result<Claim> DecodeClaim(Slice bytes, const std::string& object) {
   if (tables > bytes.size() / 8) return Status::Corrupt(object, 48, "more tables than it has");
   c.tables.resize(tables);
   for (uint64_t& number : c.tables) number = in.Take64();
-  if (!in.done()) return Status::Corrupt(object, 0, "fields that do not add up");
+  KIST_TRY(CheckEnd(in, object));
   return c;
 }
 
@@ -210,8 +221,8 @@ std::string EncodePrune(const PruneMark& m) {
 Result<PruneMark> DecodePrune(Slice bytes, const std::string& object) {
   KIST_TRY(CheckHead(bytes, kPruneMagic, kHeadBytes + 28, object));
   PruneMark m;
-  m.database_id = Load64(bytes.data() + 16);
-  Decoder in(Slice(bytes.data() + kHeadBytes, bytes.size() - kHeadBytes - 4));
+  m.database_id = DatabaseOf(bytes);
+  Decoder in = BodyOf(bytes);
   m.writer = in.Take64();
   m.time_ms = static_cast<int64_t>(in.Take64());
   const uint32_t cuts = in.Take32();
@@ -223,7 +234,7 @@ Result<PruneMark> DecodePrune(Slice bytes, const std::string& object) {
     m.cuts[generation] = in.Take64();
   }
   TakeTables(&in, tables, &m.tables);
-  if (!in.done()) return Status::Corrupt(object, 0, "fields that do not add up");
+  KIST_TRY(CheckEnd(in, object));
   return m;
 }
 
@@ -256,7 +267,7 @@ Result<RangeHeader> DecodeRangeHeader(Slice all, const std::string& object) {
   const Slice bytes(all.data(), kRangeHeaderBytes);
   KIST_TRY(CheckHead(bytes, kRangeMagic, kRangeHeaderBytes, object));
   RangeHeader h;
-  h.database_id = Load64(bytes.data() + 16);
+  h.database_id = DatabaseOf(bytes);
   h.generation = Load64(bytes.data() + 24);
   h.index = Load64(bytes.data() + 32);
   if (codec::DecodePrefix(Slice(bytes.data() + 40, kSegmentPrefixBytes), &h.segment) !=
@@ -301,8 +312,8 @@ std::string EncodeBase(const BaseListing& b) {
 Result<BaseListing> DecodeBase(Slice bytes, const std::string& object) {
   KIST_TRY(CheckHead(bytes, kBaseMagic, 100, object));
   BaseListing b;
-  b.state.database_id = Load64(bytes.data() + 16);
-  Decoder in(Slice(bytes.data() + kHeadBytes, bytes.size() - kHeadBytes - 4));
+  b.state.database_id = DatabaseOf(bytes);
+  Decoder in = BodyOf(bytes);
   b.generation = in.Take64();
   b.writer = in.Take64();
   b.time_ms = static_cast<int64_t>(in.Take64());
@@ -317,7 +328,7 @@ Result<BaseListing> DecodeBase(Slice bytes, const std::string& object) {
     return Status::Corrupt(object, 72, "more tables than it has");
   TakeTables(&in, tables, &b.tables);
   const Slice edit_bytes = in.TakeBytes();
-  if (!in.done()) return Status::Corrupt(object, 0, "fields that do not add up");
+  KIST_TRY(CheckEnd(in, object));
   Result<Edit> edit = DecodeEdit(edit_bytes);
   Status s = edit.ok() ? b.state.Apply(*edit) : edit.status();
   if (!s.ok())

@@ -4,6 +4,8 @@
 #include "backup/plan.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <ctime>
 #include <tuple>
 
 #include "backup/range_reader.h"
@@ -12,6 +14,19 @@ namespace kist {
 namespace {
 
 using Headers = std::map<uint64_t, RangeHeader>;  // by index
+
+// "2026-11-20 14:05:00.123Z"; the number where a calendar has no such day.
+std::string TimeText(int64_t unix_ms) {
+  const int64_t ms = (unix_ms % 1000 + 1000) % 1000;
+  const auto seconds = static_cast<time_t>((unix_ms - ms) / 1000);
+  tm parts;
+  char day[32], text[48];
+  if (gmtime_r(&seconds, &parts) == nullptr ||
+      std::strftime(day, sizeof day, "%Y-%m-%d %H:%M:%S", &parts) == 0)
+    return std::to_string(unix_ms) + " ms";
+  std::snprintf(text, sizeof text, "%s.%03dZ", day, static_cast<int>(ms));
+  return text;
+}
 
 // One generation that has a base.
 class Stretch {
@@ -220,7 +235,7 @@ class Planner {
 
   // The newest generation that begins before the time tells which history counts then.
   Result<RestorePlan> PlanTime(int64_t time_ms) {
-    const std::string what = "the state at " + std::to_string(time_ms) + " ms";
+    const std::string what = "the state at " + TimeText(time_ms);
     for (Stretch* s : newest_first_) {
       KIST_TRY_ASSIGN(const BaseListing base,
                       ReadBase(target_, catalog_, s->generation().bases.begin()->second));

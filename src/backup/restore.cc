@@ -1,6 +1,6 @@
 // Fetching tables and ranges side by side, checking that the ranges make one chain, replaying and
 // verifying the result, and giving it a fresh log.
-// Threads: Fetcher's tasks run on its workers; the rest is the caller's.
+// Threads: tasks run on workers; the rest is the caller's.
 #include "backup/restore.h"
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "util/crc32c.h"
 #include "util/mutex.h"
 #include "util/planted.h"
+#include "vfs/crew.h"
 
 namespace kist {
 namespace {
@@ -21,43 +22,10 @@ constexpr size_t kFetchBytes = size_t{1} << 20;
 constexpr size_t kWorkers = 4;
 constexpr int kSettleLooks = 20;
 
-// Runs tasks on a few threads; the first failure ends the rest.
-class Fetcher {
+// What is done of a restore, for who watches it.
+class Progress {
  public:
-  Fetcher(Vfs* vfs, const JobControl& job, uint64_t total) : vfs_(vfs), job_(job), total_(total) {}
-
-  using Task = std::function<Status()>;
-  Status Run(const std::vector<Task>& tasks) {
-    const auto work = [&] {
-      for (;;) {
-        const Task* task = nullptr;
-        {
-          MutexLock lock(&mutex_);
-          if (!status_.ok() || next_ == tasks.size()) return;
-          task = &tasks[next_++];
-        }
-        Status s;
-        try {
-          s = (*task)();
-        } catch (const std::bad_alloc&) {
-          s = Status::Bare(Code::kNoMem);
-        }
-        MutexLock lock(&mutex_);
-        if (!s.ok() && status_.ok()) status_ = std::move(s);
-      }
-    };
-    std::vector<std::unique_ptr<Thread>> threads;
-    for (size_t i = 1; i < std::min(kWorkers, tasks.size()); ++i) {
-      auto thread = vfs_->Start("kist-restore", work);
-      if (!thread.ok()) break;  // fewer do as well
-      threads.push_back(thread.Take());
-    }
-    work();
-    threads.clear();
-    MutexLock lock(&mutex_);
-    return status_;
-  }
-
+  Progress(const JobControl& job, uint64_t total) : job_(job), total_(total) {}
   Status Count(uint64_t bytes) {
     MutexLock lock(&mutex_);
     done_ = std::min(done_ + bytes, total_);
@@ -66,12 +34,9 @@ class Fetcher {
   }
 
  private:
-  Vfs* const vfs_;
   const JobControl& job_;
   const uint64_t total_;
   Mutex mutex_;
-  Status status_ KIST_GUARDED_BY(mutex_);
-  size_t next_ KIST_GUARDED_BY(mutex_) = 0;
   uint64_t done_ KIST_GUARDED_BY(mutex_) = 0;
 };
 
@@ -87,33 +52,34 @@ class Restore {
         headers_(plan_.ranges.size()) {}
 
   Status Run() {
-    uint64_t total = 0;
-    for (const BaseTable& t : plan_.base.tables) total += t.bytes;
-    for (const CatalogRange& r : plan_.ranges) total += r.bytes;
-    total += total;  // once to fetch, once to verify
-    Fetcher fetcher(dir_->vfs(), job_, total);
-    KIST_TRY(fetcher.Count(0));
-    std::vector<Fetcher::Task> tasks;
+    for (const CatalogRange& r : plan_.ranges) all_bytes_ += r.bytes;
+    for (const BaseTable& t : plan_.base.tables) all_bytes_ += t.bytes;
+    Progress progress(job_, 2 * all_bytes_);  // once to fetch, once to verify
+    KIST_TRY(progress.Count(0));
+    std::vector<Task> tasks;
     for (const BaseTable& t : plan_.base.tables)
-      tasks.push_back([this, &t, &fetcher] { return FetchTable(t, &fetcher); });
+      tasks.push_back([this, &t, &progress] { return FetchTable(t, &progress); });
     for (size_t i = 0; i < plan_.ranges.size(); ++i)
-      tasks.push_back([this, i, &fetcher] { return FetchRange(i, &fetcher); });
-    KIST_TRY(fetcher.Run(tasks));
+      tasks.push_back([this, i, &progress] { return FetchRange(i, &progress); });
+    KIST_TRY(SideBySide(tasks));
     KIST_TRY(CheckChain());
     KIST_TRY(FinishSegments());
     KIST_TRY(WriteManifest());
-    KIST_TRY(ReplayAndVerify(&fetcher, total / 2));
+    KIST_TRY(ReplayAndVerify(&progress));
     return StartAfresh();
   }
 
  private:
-  Status FetchTable(const BaseTable& t, Fetcher* fetcher);
-  Status FetchRange(size_t i, Fetcher* fetcher);
+  Status SideBySide(const std::vector<Task>& tasks) const {
+    return RunTasks(dir_->vfs(), "kist-restore", kWorkers, tasks);
+  }
+  Status FetchTable(const BaseTable& t, Progress* progress);
+  Status FetchRange(size_t i, Progress* progress);
   Result<SegmentCopy*> SegmentOf(const RangeHeader& h, const std::string& where);
   Status CheckChain() const;
   Status FinishSegments();
   Status WriteManifest();
-  Status ReplayAndVerify(Fetcher* fetcher, uint64_t verify_bytes);
+  Status ReplayAndVerify(Progress* progress);
   Status StartAfresh();
   std::string Where(size_t i) const {
     return target_->NameOf(FormatObjectName(plan_.ranges[i].name));
@@ -124,13 +90,14 @@ class Restore {
   const RestorePlan plan_;
   NewDirectory* const dir_;
   const JobControl& job_;
+  uint64_t all_bytes_ = 0;            // of tables and ranges
   std::vector<RangeHeader> headers_;  // each written by its range's task
   Mutex mutex_;
   std::map<uint64_t, std::unique_ptr<SegmentCopy>> segments_ KIST_GUARDED_BY(mutex_);
   std::map<uint64_t, uint64_t> nonces_ KIST_GUARDED_BY(mutex_);
 };
 
-Status Restore::FetchTable(const BaseTable& t, Fetcher* fetcher) {
+Status Restore::FetchTable(const BaseTable& t, Progress* progress) {
   const std::string object = FormatObjectName(NameOf(t));
   const std::string where = target_->NameOf(object);
   KIST_TRY_ASSIGN(auto file, dir_->vfs()->Open(JoinPath(dir_->path(), TableFileName(t.number)),
@@ -148,7 +115,7 @@ Status Restore::FetchTable(const BaseTable& t, Fetcher* fetcher) {
     crc = crc32c::Extend(crc, buffer.get(), want);
     KIST_TRY(file->Write(at, Slice(buffer.get(), want)));
     at += want;
-    KIST_TRY(fetcher->Count(want));
+    KIST_TRY(progress->Count(want));
   }
   if (crc != t.crc) return Status::Corrupt(where, 0, "checksum mismatch");
   return Planted(Bug::kRestoreNotSynced) ? Status() : file->Sync();
@@ -169,7 +136,7 @@ Result<SegmentCopy*> Restore::SegmentOf(const RangeHeader& h, const std::string&
 }
 
 // The header comes along with the first piece.
-Status Restore::FetchRange(size_t i, Fetcher* fetcher) {
+Status Restore::FetchRange(size_t i, Progress* progress) {
   const CatalogRange& range = plan_.ranges[i];
   const std::string object = FormatObjectName(range.name);
   Buffer buffer = AllocateBuffer(kFetchBytes);
@@ -192,7 +159,7 @@ Status Restore::FetchRange(size_t i, Fetcher* fetcher) {
     crc = crc32c::Extend(crc, payload.data(), payload.size());
     KIST_TRY(segment->Write(h.position + at + skip - kRangeHeaderBytes, payload));
     at += want;
-    KIST_TRY(fetcher->Count(want));
+    KIST_TRY(progress->Count(want));
   }
   if (segment == nullptr || crc != h.payload_crc)
     return Status::Corrupt(Where(i), kRangeHeaderBytes, "checksum mismatch");
@@ -225,17 +192,21 @@ Status Restore::CheckChain() const {
 
 Status Restore::FinishSegments() {
   MutexLock lock(&mutex_);
+  std::vector<Task> tasks;
   for (size_t i = 0; i < headers_.size(); ++i) {
     const RangeHeader& h = headers_[i];
     const bool last = i + 1 == headers_.size();
     if (!last && headers_[i + 1].segment.id == h.segment.id) continue;
     const uint64_t end =
         last && plan_.last_end != UINT64_MAX ? plan_.last_end : h.position + h.payload_bytes;
-    KIST_TRY(segments_[h.segment.id]->Finish(end, last ? plan_.seq : h.last_lsn,
-                                             last ? SealKind::kClosed : SealKind::kSwitched));
+    SegmentCopy* const segment = segments_[h.segment.id].get();
+    const SealKind seal = last ? SealKind::kClosed : SealKind::kSwitched;
+    const Sequence last_lsn = last ? plan_.seq : h.last_lsn;
+    tasks.push_back([=] { return segment->Finish(end, last_lsn, seal); });
   }
+  Status s = SideBySide(tasks);
   segments_.clear();
-  return Status();
+  return s;
 }
 
 Status Restore::WriteManifest() {
@@ -248,10 +219,11 @@ Status Restore::WriteManifest() {
   return Manifest::Create(dir_->vfs(), dir_->path(), number, &state).status();
 }
 
-Status Restore::ReplayAndVerify(Fetcher* fetcher, uint64_t verify_bytes) {
+Status Restore::ReplayAndVerify(Progress* progress) {
   dir_->Unlock();
   OptionSet options;
-  KIST_TRY(options.Parse("create_if_missing=false; compaction=manual; sync=never"));
+  KIST_TRY(options.Parse(
+      "create_if_missing=false; compaction=manual; sync=never; write_buffer_size=64MiB"));
   KIST_TRY_ASSIGN(auto db, Db::Open(dir_->path(), options, LogSink(), dir_->vfs()));
   Status s;
   if (db->last_seq() != plan_.seq) {
@@ -263,10 +235,10 @@ Status Restore::ReplayAndVerify(Fetcher* fetcher, uint64_t verify_bytes) {
   JobControl verify;
   verify.progress = [&](uint64_t done, uint64_t total) {
     const double part = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
-    const auto want = static_cast<uint64_t>(static_cast<double>(verify_bytes) * part);
+    const auto want = static_cast<uint64_t>(static_cast<double>(all_bytes_) * part);
     const uint64_t step = want > counted ? want - counted : 0;
     counted += step;
-    return fetcher->Count(step).ok();
+    return progress->Count(step).ok();
   };
   if (s.ok()) s = db->Flush();  // an open without space for tables leaves it all in the log
   if (s.ok()) s = db->Verify(verify);

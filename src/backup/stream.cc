@@ -138,6 +138,7 @@ void Stream::LeaveGeneration() {
   MutexLock lock(&mutex_);
   restorable_ = Restorable();
   if (writer_ != nullptr) shipped_before_ += writer_->shipped_bytes();
+  base_error_ = Status();
   std::swap(left, writer_);
   std::swap(unwanted, wanted_);
   base_cond_.SignalAll();
@@ -247,6 +248,7 @@ void Stream::AfterTurn(const Status& s, uint64_t* pause_us) {
   if (s.ok()) {
     *pause_us = 0;
     MutexLock lock(&mutex_);
+    turn_error_ = Status();
     ++turns_;
     done_cond_.SignalAll();
     if (state_ == State::kRetrying) state_ = State::kRunning;
@@ -268,6 +270,7 @@ void Stream::AfterTurn(const Status& s, uint64_t* pause_us) {
   {
     MutexLock lock(&mutex_);
     ++errors_;
+    turn_error_ = s;
     state_ = State::kRetrying;
   }
   if (hold_ != nullptr && hold_->lapsed()) LeaveGeneration();
@@ -341,7 +344,9 @@ void Stream::BaseThread() {
     MutexLock lock(&mutex_);
     base_running_ = false;
     done_cond_.SignalAll();
-    if (s.ok() || s.Is(Code::kCancelled)) {
+    const bool done = s.ok() || s.Is(Code::kCancelled);
+    base_error_ = done || writer_ != writer ? Status() : s;
+    if (done) {
       pause_us = 0;
       continue;
     }
@@ -385,7 +390,7 @@ Stream::Info Stream::GetInfo() {
   Info info;
   {
     MutexLock lock(&mutex_);
-    info.state = state_;
+    info.state = state_ == State::kRunning && !base_error_.ok() ? State::kRetrying : state_;
     info.shipped_seq = Restorable();
     info.shipped_bytes =
         shipped_before_ + (writer_ != nullptr ? writer_->shipped_bytes() : uint64_t{0});
@@ -397,6 +402,12 @@ Stream::Info Stream::GetInfo() {
   }
   if (last > info.shipped_seq) info.lag_bytes = LagBytes(place);
   return info;
+}
+
+std::string Stream::Trouble() {
+  MutexLock lock(&mutex_);
+  const Status& trouble = turn_error_.ok() ? base_error_ : turn_error_;
+  return trouble.ok() ? std::string() : trouble.ToString();
 }
 
 // The turn that is running may have begun before what the caller did last.

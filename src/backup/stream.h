@@ -42,6 +42,7 @@ class Stream {
   ~Stream();  // Abandon
 
   Info GetInfo();
+  std::string Trouble();  // what is being retried and why; empty: all is well
   // Until everything up to seq can be restored. kTimeout; kInvalid beyond last_seq; the error of a
   // stream that has failed.
   // turns: from TurnsAfterNow, where the log's end itself is to be shipped too (a segment that
@@ -101,6 +102,8 @@ class Stream {
   LogPlace place_ KIST_GUARDED_BY(mutex_);     // shipped up to here
   State state_ KIST_GUARDED_BY(mutex_) = State::kRunning;
   Status error_ KIST_GUARDED_BY(mutex_);        // of a failed stream
+  Status turn_error_ KIST_GUARDED_BY(mutex_);   // of the last turn, where it failed
+  Status base_error_ KIST_GUARDED_BY(mutex_);   // of writer_'s last base, where it failed
   uint64_t turns_ KIST_GUARDED_BY(mutex_) = 0;  // that succeeded
   Sequence restorable_ KIST_GUARDED_BY(mutex_) = 0;
   uint64_t shipped_before_ KIST_GUARDED_BY(mutex_) = 0;  // bytes of earlier generations' writers

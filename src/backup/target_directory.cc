@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "key/file_name.h"
 #include "util/alloc.h"
 
 namespace kist {
@@ -16,10 +17,21 @@ constexpr char kTemporaryDir[] = "tmp";
 constexpr size_t kCopyBytes = size_t{1} << 20;
 constexpr int64_t kLeftoverMs = int64_t{24} * 3600 * 1000;
 
+// A database's directory is its own: what destroys it, or looks after it, knows no targets.
+Status CheckNotInDatabase(Vfs* vfs, std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  for (const std::string& dir : {path, ParentDir(path)}) {
+    if (vfs->Stat(JoinPath(dir, kCurrentFileName)).ok())
+      return Status::Invalid(path + ": a target cannot lie in the directory of a database, " + dir);
+  }
+  return Status();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Target>> DirectoryTarget::Open(Vfs* vfs, const std::string& url,
                                                       const std::string& path, bool create) {
+  if (create) KIST_TRY(CheckNotInDatabase(vfs, path));
   Result<FileInfo> info = vfs->Stat(path);
   if (info.ok() && !info->is_directory) return Status::Invalid(path + ": not a directory");
   if (!info.ok()) {

@@ -72,13 +72,16 @@ kist_rc StreamStatus(kist_stream* stream, kist_stream_info* info_out, kist_err* 
   return call.rc() != KIST_OK ? call.rc() : rc;
 }
 
-// One turn of waiting: KIST_E_TIMEOUT is not yet an error of the caller's call.
+// One turn of waiting: KIST_E_TIMEOUT is not yet an error of the caller's call. why: what is being
+// retried, if anything is.
 kist_rc WaitTurn(kist_stream* stream, uint64_t seq, uint64_t turns, int64_t turn_ms,
-                 kist_err* err) {
+                 std::string* why, kist_err* err) {
   Call call(stream->link, err);
   KIST_CHECKED(call.rc());
   const Status s = stream->stream->Wait(seq, turn_ms, turns);
-  return s.Is(Code::kTimeout) ? KIST_E_TIMEOUT : Finish(err, s);
+  if (!s.Is(Code::kTimeout)) return Finish(err, s);
+  *why = stream->stream->Trouble();
+  return KIST_E_TIMEOUT;
 }
 
 kist_rc StreamWait(kist_stream* stream, uint64_t seq, uint64_t turns, int64_t timeout_ms,
@@ -89,11 +92,13 @@ kist_rc StreamWait(kist_stream* stream, uint64_t seq, uint64_t turns, int64_t ti
   for (;;) {
     const int64_t waited = static_cast<int64_t>((vfs->MonotonicUs() - start) / 1000);
     const int64_t left = timeout_ms < 0 ? kTurnMs : timeout_ms - std::min(waited, timeout_ms);
-    const kist_rc rc = WaitTurn(stream, seq, turns, std::min(left, kTurnMs), err);
+    std::string why;
+    const kist_rc rc = WaitTurn(stream, seq, turns, std::min(left, kTurnMs), &why, err);
     if (rc != KIST_E_TIMEOUT) return rc;
-    if (timeout_ms >= 0 && left <= kTurnMs)
-      return Fail(err, KIST_E_TIMEOUT, {}, "commit %llu is not shipped yet",
-                  static_cast<unsigned long long>(seq));
+    if (timeout_ms < 0 || left > kTurnMs) continue;
+    return Fail(err, KIST_E_TIMEOUT, {}, "commit %llu is not shipped yet%s%s",
+                static_cast<unsigned long long>(seq),
+                why.empty() ? "" : "; tried again: ", why.c_str());
   }
 }
 

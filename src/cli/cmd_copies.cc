@@ -154,12 +154,17 @@ int Stream(Context& context) {
   Progress progress(context.console, "stream", Progress::Unit::kBytes, context.ShowProgress());
   const uint64_t seq = kist_last_seq(database.db());
   kist_stream_info info = KIST_STREAM_INFO_INIT;
+  std::string trouble;  // what was said of it
   do {
     kist_err again = KIST_ERR_INIT;
     err = again;
     rc = kist_stream_wait(stream, seq, 200, &err);
     if (kist_stream_status(stream, &info, nullptr) == KIST_OK)
       progress.Update(info.shipped_bytes, 0, 0);
+    if (rc == KIST_E_TIMEOUT && info.state == KIST_STREAM_RETRYING && trouble != err.message) {
+      trouble = err.message;
+      context.console->Error(trouble + "; Ctrl-C ends this");
+    }
   } while (rc == KIST_E_TIMEOUT && InterruptPending() == 0);
   context.console->ClearStatus();
   if (rc == KIST_OK) {

@@ -48,10 +48,19 @@ def backup__restores_to_a_moment(tool):
     tool.ok("backup", tool.db, "target")
     tool.ok("restore", "--ago", "0ms", "target", "now")
     tool.ok("restore", "--time", "2100-01-01T00:00:00Z", "target", "later")
-    tool.fails(7, "restore", "--time", "@1000000000", "target", "before", says="begins later")
+    says = ("2001-09-09 01:46:40.000Z", "begins later")
+    tool.fails(7, "restore", "--time", "@1000000000", "target", "before", says=says)
     for bad in ["yesterday", "2026-02-30 10:00", "2026-01-01", "@", "2026-01-01 24:00"]:
         tool.fails(2, "restore", "--time", bad, "target", "bad", says="wanted")
     tool.fails(2, "restore", "--time", "@1", "--seq", "1", "target", "bad", says="exclude")
+
+
+def backup__keeps_out_of_databases(tool):
+    tool.ok("put", tool.db, "a", "1")
+    for target in (tool.db, tool.db + "/t", tool.db + "/t/", "file://" + tool.db):
+        tool.fails(4, "backup", tool.db, target, says="directory of a database")
+        tool.fails(4, "stream", tool.db, target, says="directory of a database")
+    tool.ok("verify", tool.db)
 
 
 def backup__prunes(tool):
@@ -87,3 +96,40 @@ def stream__goes_on_by_the_log(tool):
     same(tool.ok("get", "copy", "a"), b"2")
     need(len(lines) >= 1 and lines[-1]["finished"], lines)
     tool.fails(7, "stream", tool.db, "no/such/dir")
+
+
+def two_streams(tool, target):
+    """Two programs, each with a copy of one database that goes its own way, stream to one target at
+    once: whatever comes back is one of them, whole, and who streams last is who comes back."""
+    options = ("-o", "log_retention=64MiB")
+    tool.ok("put", tool.db, "who", "both")
+    tool.ok("checkpoint", tool.db, "twin")
+    for i in range(6):
+        running = []
+        for name, db in (("a", tool.db), ("b", "twin")):
+            for key in range(3):
+                tool.ok("put", *options, db, f"{name}-{i}-{key}", "x" * 100)
+            running.append(tool.start("stream", *options, db, target))
+        for process in running:
+            error = process.communicate(timeout=300)[1]
+            need(process.returncode == 0, error)
+        tool.ok("restore", target, f"both{i}")
+        _one_of_them(tool, f"both{i}", i)
+    for name, db in (("a", tool.db), ("b", "twin")):
+        tool.ok("put", *options, db, name, "last")
+        tool.ok("stream", *options, db, target)
+        tool.ok("restore", target, f"only-{name}")
+        same(tool.ok("scan", f"only-{name}"), tool.ok("scan", db))
+
+
+def _one_of_them(tool, copy, rounds):
+    keys = [line.split(b"\t")[0].decode() for line in tool.ok("scan", copy).splitlines()]
+    names = {key[0] for key in keys if key != "who"}
+    need(len(names) == 1, keys)
+    name = names.pop()
+    wanted = [f"{name}-{i}-{key}" for i in range(rounds + 1) for key in range(3)]
+    same(keys, wanted + ["who"])
+
+
+def stream__two_programs_never_mix(tool):
+    two_streams(tool, "target")

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from copy_cases import two_streams
 from tool import need, same
 
 FAKE = Path(__file__).resolve().parent.parent / "support" / "s3_fake.py"
@@ -60,6 +61,13 @@ def s3__backup_comes_back(tool):
         same(tool.ok("get", "again", "a"), b"1")
         need(b"1 base" in tool.ok("generations", "s3://bucket/app"), "generations")
         tool.ok("prune", "--keep", "1", "s3://bucket/app")
+
+
+def s3__two_programs_never_mix(tool):
+    if not _has_s3(tool):
+        return
+    with Store(tool):
+        two_streams(tool, "s3://bucket/app")
 
 
 def s3__a_wrong_target_is_named_once(tool):

@@ -243,7 +243,7 @@ void CrashStream(bool pruned) {
   for (int i = 0; i < 25; ++i) {
     history.Steps(4);
     if (i % 2 != 0) continue;
-    ASSERT_OK((*stream)->Wait(history.last(), 20000));
+    ASSERT_OK((*stream)->Wait(history.last(), 300000));
     vfs.Mark(history.last() + 1, kDone);
     PruneReport report;
     if (pruned)

@@ -205,7 +205,7 @@ def s3__a_stream_through_a_failing_network(world):
     try:
         command = [world.loader, tool.db, world.url("chaos", proxy.port), str(int(SECONDS * 1000))]
         done = subprocess.run(
-            command, env=tool.env, capture_output=True, text=True, timeout=SECONDS + 200
+            command, env=tool.env, capture_output=True, text=True, timeout=SECONDS + 1300
         )
         print(f"KIST_SEED={SEED}: {done.stderr.strip()}")
         need(done.returncode == 0, done.stderr)

@@ -65,11 +65,11 @@ int main(int argc, char** argv) {
     nanosleep(&pause, NULL);
   }
   printf("%" PRIu64 " %" PRIu64 "\n", kist_last_seq(db), i);
-  check(kist_stream_wait(stream, kist_last_seq(db), 120000, &err), "wait");
+  check(kist_stream_wait(stream, kist_last_seq(db), 600000, &err), "wait");
   check(kist_stream_status(stream, &info, &err), "status");
   fprintf(stderr, "%" PRIu64 " commits, %" PRIu64 " bytes shipped, %" PRIu64 " errors\n", i,
           info.shipped_bytes, info.errors);
-  check(kist_stream_stop(stream, 120000, &err), "stop");
+  check(kist_stream_stop(stream, 600000, &err), "stop");
   kist_batch_free(batch);
   check(kist_close(db, KIST_CLOSE_STRICT, &err), "close");
   kist_options_free(options);

@@ -1,6 +1,7 @@
 // What copies cost, through kist.h alone: kist_bench_copies DIRECTORY [seconds [MiB [ranges]]]
-//   stream      a paced load of 20 MB/s in slices without and with a stream, in turns: what a put
-//               costs in both, and how far the target lags behind (sampled)
+//   stream      a paced load of 20 MB/s in slices without and with a stream, in turns of so many
+//               seconds: what a put costs in both, and how far the target lags behind (sampled).
+//               KIST_BENCH_TARGET names a target that is not on the database's disk
 //   checkpoint  milliseconds beside that load
 //   restore     MiB of log in a target, from the first object to the verified database. With
 //               ranges: shipped in so many, as a day of a database that is written slowly leaves
@@ -26,6 +27,7 @@ using kist::bench::NowNs;
 
 constexpr double kBytesPerSecond = 20e6;
 constexpr size_t kValueBytes = 1000;
+constexpr int kSlice = 64;
 thread_local kist_err err = KIST_ERR_INIT;
 
 void Must(kist_rc rc, const char* what) {
@@ -34,9 +36,9 @@ void Must(kist_rc rc, const char* what) {
   std::exit(1);
 }
 
-uint64_t ThreadNs() {
+uint64_t CpuNs(clockid_t clock) {
   timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  clock_gettime(clock, &t);
   return static_cast<uint64_t>(t.tv_sec) * 1000000000u + static_cast<uint64_t>(t.tv_nsec);
 }
 
@@ -51,8 +53,11 @@ int64_t WallMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
+// Of the writing thread, per put. A slice is 64 puts; what its waits between slices cost counts
+// nowhere.
 struct Cost {
-  double wall_us, cpu_us;  // per put
+  double wall_us, slice_us, cpu_us;  // mean, median of the slices, processor time
+  double all_cpu;                    // of the whole process, in processors
 };
 
 class Load {
@@ -62,8 +67,9 @@ class Load {
   }
   // Puts at the pace for so long; pace 0: as fast as it goes, until `puts` are made.
   Cost Run(double seconds, double bytes_per_second, uint64_t puts) {
-    const uint64_t start = NowNs();
+    const uint64_t start = NowNs(), process = CpuNs(CLOCK_PROCESS_CPUTIME_ID);
     uint64_t made = 0, wall = 0, cpu = 0;
+    std::vector<double> slices;
     for (;;) {
       const double elapsed = static_cast<double>(NowNs() - start) / 1e9;
       if (bytes_per_second > 0 ? elapsed >= seconds : made >= puts) break;
@@ -72,14 +78,18 @@ class Load {
         std::this_thread::sleep_for(std::chrono::microseconds(200));
         continue;
       }
-      const uint64_t w = NowNs(), c = ThreadNs();
-      for (int i = 0; i < 64; ++i) Put();
-      wall += NowNs() - w;
-      cpu += ThreadNs() - c;
-      made += 64;
+      const uint64_t w = NowNs(), c = CpuNs(CLOCK_THREAD_CPUTIME_ID);
+      for (int i = 0; i < kSlice; ++i) Put();
+      const uint64_t took = NowNs() - w;
+      cpu += CpuNs(CLOCK_THREAD_CPUTIME_ID) - c;
+      wall += took;
+      slices.push_back(static_cast<double>(took) / 1e3 / kSlice);
+      made += kSlice;
     }
     const auto n = static_cast<double>(made) * 1e3;
-    return {static_cast<double>(wall) / n, static_cast<double>(cpu) / n};
+    return {static_cast<double>(wall) / n, Median(std::move(slices)), static_cast<double>(cpu) / n,
+            static_cast<double>(CpuNs(CLOCK_PROCESS_CPUTIME_ID) - process) /
+                static_cast<double>(NowNs() - start)};
   }
 
  private:
@@ -106,15 +116,46 @@ kist_db* OpenAt(const std::string& path) {
   return db;
 }
 
-void MeasureStream(const std::string& dir, double seconds) {
-  kist_db* db = OpenAt(dir + "/db");
-  Load load(db);
-  load.Run(1, kBytesPerSecond, 0);
-  std::vector<double> wall, cpu, lag;
-  for (int round = 0; round < 6; ++round) {
-    const Cost without = load.Run(seconds, kBytesPerSecond, 0);
+// What two runs of the load cost, as ratios: the median of all pairs, and the middle half of them.
+class Ratios {
+ public:
+  explicit Ratios(const char* what) : what_(what) {}
+  void Add(const Cost& a, const Cost& b) {
+    wall_.push_back(b.wall_us / a.wall_us);
+    slice_.push_back(b.slice_us / a.slice_us);
+    cpu_.push_back(b.cpu_us / a.cpu_us);
+  }
+  void Print() {
+    std::printf("%s: a put %s wall, %s median wall, %s cpu\n", what_, Text(&wall_).c_str(),
+                Text(&slice_).c_str(), Text(&cpu_).c_str());
+  }
+
+ private:
+  static std::string Text(std::vector<double>* v) {
+    std::sort(v->begin(), v->end());
+    char text[64];
+    const auto percent = [&](size_t part) { return ((*v)[v->size() * part / 4] - 1) * 100; };
+    std::snprintf(text, sizeof text, "%+.1f %% (%+.1f..%+.1f)", percent(2), percent(1), percent(3));
+    return text;
+  }
+  const char* const what_;
+  std::vector<double> wall_, slice_, cpu_;
+};
+
+Cost Mean(const Cost& a, const Cost& b) {
+  return {(a.wall_us + b.wall_us) / 2, (a.slice_us + b.slice_us) / 2, (a.cpu_us + b.cpu_us) / 2,
+          (a.all_cpu + b.all_cpu) / 2};
+}
+
+// Each round: without, with, with, without. What the machine and the age of the database do to the
+// figures meets both sides alike; how much that is, the two runs without say of each other.
+void MeasureCost(kist_db* db, Load* load, const std::string& target, double seconds, int rounds) {
+  Ratios cost("stream: with one"), noise("stream: noise, two runs without");
+  std::vector<double> lag, cpu;
+  for (int round = 0; round < rounds; ++round) {
+    const Cost before = load->Run(seconds, kBytesPerSecond, 0);
     kist_stream* stream = nullptr;
-    Must(kist_stream_start(db, (dir + "/target").c_str(), nullptr, &stream, &err), "stream");
+    Must(kist_stream_start(db, target.c_str(), nullptr, &stream, &err), "stream");
     Must(kist_stream_wait(stream, kist_last_seq(db), -1, &err), "first base");
     std::atomic<bool> stop{false};
     std::thread sampler([&] {
@@ -125,21 +166,28 @@ void MeasureStream(const std::string& dir, double seconds) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
       }
     });
-    const Cost with = load.Run(seconds, kBytesPerSecond, 0);
+    const Cost with = load->Run(seconds * 2, kBytesPerSecond, 0);
     stop.store(true);
     sampler.join();
     Must(kist_stream_stop(stream, -1, &err), "stop");
-    wall.push_back(with.wall_us / without.wall_us);
-    cpu.push_back(with.cpu_us / without.cpu_us);
-    std::printf("  round %d: put %.2f us, with a stream %.2f us; cpu %.2f, %.2f us\n", round,
-                without.wall_us, with.wall_us, without.cpu_us, with.cpu_us);
+    const Cost after = load->Run(seconds, kBytesPerSecond, 0);
+    cost.Add(Mean(before, after), with);
+    noise.Add(before, after);
+    cpu.push_back(with.all_cpu - Mean(before, after).all_cpu);
+    if (round == 0 || round + 1 == rounds) {
+      std::printf("  round %d: a put %.2f us, %.2f median, cpu %.2f; with %.2f, %.2f, cpu %.2f\n",
+                  round, before.wall_us, before.slice_us, before.cpu_us, with.wall_us,
+                  with.slice_us, with.cpu_us);
+    }
   }
+  cost.Print();
+  noise.Print();
   std::sort(lag.begin(), lag.end());
-  std::printf("stream: 20 MB/s: cost of a put %+.1f %% (wall), %+.1f %% (cpu), medians of ratios\n",
-              (Median(wall) - 1) * 100, (Median(cpu) - 1) * 100);
-  std::printf("stream: lag %.0f ms median, %.0f ms p99, %.0f ms max\n", lag[lag.size() / 2],
-              lag[lag.size() * 99 / 100], lag.back());
+  std::printf("stream: lag %.0f ms median, %.0f ms p99, %.0f ms max; %.0f %% of a processor\n",
+              lag[lag.size() / 2], lag[lag.size() * 99 / 100], lag.back(), Median(cpu) * 100);
+}
 
+void MeasureCheckpoints(kist_db* db, Load* load, const std::string& dir, double seconds) {
   std::vector<double> made;
   std::atomic<bool> stop{false};
   std::thread copier([&] {
@@ -152,12 +200,20 @@ void MeasureStream(const std::string& dir, double seconds) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
   });
-  load.Run(seconds * 2, kBytesPerSecond, 0);
+  load->Run(seconds, kBytesPerSecond, 0);
   stop.store(true);
   copier.join();
   std::sort(made.begin(), made.end());
   std::printf("checkpoint: %.1f ms median, %.1f ms max of %zu\n", made[made.size() / 2],
               made.back(), made.size());
+}
+
+void MeasureStream(const std::string& dir, double seconds, const std::string& target) {
+  kist_db* db = OpenAt(dir + "/db");
+  Load load(db);
+  load.Run(4, kBytesPerSecond, 0);  // past the first flush
+  MeasureCost(db, &load, target, seconds, 20);
+  MeasureCheckpoints(db, &load, dir, 6);
   Must(kist_close(db, KIST_CLOSE_STRICT, &err), "close");
 }
 
@@ -229,11 +285,12 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::string dir = std::string(argv[1]) + "/kist_bench_copies";
-  const double seconds = argc > 2 ? std::atof(argv[2]) : 5;
+  const double seconds = argc > 2 ? std::atof(argv[2]) : 1;
   const uint64_t mib = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 2048;
   std::filesystem::remove_all(dir);
   std::filesystem::create_directories(dir);
-  if (seconds > 0) MeasureStream(dir, seconds);
+  const char* elsewhere = std::getenv("KIST_BENCH_TARGET");
+  if (seconds > 0) MeasureStream(dir, seconds, elsewhere != nullptr ? elsewhere : dir + "/target");
   const uint64_t ranges = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 1;
   if (mib > 0) MeasureRestore(dir, mib, ranges);
   std::filesystem::remove_all(dir);

@@ -11,28 +11,12 @@
 #include "backup/restore.h"
 #include "backup/summary.h"
 #include "support/clock_vfs.h"
-#include "support/commit_history.h"
+#include "support/copies_fixture.h"
 #include "support/fault_vfs.h"
 #include "vfs/memory_vfs.h"
 
 namespace kist::test {
 namespace {
-
-constexpr char kTarget[] = "/target";
-
-std::unique_ptr<Db> OpenDb(Vfs* vfs, const std::string& path, const std::string& more = "") {
-  OptionSet options;
-  ASSERT_OK(options.Parse("memory_budget=4MiB; sync=never; write_buffer_size=64KiB;" + more));
-  auto db = Db::Open(path, options, LogSink(), vfs);
-  ASSERT_OK(db.status());
-  return db.Take();
-}
-
-std::unique_ptr<Target> Open(Vfs* vfs, bool create = true) {
-  auto target = OpenTarget(vfs, kTarget, create);
-  ASSERT_OK(target.status());
-  return target.Take();
-}
 
 Sequence Backup(Db* db, Vfs* vfs) {
   Sequence seq = 0;
@@ -44,15 +28,6 @@ Status RestoreTo(Vfs* vfs, const std::string& path, RestorePoint point, Sequence
   auto target = OpenTarget(vfs, kTarget, false);
   if (!target.ok()) return target.status();
   return RestoreBackup(target->get(), vfs, path, point, {}, seq);
-}
-
-void Expect(Vfs* vfs, const CommitHistory& history, RestorePoint point, Sequence want) {
-  Sequence seq = 0, opened = 0;
-  ASSERT_OK(RestoreTo(vfs, "/restored", point, &seq));
-  assert_int_equal(seq, want);
-  ASSERT_SLICE(DumpAt(vfs, "/restored", &opened), history.At(want));
-  assert_int_equal(opened, want);
-  ASSERT_OK(DestroyDb("/restored", vfs));
 }
 
 std::vector<std::string> Objects(Vfs* vfs, const std::string& part) {
@@ -241,6 +216,8 @@ void backup__a_target_is_one_databases(void**) {
   ASSERT_CODE(OpenTarget(vfs.get(), "ftp://x/y", true), Code::kInvalid);
   ASSERT_CODE(OpenTarget(vfs.get(), "file://x/y", true), Code::kInvalid);
   ASSERT_OK(OpenTarget(vfs.get(), "file:///target", false).status());
+  for (const char* inside : {"/one", "/one/", "/one/t", "/one/t//", "file:///one/t"})
+    ASSERT_CODE(OpenTarget(vfs.get(), inside, true), Code::kInvalid);
   ASSERT_OK(vfs->MakeDir("/full"));
   ASSERT_OK(vfs->Open("/full/x", OpenMode::kCreateNew).status());
   ASSERT_CODE(RestoreTo(vfs.get(), "/full", {}), Code::kExists);

@@ -9,32 +9,13 @@
 #include "backup/backup.h"
 #include "backup/checkpoint.h"
 #include "backup/prune.h"
-#include "backup/restore.h"
 #include "backup/stream.h"
 #include "backup/summary.h"
-#include "support/commit_history.h"
+#include "support/copies_fixture.h"
 #include "support/fault_vfs.h"
-#include "vfs/memory_vfs.h"
 
 namespace kist::test {
 namespace {
-
-constexpr char kTarget[] = "/target";
-constexpr int64_t kPatienceMs = 300000;  // a starved machine is no failure
-
-std::unique_ptr<Db> OpenDb(Vfs* vfs, const std::string& path, const std::string& more = "") {
-  OptionSet options;
-  ASSERT_OK(options.Parse("memory_budget=4MiB; sync=never; write_buffer_size=64KiB;" + more));
-  auto db = Db::Open(path, options, LogSink(), vfs);
-  ASSERT_OK(db.status());
-  return db.Take();
-}
-
-std::unique_ptr<Target> Open(Vfs* vfs) {
-  auto target = OpenTarget(vfs, kTarget, true);
-  ASSERT_OK(target.status());
-  return target.Take();
-}
 
 Sequence Backup(Db* db, Target* target) {
   Sequence seq = 0;
@@ -45,14 +26,6 @@ Sequence Backup(Db* db, Target* target) {
 void Prune(Vfs* vfs, uint64_t keep) {
   PruneReport report;
   ASSERT_OK(PruneTarget(vfs, Open(vfs).get(), {keep, 0}, {}, &report));
-}
-
-void Expect(Vfs* vfs, const CommitHistory& history, RestorePoint point, Sequence want) {
-  auto memory = NewMemoryVfs();
-  Sequence seq = 0;
-  ASSERT_OK(RestoreBackup(Open(vfs).get(), memory.get(), "/restored", point, {}, &seq));
-  assert_int_equal(seq, want);
-  ASSERT_SLICE(DumpAt(memory.get(), "/restored"), history.At(want));
 }
 
 // Every base of the target, and the end of every generation that has one, can be restored.
@@ -80,39 +53,6 @@ void ExpectAll(Vfs* vfs, const CommitHistory& history) {
     if (s.finished) Expect(vfs, history, {s.last_seq, 0}, s.last_seq);
   }
 }
-
-// Passes calls on; before the nth one it runs something else.
-class HookTarget final : public Target {
- public:
-  HookTarget(std::unique_ptr<Target> base, uint64_t nth, std::function<void()> hook)
-      : Target(base->url()), base_(std::move(base)), nth_(nth), hook_(std::move(hook)) {}
-  Status Put(const std::string& name, ObjectSource* source) override {
-    Count();
-    return base_->Put(name, source);
-  }
-  Result<size_t> Get(const std::string& name, uint64_t offset, char* buf, size_t n) override {
-    Count();
-    return base_->Get(name, offset, buf, n);
-  }
-  Result<std::vector<ObjectInfo>> List(const std::string& prefix) override {
-    Count();
-    return base_->List(prefix);
-  }
-  Status Delete(const std::string& name) override {
-    Count();
-    return base_->Delete(name);
-  }
-  uint64_t calls() const { return calls_; }
-
- private:
-  void Count() {
-    if (++calls_ == nth_) hook_();
-  }
-  const std::unique_ptr<Target> base_;
-  const uint64_t nth_;
-  const std::function<void()> hook_;
-  std::atomic<uint64_t> calls_{0};  // a restore has threads
-};
 
 // A target with several bases, compactions between them, so that tables come and go; and with the
 // tables of the database as it is, uploaded by a backup that died more than a day ago.
@@ -154,11 +94,11 @@ void Interrupt(const char* what, const std::function<void(Scene*, Target*)>& wor
   for (uint64_t n = 1 + seed % Stride();; n += Stride()) {
     Scene scene(seed);
     bool hit = false;
-    HookTarget target(Open(scene.vfs.get()), n, [&] {
+    auto target = Interrupted(Open(scene.vfs.get()), n, [&] {
       hit = true;
       other(&scene);
     });
-    work(&scene, &target);
+    work(&scene, target.get());
     ExpectAll(scene.vfs.get(), scene.history);
     Expect(scene.vfs.get(), scene.history, {}, scene.history.last());
     // What was left for later goes then.
@@ -235,7 +175,7 @@ void company__a_restore_bears_a_pruning_at_every_call(void**) {
     const Sequence newest = Backup(scene.db.get(), Open(scene.vfs.get()).get());
     scene.history.Steps(30);
     scene.history.Put();
-    HookTarget target(Open(scene.vfs.get()), n, [&] {
+    auto target = Interrupted(Open(scene.vfs.get()), n, [&] {
       hit = true;
       Backup(scene.db.get(), Open(scene.vfs.get()).get());
       Prune(scene.vfs.get(), 1);
@@ -243,7 +183,7 @@ void company__a_restore_bears_a_pruning_at_every_call(void**) {
     auto memory = NewMemoryVfs();
     Sequence seq = 0;
     // Newest then or newest now: either; a given one may have gone, which is said.
-    ASSERT_OK(RestoreBackup(&target, memory.get(), "/copy", {}, {}, &seq));
+    ASSERT_OK(RestoreBackup(target.get(), memory.get(), "/copy", {}, {}, &seq));
     assert_true(seq == newest || seq == scene.history.last());
     ASSERT_SLICE(DumpAt(memory.get(), "/copy"), scene.history.At(seq));
     if (!hit) break;
@@ -260,8 +200,7 @@ void company__a_stream_bears_a_pruning_at_every_call(void**) {
     options.interval_us = 1000;
     options.base_bytes_min = 3000;
     options.base_percent = 1;
-    auto hooked =
-        std::make_unique<HookTarget>(Open(scene.vfs.get()), n, [&] { Prune(scene.vfs.get(), 1); });
+    auto hooked = Interrupted(Open(scene.vfs.get()), n, [&] { Prune(scene.vfs.get(), 1); });
     auto stream = Stream::Start(scene.db.get(), std::move(hooked), options);
     ASSERT_OK(stream.status());
     for (int i = 0; i < 4; ++i) {
