@@ -5,6 +5,7 @@
 #include "record/codec.h"
 #include "support/fault_vfs.h"
 #include "support/unit_test.h"
+#include "tests/unit/record/failing_vfs.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
 #include "vfs/memory_vfs.h"
@@ -214,22 +215,6 @@ void manifest__without_its_mark_the_last_edit_may_be_torn(void**) {
   ASSERT_CODE(ReadManifest(vfs.get(), kDir), Code::kCorrupt);
 }
 
-// All marks lost: an edit behind the damaged one says that that was durable.
-void manifest__a_later_edit_proves_damage(void**) {
-  auto vfs = NewMemoryVfs();
-  ASSERT_OK(vfs->MakeDir(kDir));
-  Written(vfs.get());
-  const uint64_t end = ReadManifest(vfs.get(), kDir)->manifest_bytes;
-  for (uint64_t generation : {2, 3})
-    Overwrite(vfs.get(), kPath, codec::SlotOffset(generation), std::string(kSegmentSlotBytes, 0));
-  assert_int_equal(ReadManifest(vfs.get(), kDir)->manifest_bytes, end);
-  // What was first written is damaged, what was appended stands.
-  Overwrite(vfs.get(), kPath, kSegmentDataStart2 + 200, "damaged!");
-  const Status s = ReadManifest(vfs.get(), kDir).status();
-  ASSERT_CODE(s, Code::kCorrupt);
-  assert_true(s.message().find(kPath) != std::string::npos);
-}
-
 // A database's number, and a manifest's nonce, are drawn until they are not 0.
 class ZerosFirst : public WrapVfs {
  public:
@@ -363,6 +348,61 @@ void manifest__what_does_not_belong_together_is_refused(void**) {
   ASSERT_CODE(DecodeCurrent(bytes, "CURRENT"), Code::kTooNew);
 }
 
+// Without marks: an edit behind the damaged one says that that was durable.
+void manifest__a_later_edit_proves_damage(void**) {
+  SegmentInfo info;
+  info.type = SegmentType::kManifest;
+  info.id = 3;
+  info.nonce = 1;
+  info.database_id = 42;
+  Edit e;
+  e.log_number = 7;
+  const std::string edit = EncodeEdit(e);
+  const uint64_t padded = (kRecordHeaderBytes + edit.size() + 7) / 8 * 8;
+  const uint64_t first = kSegmentDataStart2 + kRecordHeaderBytes + codec::kLinkBytes;
+  for (size_t edits = 1; edits <= 3; ++edits) {
+    auto vfs = Forged(info, {42, 3}, {edits, {RecordKind::kEdit, edit}});
+    ASSERT_OK(ReadManifest(vfs.get(), kDir));
+    // The second of three is damage; the last of all may have been torn, the only one may not.
+    for (size_t damaged = 0; damaged < edits; ++damaged) {
+      const std::string path = kPath;
+      auto bytes = ReadFile(vfs.get(), path);
+      ASSERT_OK(bytes);
+      const uint64_t at = first + damaged * padded + kRecordHeaderBytes;
+      Overwrite(vfs.get(), path, at, "x");
+      const Status s = ReadManifest(vfs.get(), kDir).status();
+      if (damaged != 0 && damaged == edits - 1) {
+        ASSERT_OK(s);
+      } else {
+        ASSERT_CODE(s, Code::kCorrupt);
+        const char* reason = damaged == 0 ? "no complete edit" : "a damaged edit";
+        assert_true(s.message().find(reason) != std::string::npos);
+      }
+      Overwrite(vfs.get(), path, at, bytes->substr(at, 1));
+    }
+  }
+}
+
+// Each look at it fails in turn: told, and never taken for its end.
+void manifest__every_look_fails(void**) {
+  auto base = NewMemoryVfs();
+  ASSERT_OK(base->MakeDir(kDir));
+  Written(base.get());
+  const uint64_t end = ReadManifest(base.get(), kDir)->manifest_bytes;
+  auto file = base->Open(kPath, OpenMode::kReadWrite);
+  ASSERT_OK(file);
+  ASSERT_OK((*file)->Write(end, std::string(300000, '\0') + "torn"));
+  uint64_t n = 0;
+  for (bool failed = true; failed;) {
+    FailingVfs vfs(base.get(), ++n);
+    const auto state = ReadManifest(&vfs, kDir);
+    failed = vfs.failed();
+    if (failed) ASSERT_CODE(state, Code::kIo);
+    if (!failed) assert_int_equal(state->manifest_bytes, end);
+  }
+  assert_true(n > 5);
+}
+
 // Each call fails in turn, once and for ever: an Append that succeeded is found again, one that
 // failed is whole or absent, and reading reports the error.
 void manifest__every_call_fails(void**) {
@@ -423,6 +463,7 @@ int main() {
       cmocka_unit_test(manifest__every_byte_flipped),
       cmocka_unit_test(manifest__without_its_mark_the_last_edit_may_be_torn),
       cmocka_unit_test(manifest__a_later_edit_proves_damage),
+      cmocka_unit_test(manifest__every_look_fails),
       cmocka_unit_test(manifest__draws_its_nonce),
       cmocka_unit_test(manifest__edits_that_cannot_be),
       cmocka_unit_test(manifest__what_does_not_belong_together_is_refused),
