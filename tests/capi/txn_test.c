@@ -406,7 +406,7 @@ enum load { BANK, COUNTER, BOTH };
 struct worker {
   pthread_t thread;
   pthread_barrier_t* start;
-  int id, rounds;
+  int id;
   enum load load;
   uint32_t isolation;
   kist_rc failed;
@@ -497,7 +497,7 @@ static void* work(void* arg) {
   unsigned seed = (unsigned)w->id + 1;
   const int counts = w->load == COUNTER || (w->load == BOTH && w->id % 2 == 0);
   pthread_barrier_wait(w->start);
-  for (int i = 0; i < w->rounds && w->failed == KIST_OK; ++i) {
+  for (int i = 0; i < ROUNDS && w->failed == KIST_OK; ++i) {
     int sum = ACCOUNTS * START;
     do {
       w->failed = counts ? count_up(w->isolation, &seed) : transfer(w->isolation, &seed);
@@ -513,7 +513,6 @@ static void run_sixteen(uint32_t isolation, enum load load) {
   struct worker workers[THREADS] = {0};
   pthread_barrier_t together;
   const uint64_t conflicts = stat_of(db, "transaction_conflicts");
-  const int rounds = getenv("KIST_TEST_QUICK") != NULL ? ROUNDS / 4 : ROUNDS;
   int n = 0, sum = 0;
   size_t len;
   char key[32];
@@ -526,7 +525,6 @@ static void run_sixteen(uint32_t isolation, enum load load) {
   pthread_barrier_init(&together, NULL, THREADS);
   for (int i = 0; i < THREADS; ++i) {
     workers[i].start = &together;
-    workers[i].rounds = rounds;
     workers[i].id = i;
     workers[i].load = load;
     workers[i].isolation = isolation;
@@ -537,7 +535,7 @@ static void run_sixteen(uint32_t isolation, enum load load) {
   OK(add_up(isolation, 0, &sum));
   assert_int_equal(sum, ACCOUNTS * START);
   OK(kist_get(ks, NULL, "counter", 7, &n, sizeof n, &len, &err));
-  assert_int_equal(n, load == BANK ? 0 : load == COUNTER ? THREADS * rounds : THREADS / 2 * rounds);
+  assert_int_equal(n, load == BANK ? 0 : load == COUNTER ? THREADS * ROUNDS : THREADS / 2 * ROUNDS);
   print_message("%llu conflicts\n",
                 (unsigned long long)(stat_of(db, "transaction_conflicts") - conflicts));
   pthread_barrier_destroy(&together);
