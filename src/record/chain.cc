@@ -352,7 +352,8 @@ void ChainWalk::Finish(bool broke) {
     const bool kept = std::any_of(r.kept.begin(), r.kept.end(),
                                   [&n](const ChainKept& k) { return k.id == n.id(); });
     if (!kept) r.abandoned.push_back(n.segment);
-    if (!kept && n.looked_at && n.records == 0) r.empty.push_back(n.segment);
+    if (kept || !n.looked_at || n.records != 0) continue;
+    if (n.id() != options_.first_id) r.empty.push_back(n.segment);  // which must be there
   }
   r.last_lsn = options_.base_lsn;
   r.next.previous_lsn = options_.base_lsn;

@@ -78,8 +78,8 @@ struct ChainResult {
   bool clean = false;  // closed in order: nothing was dropped, next.start_lsn follows without a gap
   std::vector<ChainKept> kept;
   std::vector<ChainSegment> abandoned;  // hold nothing that counts
-  std::vector<ChainSegment> empty;      // of these, those without any record, residue included
-  SegmentLink next;                     // of the segment that goes on from here
+  std::vector<ChainSegment> empty;  // of these, without any record, residue included; not first_id
+  SegmentLink next;                 // of the segment that goes on from here
 };
 
 // Called for each record above base_lsn in order. Its error ends the replay and is returned.
