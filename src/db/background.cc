@@ -189,10 +189,22 @@ Status DbImpl::FlushOldest(size_t count) {
   for (uint32_t slot : freed_slots) registry_.FreeSlot(slot);
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   RaiseDurable(last_seq);
+  LeaveMemtables(&held);
   for (const auto& segment : segments) KIST_TRY(KeepSegment(segment));
   TrimRetained();
   RemoveOldLogs();
   return Status();
+}
+
+// Handles are charged with what they hold, and with nothing that only a reader about to leave, or
+// this thread, still has.
+void DbImpl::LeaveMemtables(std::vector<RefPtr<Memtable>>* flushed) {
+  epoch_.Drain();
+  MutexLock lock(&leaving_mutex_);
+  for (const auto& m : *flushed) {
+    if (m->shared()) m->CountAs(MemoryBudget::kOldMemtables);
+  }
+  flushed->clear();
 }
 
 void DbImpl::CollectDead() {

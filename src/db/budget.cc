@@ -36,6 +36,9 @@ Status DbImpl::AdmitHeld(size_t bytes, size_t own_bytes) {
   };
   if (!budget_->Admits(bytes, loose())) {
     epoch_.Collect();  // blocks and memtables that nobody reads any more
+    {
+      const MutexLock lock(&leaving_mutex_);  // a flush may be giving back what is held no more
+    }
     const size_t held = budget_->Held(loose());
     if (held + bytes > budget_->HeldMax() && !Planted(Bug::kHeldNeverRefused)) {
       OpStats::Count(&ops_.refused);

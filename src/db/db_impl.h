@@ -266,6 +266,7 @@ class DbImpl final : public Db {
   void CompactionThread();
   void WaitForCompaction() KIST_REQUIRES(mutex_);
   void CollectDead();
+  void LeaveMemtables(std::vector<RefPtr<Memtable>>* flushed);
   Status FlushOldest(size_t count);
   Status FlushKeyspaces(const std::vector<const Memtable*>& memtables, const Visibility& visibility,
                         Outcome* outcome);
@@ -369,6 +370,7 @@ class DbImpl final : public Db {
   uint32_t next_keyspace_ = 1;  // of whoever creates, or of recovery
   Mutex sync_mutex_;            // one SyncLog at a time
   Mutex directory_mutex_;       // one sync of the directory at a time
+  Mutex leaving_mutex_;         // LeaveMemtables; the last to take
   Mutex log_mutex_;
   // Full segments whose end is not known durable, oldest first; never more than slots_ has, with
   // room from the start.

@@ -174,7 +174,6 @@ Status DbImpl::Install(Outcome* outcome) {
       retained_.push_back({log.number, log.previous_lsn, log.bytes});
     if (done.segment != nullptr)
       retained_.push_back({done.log_number, done.previous_lsn, done.segment->flushed_size()});
-    done.memtable->CountAs(MemoryBudget::kOldMemtables);
     slots_.erase(slots_.begin());
   }
   view->version = version_;

@@ -37,6 +37,7 @@ class Memtable {
                                ChunkReserve* reserve = nullptr);
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref();  // the last one deletes
+  bool shared() const { return refs_.load(std::memory_order_acquire) > 1; }
 
   // Makes sure that `entries` entries with `bytes` key and value bytes in all can be added to at
   // most `keyspaces` trees. kNoMem otherwise. Reservations do not add up: each is for what is added

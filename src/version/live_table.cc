@@ -193,8 +193,10 @@ size_t TableStore::open_tables() {
   return open_.size();
 }
 
+// One at a time: who returns knows that what another one took is gone, too.
 void TableStore::RemoveDead() {
   if (options_.frozen != nullptr && options_.frozen->load(std::memory_order_acquire)) return;
+  MutexLock removing(&remove_mutex_);
   std::vector<uint64_t> dead;
   {
     MutexLock lock(&mutex_);

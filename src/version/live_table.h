@@ -128,6 +128,7 @@ class TableStore {
   void Close(size_t at, std::vector<Table*>* closed) KIST_REQUIRES(mutex_);
 
   const Options options_;
+  Mutex remove_mutex_;  // one RemoveDead at a time; before mutex_
   Mutex mutex_;
   std::vector<LiveTable*> open_ KIST_GUARDED_BY(mutex_);  // files with a reader; not references
   size_t hand_ KIST_GUARDED_BY(mutex_) = 0;

@@ -263,6 +263,25 @@ static void budget__nothing_is_refused_after_a_flush(void** state) {
   }
 }
 
+/* Nor is what a flush of the background is just about to give back. */
+static void budget__a_flush_by_itself_refuses_nobody(void** state) {
+  char key[24], val[1000];
+  int i;
+  (void)state;
+  memset(val, 'v', sizeof val);
+  close_strict(db);
+  db = open_with(":memory:",
+                 "sync=never; memory_budget=12MiB; write_buffer_size=4MiB; compaction=manual");
+  for (i = 0; i < 60000; ++i) {
+    kist_iter* it = NULL;
+    snprintf(key, sizeof key, "key%08d", i % 10000);
+    OK(kist_put(kist_default(db), NULL, key, strlen(key), val, sizeof val, &err));
+    if (i % 8 != 0) continue;
+    OK(kist_iter_new(kist_default(db), NULL, &it, &err));
+    kist_iter_free(it);
+  }
+}
+
 /* One value larger than what handles may hold is no misuse of memory: it can be pinned. */
 static void budget__one_large_pin_is_never_refused(void** state) {
   kist_pin pin;
@@ -438,6 +457,7 @@ int main(void) {
       TEST(budget__pins_are_refused_in_time),
       TEST(budget__iterators_over_old_write_buffers_are_refused),
       TEST(budget__nothing_is_refused_after_a_flush),
+      TEST(budget__a_flush_by_itself_refuses_nobody),
       TEST(budget__one_large_pin_is_never_refused),
       TEST(budget__open_tables_stay_within_their_part),
       TEST(budget__tables_are_open_once),
