@@ -122,6 +122,10 @@ Status DbIteratorImpl::AddTables(const KeyspaceVersion& kv, const ReadContext& c
 }
 
 Status DbIteratorImpl::Open() {
+  // Before it holds anything, which a flush might make old meanwhile and count against it.
+  memtables_.clear();
+  tables_ = RefPtr<KeyspaceVersion>();
+  KIST_TRY(db_->AdmitHeld(sizeof *this));
   Sequence newest = 0;
   const RefPtr<View> view = db_->AcquireView(&newest);
   if (!explicit_snapshot_) {
@@ -130,7 +134,6 @@ Status DbIteratorImpl::Open() {
   }
   const KeyspaceVersion* kv = view->version->Find(keyspace_->slot(), keyspace_->id());
   tables_ = RefPtr<KeyspaceVersion>::Share(const_cast<KeyspaceVersion*>(kv));
-  memtables_.clear();
   for (const auto& m : view->memtables) {
     if (m->Has(keyspace_->id())) memtables_.push_back(m);
   }
@@ -152,7 +155,6 @@ Status DbIteratorImpl::Open() {
     if (kv != nullptr) KIST_TRY(AddTables(*kv, context, &sources));
   }
   const size_t bytes = sizeof *this + kSourceBytes * sources.size() + lower_.size() + upper_.size();
-  KIST_TRY(db_->AdmitHeld(bytes));
   charge_.Set(bytes);
   hold_max_ = db_->budget()->limit() / 16;
   merged_ = NewMergingIterator(std::move(sources));

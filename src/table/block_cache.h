@@ -45,9 +45,12 @@ class BlockCache {
     const size_t capacity = capacity_.load(std::memory_order_seq_cst);
     return budget_ ? std::min(capacity, budget_->CacheRoom(loose_bytes())) : capacity;
   }
-  // The budget's other parts have grown: gives way.
+  // The budget's other parts have grown: gives way, with the memory that evictions before have left
+  // in chunks that are still in use, too.
   void Trim() noexcept {
-    if (used_bytes() > Room()) Evict(Room());
+    const size_t capacity = this->capacity();
+    const size_t room = capacity - std::min(pool_->idle_bytes(), capacity / 2);
+    if (used_bytes() > room) Evict(room);
   }
   // Blocks and read buffers outside the cache: of pins, iterators and running reads.
   size_t loose_bytes() const {

@@ -56,7 +56,12 @@ static void expect_within(void) {
   OK(kist_wait_idle(db, -1, &err));
   for (i = 0; i < sizeof parts / sizeof *parts; ++i) sum += stat_of(db, parts[i]);
   assert_int_equal(sum, stat_of(db, "memory_used_bytes"));
-  assert_true(sum + stat_of(db, "memory_reserve_bytes") <= stat_of(db, "memory_budget_bytes"));
+  if (sum + stat_of(db, "memory_reserve_bytes") <= stat_of(db, "memory_budget_bytes")) return;
+  for (i = 0; i < sizeof parts / sizeof *parts; ++i)
+    print_error("%s %llu\n", parts[i], (unsigned long long)stat_of(db, parts[i]));
+  fail_msg("%llu and a reserve of %llu are more than %llu", (unsigned long long)sum,
+           (unsigned long long)stat_of(db, "memory_reserve_bytes"),
+           (unsigned long long)stat_of(db, "memory_budget_bytes"));
 }
 
 static void budget__the_cache_gives_way_to_a_transaction(void** state) {
