@@ -38,15 +38,27 @@ class Lookups {
 };
 
 void Lookups::InMemtable(Memtable* m) {
-  for (ManyGet* g = begin_; g != end_; ++g) {
-    if (g->done) continue;
-    g->covering = std::max(g->covering, m->MaxCovering(keyspace_, g->key, state_.seq));
-    Memtable::Found f;
-    if (m->Get(keyspace_, g->key, state_.seq, &f)) {
-      g->found.memtable = m;
-      Resolve(g, f.tag, f.value);
-    } else if (g->covering != 0) {
-      Decide(g);
+  constexpr size_t kAtOnce = 16;
+  ManyGet* gets[kAtOnce];
+  Slice keys[kAtOnce];
+  Memtable::Found found[kAtOnce];
+  for (ManyGet* next = begin_; next != end_;) {
+    size_t n = 0;
+    for (; next != end_ && n < kAtOnce; ++next) {
+      if (next->done) continue;
+      gets[n] = next;
+      keys[n++] = next->key;
+    }
+    m->GetMany(keyspace_, keys, n, state_.seq, found);
+    for (size_t i = 0; i < n; ++i) {
+      ManyGet* g = gets[i];
+      g->covering = std::max(g->covering, m->MaxCovering(keyspace_, g->key, state_.seq));
+      if (found[i].tag != 0) {
+        g->found.memtable = m;
+        Resolve(g, found[i].tag, found[i].value);
+      } else if (g->covering != 0) {
+        Decide(g);
+      }
     }
   }
 }

@@ -205,6 +205,20 @@ bool Memtable::Get(uint32_t keyspace, Slice key, Sequence seq, Found* found) con
   return true;
 }
 
+void Memtable::GetMany(uint32_t keyspace, const Slice* keys, size_t count, Sequence seq,
+                       Found* found) const noexcept {
+  const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  EntryPtr entries[Tree::kTogether];
+  for (size_t done = 0, n = 0; done < count; done += n) {
+    n = std::min<size_t>(Tree::kTogether, count - done);
+    if (tree != nullptr) tree->tree.FindKeys(keys + done, AgeOf(seq), static_cast<int>(n), entries);
+    for (size_t i = 0; i < n; ++i) {
+      const EntryPtr entry = tree == nullptr ? nullptr : entries[i];
+      found[done + i] = entry == nullptr ? Found() : Found{EntryTag(entry), EntryValue(entry)};
+    }
+  }
+}
+
 Sequence Memtable::MaxCovering(uint32_t keyspace, Slice key, Sequence seq) const noexcept {
   if (impl_->tombstones_.load(std::memory_order_acquire) == 0) return 0;
   const TombstoneLog* log = impl_->FindLog(keyspace);

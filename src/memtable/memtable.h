@@ -60,6 +60,9 @@ class Memtable {
   };
   // The newest version of the key with a sequence <= seq. Range tombstones apart: see MaxCovering.
   bool Get(uint32_t keyspace, Slice key, Sequence seq, Found* found) const noexcept;
+  // The same for several keys at once; what is not there has the tag 0.
+  void GetMany(uint32_t keyspace, const Slice* keys, size_t count, Sequence seq,
+               Found* found) const noexcept;
   // The highest sequence <= seq of a range tombstone that covers the key; 0 where there is none.
   Sequence MaxCovering(uint32_t keyspace, Slice key, Sequence seq) const noexcept;
   // The newest sequence of any version or covering tombstone of the key; 0 where there is none

@@ -60,6 +60,46 @@ bool Tree::TryDescend(const Place& place, Way way, NodeView* out) const noexcept
   return true;
 }
 
+void Tree::FindKeys(const Slice* keys, uint64_t age, int count, EntryPtr* found) const noexcept {
+  NodeView views[kTogether];
+  const Node* next[kTogether] = {};  // nullptr: something changed, or an older version may follow
+  uint32_t level = 0;
+  const bool rooted = TryRoot(&views[0], &level);
+  for (int i = 0; rooted && i < count; ++i) {
+    views[i] = views[0];
+    next[i] = views[0].node();
+  }
+  for (; rooted && level > 0; --level) {
+    for (int i = 0; i < count; ++i) {
+      if (next[i] == nullptr) continue;
+      const int pos = ChildPos(views[i], {keys[i], age}, Way::kTo);
+      next[i] = pos < 0 ? nullptr : views[i].Child(pos);
+      if (next[i] != nullptr) FetchNode(next[i]);
+    }
+    for (int i = 0; i < count; ++i) {
+      if (next[i] == nullptr) continue;
+      const NodeView child(next[i]);
+      if (!views[i].Current()) next[i] = nullptr;
+      views[i] = child;
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    found[i] = nullptr;
+    if (next[i] == nullptr) continue;
+    const int pos = views[i].LowerBound(0, {keys[i], age});
+    if (pos >= 0 && pos < views[i].count()) found[i] = views[i].Entry(pos);
+    if (!views[i].Current()) found[i] = nullptr;
+    if (found[i] != nullptr) __builtin_prefetch(found[i]);
+  }
+  for (int i = 0; i < count; ++i) {
+    if (found[i] == nullptr) {
+      found[i] = FindKey({keys[i], age});
+    } else if (EntryKey(found[i]) != keys[i]) {
+      found[i] = nullptr;
+    }
+  }
+}
+
 EntryPtr Tree::FindKey(const Place& place) const noexcept {
   for (;;) {
     NodeView leaf = Descend(place, Way::kTo);

@@ -49,6 +49,10 @@ class Tree {
 
   // The first entry that is not before the place, if it is of the place's key; else nullptr.
   EntryPtr FindKey(const Place& place) const noexcept;
+  // The same for several keys of one age: they descend in step, so that each one's nodes arrive
+  // while the others are looked at.
+  static constexpr int kTogether = 16;
+  void FindKeys(const Slice* keys, uint64_t age, int count, EntryPtr* found) const noexcept;
 
   // How a descent picks a child: the one that holds the place, the one that holds what precedes it,
   // the last.

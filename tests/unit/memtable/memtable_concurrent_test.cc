@@ -62,6 +62,31 @@ void CheckGet(const World& w, uint32_t keyspace, size_t key) {
   Check(w.memtable->LatestSequence(keyspace, w.keys[key]) >= known, "latest is old", key, known);
 }
 
+void CheckGetMany(const World& w, uint32_t keyspace, Rng* rng) {
+  constexpr size_t kCount = 20;
+  size_t which[kCount];
+  Sequence known[kCount];
+  Slice keys[kCount];
+  for (size_t i = 0; i < kCount; ++i) {
+    which[i] = rng->Below(kKeys);
+    known[i] = w.newest[keyspace][which[i]].load(std::memory_order_acquire);
+    keys[i] = w.keys[which[i]];
+  }
+  const Sequence seq = w.visible.load(std::memory_order_acquire);
+  Memtable::Found found[kCount];
+  w.memtable->GetMany(keyspace, keys, kCount, seq, found);
+  for (size_t i = 0; i < kCount; ++i) {
+    if (found[i].tag == 0) {
+      Check(known[i] == 0, "a published key is missing among many", which[i], known[i]);
+      continue;
+    }
+    const Sequence got = TagSequence(found[i].tag);
+    Check(got <= seq && got >= known[i], "not the newest version among many", got, known[i]);
+    Check(found[i].value == ValueOf(which[i], got), "a value of something else among many",
+          which[i], got);
+  }
+}
+
 void CheckScan(const World& w, uint32_t keyspace, bool backward) {
   std::vector<Sequence> known(kKeys);
   for (size_t i = 0; i < kKeys; ++i)
@@ -141,6 +166,7 @@ void Read(const World& w, uint64_t seed) {
     last_round = w.done.load(std::memory_order_acquire);
     const uint32_t keyspace = static_cast<uint32_t>(rng.Below(kKeyspaces));
     for (int i = 0; i < 300; ++i) CheckGet(w, keyspace, rng.Below(kKeys));
+    for (int i = 0; i < 30; ++i) CheckGetMany(w, keyspace, &rng);
     CheckSeeks(w, keyspace, &rng);
     if (rng.OneIn(4)) CheckScan(w, keyspace, rng.OneIn(2));
     if (rng.OneIn(4)) CheckTombstones(w, keyspace, rng.Below(kKeys));

@@ -92,6 +92,24 @@ void CheckAll(const Memtable& m, uint32_t keyspace, const Model& model) {
   assert_false(it->valid());
 }
 
+// Any number of keys, some twice: the answers are those of single gets.
+void CheckManyGets(const Memtable& m, uint32_t keyspace, Rng* rng, int style, Sequence last) {
+  std::vector<std::string> keys(rng->Below(50));
+  for (std::string& key : keys) key = SomeKey(rng, style);
+  if (rng->OneIn(2)) std::sort(keys.begin(), keys.end());
+  const std::vector<Slice> slices(keys.begin(), keys.end());
+  const Sequence seq = rng->OneIn(3) ? kMaxSequence : rng->Below(last + 2);
+  std::vector<Memtable::Found> found(keys.size());
+  m.GetMany(keyspace, slices.data(), slices.size(), seq, found.data());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    Memtable::Found one;
+    const bool there = m.Get(keyspace, keys[i], seq, &one);
+    assert_int_equal(found[i].tag, there ? one.tag : 0);
+    if (there) assert_ptr_equal(found[i].value.data(), one.value.data());
+    if (there) assert_int_equal(found[i].value.size(), one.value.size());
+  }
+}
+
 void CheckGets(const Memtable& m, uint32_t keyspace, const Model& model, Rng* rng, int style,
                Sequence last) {
   for (int i = 0; i < 200; ++i) {
@@ -108,6 +126,7 @@ void CheckGets(const Memtable& m, uint32_t keyspace, const Model& model, Rng* rn
     const auto newest = model.lower_bound({key, kMaxSequence});
     const bool any = newest != model.end() && newest->first.first == key;
     assert_int_equal(m.LatestSequence(keyspace, key), any ? newest->first.second : 0);
+    if (i % 40 == 0) CheckManyGets(m, keyspace, rng, style, last);
   }
 }
 
