@@ -52,9 +52,10 @@ class Restore {
         headers_(plan_.ranges.size()) {}
 
   Status Run() {
-    for (const CatalogRange& r : plan_.ranges) all_bytes_ += r.bytes;
+    for (const CatalogRange& r : plan_.ranges) log_bytes_ += r.bytes;
+    all_bytes_ = log_bytes_;
     for (const BaseTable& t : plan_.base.tables) all_bytes_ += t.bytes;
-    Progress progress(job_, 2 * all_bytes_);  // once to fetch, once to verify
+    Progress progress(job_, all_bytes_ + log_bytes_ + all_bytes_);  // to fetch, replay, verify
     KIST_TRY(progress.Count(0));
     std::vector<Task> tasks;
     for (const BaseTable& t : plan_.base.tables)
@@ -90,7 +91,8 @@ class Restore {
   const RestorePlan plan_;
   NewDirectory* const dir_;
   const JobControl& job_;
-  uint64_t all_bytes_ = 0;            // of tables and ranges
+  uint64_t log_bytes_ = 0;            // of the ranges
+  uint64_t all_bytes_ = 0;            // of the tables too
   std::vector<RangeHeader> headers_;  // each written by its range's task
   Mutex mutex_;
   std::map<uint64_t, std::unique_ptr<SegmentCopy>> segments_ KIST_GUARDED_BY(mutex_);
@@ -224,7 +226,19 @@ Status Restore::ReplayAndVerify(Progress* progress) {
   OptionSet options;
   KIST_TRY(options.Parse(
       "create_if_missing=false; compaction=manual; sync=never; write_buffer_size=64MiB"));
-  KIST_TRY_ASSIGN(auto db, Db::Open(dir_->path(), options, LogSink(), dir_->vfs()));
+  uint64_t replayed = 0, left = log_bytes_;
+  const auto count_replayed = [&] {
+    const uint64_t step = std::min(replayed, left);
+    left -= step;
+    replayed = 0;
+    return progress->Count(step);
+  };
+  const auto on_replayed = [&](uint64_t bytes) {
+    replayed += bytes;
+    return replayed < kFetchBytes ? Status() : count_replayed();
+  };
+  KIST_TRY_ASSIGN(auto db, Db::Open(dir_->path(), options, LogSink(), dir_->vfs(), on_replayed));
+  replayed = left;  // what counts as log and is no commit
   Status s;
   if (db->last_seq() != plan_.seq) {
     s = Status::Corrupt(target_->url(), 0,
@@ -233,6 +247,7 @@ Status Restore::ReplayAndVerify(Progress* progress) {
   }
   uint64_t counted = 0;
   JobControl verify;
+  verify.workers = kWorkers;
   verify.progress = [&](uint64_t done, uint64_t total) {
     const double part = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
     const auto want = static_cast<uint64_t>(static_cast<double>(all_bytes_) * part);
@@ -240,6 +255,7 @@ Status Restore::ReplayAndVerify(Progress* progress) {
     counted += step;
     return progress->Count(step).ok();
   };
+  if (s.ok()) s = count_replayed();
   if (s.ok()) s = db->Flush();  // an open without space for tables leaves it all in the log
   if (s.ok()) s = db->Verify(verify);
   Status closed = db->Close();

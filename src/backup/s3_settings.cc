@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "backup/s3_xml.h"
+
 namespace kist {
 namespace {
 
@@ -30,18 +32,13 @@ Slice Trim(Slice s) {
 
 std::optional<std::string> PercentDecode(Slice text) {
   std::string out;
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c = static_cast<char>(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-  };
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
       out += text[i];
       continue;
     }
     if (i + 2 >= text.size()) return std::nullopt;
-    const int high = digit(text[i + 1]), low = digit(text[i + 2]);
+    const int high = HexDigit(text[i + 1]), low = HexDigit(text[i + 2]);
     if (high < 0 || low < 0) return std::nullopt;
     out += static_cast<char>(high * 16 + low);
     i += 2;

@@ -39,6 +39,7 @@ struct S3Upload {
 };
 Result<std::vector<S3Upload>> ParseS3Uploads(Slice text);
 
+int HexDigit(char c);  // -1 where it is none
 // The bytes that %XX and + stand for; what is no escape stays.
 std::string UrlDecode(Slice text);
 

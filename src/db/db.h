@@ -227,13 +227,16 @@ struct WriteRequest {
 struct JobControl {
   // Returns false to cancel. May be empty.
   std::function<bool(uint64_t done, uint64_t total)> progress;
+  size_t workers = 1;  // threads that a verification may use; progress has one at a time
 };
 
 class Db {
  public:
-  // path ":memory:": vfs is made inside. `vfs` nullptr: PosixVfs().
+  // path ":memory:": vfs is made inside. `vfs` nullptr: PosixVfs(). replayed: told of the bytes of
+  // each commit that comes back from the log; its error ends the opening.
+  using Replayed = std::function<Status(uint64_t bytes)>;
   static Result<std::unique_ptr<Db>> Open(const std::string& path, const OptionSet& options,
-                                          const LogSink& log, Vfs* vfs);
+                                          const LogSink& log, Vfs* vfs, Replayed replayed = {});
   virtual ~Db() = default;
   // Drains, syncs, stops background work, releases files and lock. Iterators, snapshots and
   // keyspace references may live on until they are destroyed, which is before the Db itself is;

@@ -67,8 +67,8 @@ struct DbCounters {
 
 class DbImpl final : public Db {
  public:
-  DbImpl(std::string path, const DbOptions& options, const LogSink& log, Vfs* vfs,
-         std::unique_ptr<Vfs> owned_vfs);
+  DbImpl(std::string path, const DbOptions& options, const LogSink& log, Replayed replayed,
+         Vfs* vfs, std::unique_ptr<Vfs> owned_vfs);
   ~DbImpl() override;
   Status Start();  // open.cc: recovers and starts background work
 
@@ -204,8 +204,9 @@ class DbImpl final : public Db {
   void Release();
 
   // ---- maintenance.cc
-  Status VerifyTables(const Version& version,
+  Status VerifyTables(const Version& version, size_t workers,
                       const std::function<Status(uint64_t bytes)>& progress);
+  Status VerifyTable(LiveTable* live, const std::function<Status(uint64_t bytes)>& progress);
   Status VerifyManifest();
   Status VerifyLogs();
   Status VerifyLog(const std::string& path, Sequence reaches);
@@ -318,6 +319,7 @@ class DbImpl final : public Db {
   const std::string path_;
   DbOptions options_;  // live ones change under mutex_
   const LogSink log_sink_;
+  const Replayed replayed_;  // may be empty
   std::unique_ptr<Vfs> owned_vfs_;
   Vfs* const vfs_;
   BatchLimits limits_;

@@ -8,6 +8,7 @@
 #include "key/file_name.h"
 #include "util/check.h"
 #include "util/planted.h"
+#include "vfs/crew.h"
 
 namespace kist {
 namespace {
@@ -157,36 +158,42 @@ Status DbImpl::Verify(const JobControl& job) {
   for (const auto& kv : view->version->keyspaces) {
     if (kv) total += kv->bytes();
   }
+  Mutex mutex;  // of a job with several workers
   const auto progress = [&](uint64_t bytes) {
+    MutexLock lock(&mutex);
     done = std::min(done + bytes, total);
     return !job.progress || job.progress(done, total) ? Status() : Status::Bare(Code::kCancelled);
   };
   KIST_TRY(progress(0));
   KIST_TRY(VerifyManifest());
   KIST_TRY(VerifyLogs());
-  return VerifyTables(*view->version, progress);
+  return VerifyTables(*view->version, job.workers, progress);
 }
 
-Status DbImpl::VerifyTables(const Version& version,
+Status DbImpl::VerifyTables(const Version& version, size_t workers,
                             const std::function<Status(uint64_t bytes)>& progress) {
+  std::vector<Task> tasks;
   for (const auto& kv : version.keyspaces) {
     if (!kv) continue;
     for (const Level& level : kv->levels) {
-      for (const auto& f : level.files()) {
-        KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
-        const TableProperties& have = table->properties();
-        const TableProperties& want = f->properties();
-        if (have.smallest_key != want.smallest_key || have.largest_key != want.largest_key ||
-            have.entries != want.entries || have.largest_seq != want.largest_seq ||
-            have.range_tombstones != want.range_tombstones) {
-          return Status::Corrupt(store_->Path(f->number()), 0,
-                                 "the table is not the one that the manifest describes");
-        }
-        KIST_TRY(table->Verify(progress));
-      }
+      for (const auto& f : level.files())
+        tasks.push_back([&, table = f.get()] { return VerifyTable(table, progress); });
     }
   }
-  return Status();
+  return RunTasks(vfs_, "kist-verify", workers, tasks);
+}
+
+Status DbImpl::VerifyTable(LiveTable* live, const std::function<Status(uint64_t bytes)>& progress) {
+  KIST_TRY_ASSIGN(RefPtr<Table> table, live->ReaderRef());
+  const TableProperties& have = table->properties();
+  const TableProperties& want = live->properties();
+  if (have.smallest_key != want.smallest_key || have.largest_key != want.largest_key ||
+      have.entries != want.entries || have.largest_seq != want.largest_seq ||
+      have.range_tombstones != want.range_tombstones) {
+    return Status::Corrupt(store_->Path(live->number()), 0,
+                           "the table is not the one that the manifest describes");
+  }
+  return table->Verify(progress);
 }
 
 Status DbImpl::VerifyManifest() {

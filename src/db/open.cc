@@ -25,11 +25,12 @@ constexpr char kMemoryDir[] = "/memory";
 
 }  // namespace
 
-DbImpl::DbImpl(std::string path, const DbOptions& options, const LogSink& log, Vfs* vfs,
-               std::unique_ptr<Vfs> owned_vfs)
+DbImpl::DbImpl(std::string path, const DbOptions& options, const LogSink& log, Replayed replayed,
+               Vfs* vfs, std::unique_ptr<Vfs> owned_vfs)
     : path_(std::move(path)),
       options_(options),
       log_sink_(log),
+      replayed_(std::move(replayed)),
       owned_vfs_(std::move(owned_vfs)),
       vfs_(owned_vfs_ != nullptr ? owned_vfs_.get() : vfs) {
   limits_.max_key_bytes = options.max_key_size;
@@ -42,7 +43,7 @@ DbImpl::~DbImpl() {
 }
 
 Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& set,
-                                     const LogSink& log, Vfs* vfs) {
+                                     const LogSink& log, Vfs* vfs, Replayed replayed) {
   if (path.empty()) return Status::Invalid("the path of a database must not be empty");
   std::unique_ptr<Vfs> owned;
   std::string dir = path;
@@ -56,7 +57,8 @@ Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& s
   if (owned == nullptr) {
     KIST_TRY_ASSIGN(dir, vfs->Absolute(path));
   }
-  auto db = std::make_unique<DbImpl>(std::move(dir), set.values(), log, vfs, std::move(owned));
+  auto db = std::make_unique<DbImpl>(std::move(dir), set.values(), log, std::move(replayed), vfs,
+                                     std::move(owned));
   KIST_TRY(db->Start());
   return std::unique_ptr<Db>(std::move(db));
 }
@@ -214,7 +216,8 @@ Status DbImpl::LoadState(const ManifestState& state) {
     version->keyspaces[known->slot()] = kv.Take();
   }
   if (!registry_.Find(0)) return Status::Corrupt(manifest, 0, "the default keyspace is missing");
-  if (options_.verify_on_open) KIST_TRY(VerifyTables(*version, [](uint64_t) { return Status(); }));
+  if (options_.verify_on_open)
+    KIST_TRY(VerifyTables(*version, 1, [](uint64_t) { return Status(); }));
   MutexLock lock(&mutex_);
   version_ = std::move(version);
   return Status();

@@ -83,6 +83,7 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
   const auto visit = [&](const ChainSegment& segment,
                          const SegmentReader::Record& record) -> Status {
     Status s = ReplayBatch(record.data, record.lsn, record.has_time ? record.time_ms : 0, recovery);
+    if (s.ok() && replayed_) return replayed_(record.raw.size());
     return s.Is(Code::kInvalid) || s.Is(Code::kLimit)
                ? Status::Corrupt(segment.path, record.offset, s.message())
                : s;

@@ -9,6 +9,7 @@
 
 #include "backup/prune.h"
 #include "backup/restore.h"
+#include "backup/stream.h"
 #include "backup/summary.h"
 #include "support/clock_vfs.h"
 #include "support/copies_fixture.h"
@@ -177,6 +178,53 @@ void backup__shares_tables_and_goes_on_after_an_interruption(void**) {
   Backup(db.get(), vfs.get());
   assert_true(Objects(vfs.get(), "tables/") == all);
   Expect(vfs.get(), history, {}, history.last());
+  ASSERT_OK(db->Close());
+}
+
+// Whoever watches a restore hears of it while it fetches, while it replays the log and while it
+// verifies, and can end it at each report.
+void backup__a_restore_can_be_ended_at_every_report(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db", "write_buffer_size=1MiB;memory_budget=64MiB;");
+  CommitHistory history(Seed("reports"));
+  history.Use(db.get());
+  history.Put();
+  ASSERT_OK(db->Flush());
+  const auto ks = db->DefaultKeyspace();
+  StreamOptions options;
+  auto stream = Stream::Start(db.get(), Open(vfs.get()), options);
+  ASSERT_OK(stream.status());
+  ASSERT_OK((*stream)->Wait(db->last_seq(), kPatienceMs));
+  const std::string value(100000, 'v');
+  for (int i = 0; i < 40; ++i)
+    ASSERT_OK(db->Put(ks.get(), Durability::kOs, "big" + std::to_string(i), value, 0, nullptr));
+  ASSERT_OK((*stream)->Wait(db->last_seq(), kPatienceMs));
+  stream->reset();
+  uint64_t all = 0, most = 0, replaying = 0;
+  for (uint64_t end = 0; end == 0 || end <= all; ++end) {
+    auto memory = NewMemoryVfs();
+    uint64_t reports = 0, before = 0;
+    JobControl job;
+    job.progress = [&](uint64_t done, uint64_t total) {
+      assert_true(done >= before && done <= total);
+      before = done;
+      most = total;
+      if (end == 0 && memory->Stat("/restored/CURRENT").ok() && done + 500000 < total / 3 * 2)
+        ++replaying;
+      return ++reports != end;
+    };
+    const Status s =
+        RestoreBackup(Open(vfs.get(), false).get(), memory.get(), "/restored", {}, job, nullptr);
+    if (end == 0) {
+      ASSERT_OK(s);
+      all = reports;
+      assert_int_equal(before, most);
+      continue;
+    }
+    ASSERT_CODE(s, Code::kCancelled);
+    assert_false(memory->Stat("/restored").ok());
+  }
+  assert_true(replaying > 1);
   ASSERT_OK(db->Close());
 }
 
@@ -477,6 +525,7 @@ int main() {
       cmocka_unit_test(backup__restores_each_commit_it_holds),
       cmocka_unit_test(backup__restores_to_a_time),
       cmocka_unit_test(backup__shares_tables_and_goes_on_after_an_interruption),
+      cmocka_unit_test(backup__a_restore_can_be_ended_at_every_report),
       cmocka_unit_test(backup__tells_divergent_histories_apart),
       cmocka_unit_test(backup__a_target_is_one_databases),
       cmocka_unit_test(backup__refuses_damage_by_name),
