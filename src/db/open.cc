@@ -247,7 +247,7 @@ Status DbImpl::MakeStartFiles(const ManifestState& state, const Recovery& recove
   const uint64_t manifest_number = next_file_.fetch_add(1, std::memory_order_relaxed);
   Edit edit = recovery.outcome.edit;
   if (recovery.memtable) {  // it waits for space: the old log is still needed
-    edit.log_number = chain.kept.front().id;
+    edit.log_number = ReplayedLogs(recovery).front().number;
     edit.flushed_lsn = std::max(state.flushed_lsn, recovery.flushed_lsn);
   } else {
     edit.log_number = number;

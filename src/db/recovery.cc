@@ -49,10 +49,14 @@ Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
   return recovery->outcome.added.empty() ? Status() : vfs_->SyncDir(path_);
 }
 
+// Without those that the replay's own tables hold already: on a full disk their space is what the
+// rest needs.
 std::vector<DbImpl::ReplayedLog> DbImpl::ReplayedLogs(const Recovery& recovery) {
   std::vector<ReplayedLog> logs;
-  for (const ChainKept& kept : recovery.chain.kept)
-    logs.push_back({kept.id, kept.previous_lsn, kept.last_lsn, kept.end});
+  for (const ChainKept& kept : recovery.chain.kept) {
+    if (kept.last_lsn > recovery.flushed_lsn || &kept == &recovery.chain.kept.back())
+      logs.push_back({kept.id, kept.previous_lsn, kept.last_lsn, kept.end});
+  }
   return logs;
 }
 

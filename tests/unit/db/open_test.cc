@@ -1,5 +1,7 @@
 // Opening over manifests and logs whose checksums hold and whose content cannot be, over looks and
 // calls that fail, and on disks without space for one file or the other.
+#include <algorithm>
+
 #include "batch/packed_batch.h"
 #include "record/codec.h"
 #include "support/damage.h"
@@ -170,6 +172,62 @@ void open__without_space_for_one_file(void**) {
   assert_true(told.text.find("the disk is full") != std::string::npos);
 }
 
+std::vector<uint64_t> Logs(Vfs* vfs) {
+  std::vector<uint64_t> numbers;
+  for (const auto& [name, bytes] : FilesOf(vfs)) {
+    if (TypeOf(name) == FileType::kLog) numbers.push_back(ParseFileName(name)->number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+// Three full memtables and more stand in the log. The first has a table before space ends: its
+// segment goes, which on a full disk is what the next table needs.
+void open__a_segment_that_a_table_holds_gives_its_space_back(void**) {
+  constexpr const char* kOptions = "write_buffer_size=256KiB; compaction=manual";
+  Files files;
+  std::string held;
+  {
+    MemoryVfs base;
+    FaultVfs faults(&base);
+    auto db = TryOpen(&faults, kOptions);
+    ASSERT_OK(db);
+    Fault fault(kFaultCreate, 1, ENOSPC, true);
+    fault.path_contains = ".kst";
+    faults.Fail(fault);
+    auto ks = (*db)->DefaultKeyspace();
+    for (int i = 0; i < 700; ++i) {
+      ASSERT_OK((*db)->Put(ks.get(), Durability::kSync, "key" + std::to_string(i),
+                           std::string(1000, 'v'), 0, nullptr));
+    }
+    held = HeldBy(db->get());
+    files = FilesOf(&base);
+    faults.Heal();
+    ks = RefPtr<Keyspace>();
+    ASSERT_OK((*db)->Close());
+  }
+  auto vfs = VfsOf(files);
+  const std::vector<uint64_t> before = Logs(vfs.get());
+  assert_true(before.size() >= 3);
+  {
+    FaultVfs faults(vfs.get());
+    Fault fault(kFaultCreate, 2, ENOSPC, true);
+    fault.path_contains = ".kst";
+    faults.Fail(fault);
+    auto db = TryOpen(&faults, kOptions);
+    ASSERT_OK(db);
+    const std::vector<uint64_t> after = Logs(vfs.get());
+    assert_false(std::find(after.begin(), after.end(), before[0]) != after.end());
+    assert_true(std::find(after.begin(), after.end(), before[1]) != after.end());
+    ASSERT_SLICE(HeldBy(db->get()), held);
+    // What stands there now is all that a kill leaves.
+    MustHold(VfsOf(FilesOf(vfs.get())).get(), held);
+    faults.Heal();
+    ASSERT_OK((*db)->Close());
+  }
+  MustHold(vfs.get(), held);
+}
+
 // ---- calls that fail
 
 void EachFails(const Sample& sample, const char* options, uint32_t calls) {
@@ -239,6 +297,7 @@ int main() {
       cmocka_unit_test(open__states_that_cannot_be),
       cmocka_unit_test(open__logged_batches_that_cannot_be),
       cmocka_unit_test(open__without_space_for_one_file),
+      cmocka_unit_test(open__a_segment_that_a_table_holds_gives_its_space_back),
       cmocka_unit_test(open__each_look_fails),
       cmocka_unit_test(open__a_database_is_not_number_0),
   };
