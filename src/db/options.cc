@@ -188,7 +188,9 @@ constexpr Option kOptions[] = {
      Range{1, 10000},
      KIST_FIELD(stream.base_percent)},
     {{"mmap_reads", "bool", "false", "true|false",
-      "Reads uncompressed tables through a memory mapping instead of the cache.", KIST_DATABASE},
+      "Reads tables through a memory mapping: uncompressed blocks in place and without the cache, "
+      "compressed ones without a read call.",
+      KIST_DATABASE},
      Kind::kBool,
      kNoRange,
      KIST_FIELD(mmap_reads)},

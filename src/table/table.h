@@ -76,7 +76,7 @@ class Table {
     uint64_t file_bytes = 0;         // from the manifest; another size is kCorrupt. 0: not known
     BlockCache* cache = nullptr;     // may be nullptr
     MemoryBudget* budget = nullptr;  // counts what Open keeps in memory; may be nullptr
-    // Reads uncompressed blocks from a mapping; a block's checksum is checked on first touch.
+    // Reads blocks from a mapping, raw ones in place; a block's checksum is checked on first touch.
     // The file must then not be changed by anyone, or reads see it.
     bool map = false;
   };

@@ -323,6 +323,8 @@ static void mmap_reads(void** state) {
   (void)state;
   assert_true(cached_after_a_get("sync=never; compression=none; mmap_reads=false") > 4000);
   assert_true(cached_after_a_get("sync=never; compression=none; mmap_reads=true") < 200);
+  // What has to be uncompressed is cached all the same.
+  assert_true(cached_after_a_get("sync=never; compression=snappy; mmap_reads=true") > 4000);
 }
 
 static uint64_t bytes_of_tables(const char* text) {

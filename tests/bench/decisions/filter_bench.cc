@@ -1,7 +1,7 @@
 // Decision: which filter a table has, and how many bits a key.  filter_bench [keys]
 // The engine's Bloom filter of cache lines against a plain Bloom filter and an xor filter (Graf and
-// Lemire, "Xor Filters", 2020), which live here only. ns of the thread's CPU; 2 cores under
-// load 20. Result at a million keys:   build a key   hit    miss   wrong per million
+// Lemire, "Xor Filters", 2020), which live here only. ns of the thread's CPU; load 20 on 2 cores.
+// Result at a million keys:  build a key    hit    miss   wrong per million
 //   lines / plain,  8 bits     16 /  6      6/6    12/14  23300 / 21500
 //   lines / plain, 10 bits     17 /  7      7/7    13/15   9600 /  8100
 //   lines / plain, 16 bits     21 / 11     16/10   12/15    824 /   440

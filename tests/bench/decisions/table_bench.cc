@@ -1,7 +1,7 @@
 // Decision: a table's block size, filter bits and read mode.  table_bench [keys [variant]]
 // A million 16-byte keys, 100-byte values, half compressible; file in the page cache; ns of the
 // thread's CPU, the best tenth of chunks; 2 cores under load 12 (a read of memory took 155 to 280).
-//                   get cached  absent  seek+10    next     compaction  build MB/s  bytes an entry
+// Result:           get cached  absent  seek+10    next     compaction  build MB/s  bytes an entry
 //   4 KiB, 10 bits  380 - 530   20-40   840 - 960  2.8      14          1360        121.9
 //   1 KiB / 2 KiB   660 / 560           930 / 830  4.8/3.3  25 / 17     1300 / 1400 127.9 / 123.6
 //   8 / 16 KiB      560 / 450           940 / 840  2.7      17 / 13     1480 / 1330 121.0 / 120.6
