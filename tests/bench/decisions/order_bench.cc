@@ -1,9 +1,9 @@
 // Decision: in which order a get looks at tables that overlap (level 0).
 //   order_bench [keys [tables]]
-// Tables of one size, each with an equal share of what was put, at random, over all keys; blocks
-// are cached. Gets of any key, of keys of the newest table, and of absent keys. ns of the thread's
-// CPU a get and, in brackets, tables whose blocks were looked at; the best tenth of chunks. Result,
-// a million puts, 8 tables:         any key      newest table's   absent
+// Tables of one size, each with an equal share of what was put, at random, over all keys.
+// ns of the thread's CPU a get, blocks cached, the best tenth of chunks, for any key, keys of the
+// newest table and absent ones; in brackets tables whose blocks were looked at.
+// Result, a million puts, 8 tables:         any key      newest table's   absent
 //   newest first, to the first hit           478 (1.03)   256 (1.00)       152 (0.08)
 //   oldest first, all of them               1011 (1.58)   877 (1.93)       166 (0.08)
 //   newest first, filters asked for ahead    512 (1.03)   284 (1.00)       158 (0.08)
