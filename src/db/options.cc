@@ -188,7 +188,7 @@ constexpr Option kOptions[] = {
      Range{1, 10000},
      KIST_FIELD(stream.base_percent)},
     {{"mmap_reads", "bool", "false", "true|false",
-      "Reads tables through a memory mapping, uncompressed blocks without the cache.", KIST_DATABASE},
+      "Reads tables through a memory mapping; uncompressed ones without the cache.", KIST_DATABASE},
      Kind::kBool,
      kNoRange,
      KIST_FIELD(mmap_reads)},
