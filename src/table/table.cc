@@ -152,9 +152,20 @@ Status Table::CheckProperties(const TableFile& file, const Footer& footer) const
 Status Table::Get(Slice key, uint64_t hash, Sequence seq, const ReadContext& context,
                   TableFound* found) {
   found->found = false;
+  found->filtered = false;
+  if (blocks_.index().blocks() == 0) return Status();
+  uint32_t number = 0;
+  const bool index_first = mostly_there_.load(std::memory_order_relaxed);
+  if (index_first) {
+    filter_.Prefetch(hash);
+    number = blocks_.Find(key, SeekTag(seq));
+  }
   found->filtered = !filter_.MayContain(hash);
-  if (found->filtered || blocks_.index().blocks() == 0) return Status();
-  return GetAt(blocks_.Find(key, SeekTag(seq)), key, hash, seq, context, found);
+  if (found->filtered == index_first && hash % kLearnEvery == 0)
+    mostly_there_.store(!found->filtered, std::memory_order_relaxed);
+  if (found->filtered) return Status();
+  if (!index_first) number = blocks_.Find(key, SeekTag(seq));
+  return GetAt(number, key, hash, seq, context, found);
 }
 
 uint32_t Table::Locate(Slice key, uint64_t hash, Sequence seq) const {

@@ -51,6 +51,8 @@ void CheckGets(Rng* rng, Table* table, Epoch* epoch, const std::vector<Version>&
     TableFound found;
     ASSERT_OK(table->Get(key, HashKey(key), seq, context, &found));
     assert_int_equal(found.found, want != nullptr);
+    // In either order of filter and index, which follows what the keys before had met.
+    assert_int_equal(found.filtered, !table->MayContain(HashKey(key)));
     if (want == nullptr) continue;
     assert_true(found.tag == want->tag);
     ASSERT_SLICE(found.value, want->value);
