@@ -3,7 +3,6 @@
 // Threads: Open by one, the rest by any.
 #include "table/table.h"
 
-
 #include "table/format.h"
 #include "table/table_iterator.h"
 #include "util/check.h"
