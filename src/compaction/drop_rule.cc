@@ -10,6 +10,11 @@
 
 namespace kist {
 
+DropRule::DropRule(const Visibility& visibility, const RangeTombstoneSet* tombstones)
+    : visibility_(visibility),
+      tombstones_(tombstones),
+      parts_(1, RangeCoverCursor::Part{tombstones, kMaxSequence}) {}
+
 bool DropRule::SeenBetween(Sequence seq, Sequence newer) const {
   const auto& s = visibility_.snapshots;
   const auto it =

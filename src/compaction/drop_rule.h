@@ -46,8 +46,7 @@ enum class Verdict { kKeep, kDrop, kKeepAsDelete };
 class DropRule {
  public:
   // tombstones: of all inputs, may be null.
-  DropRule(const Visibility& visibility, const RangeTombstoneSet* tombstones)
-      : visibility_(visibility), tombstones_(tombstones), parts_{{tombstones, kMaxSequence}} {}
+  DropRule(const Visibility& visibility, const RangeTombstoneSet* tombstones);
 
   // `bottom`: no older version of this key, and no part of it, exists below the output or outside
   // the inputs. value: as stored. kKeep: emit with *tag_out; kKeepAsDelete: emit a delete with

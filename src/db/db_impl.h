@@ -199,6 +199,7 @@ class DbImpl final : public Db {
                                          const std::function<bool(uint64_t)>& keeps_log);
   void RemoveLeftovers(const std::vector<std::string>& names);
   Status StartThreads();
+  Status StartThread(const char* name, std::function<void()> body);
   Status StartCompaction();
   void StopThreads();
   void Release();

@@ -131,9 +131,9 @@ Status DbImpl::CreateDatabase() {
     vfs_->Random(&state.database_id, sizeof state.database_id);
   } while (state.database_id == 0);
   state.next_file = kFirstManifest + 1;
-  Edit edit;
-  edit.keyspaces.push_back({0, 0, "default", EncodeKeyspaceOptions(options_.keyspace)});
-  KIST_TRY(state.Apply(edit));
+  ManifestState::KeyspaceState& keyspace = state.keyspaces[0];
+  keyspace.name = "default";
+  keyspace.options = EncodeKeyspaceOptions(options_.keyspace);
   // Before there is a CURRENT, since who finds one comes past here no more. Also where the
   // directory was there already: whoever made it may not have made it durable.
   Status s = Planted(Bug::kNoDirSyncOfParent) ? Status() : vfs_->SyncDir(ParentDir(path_));
@@ -207,12 +207,13 @@ Status DbImpl::LoadState(const ManifestState& state) {
     if (ks.tables.empty()) continue;
     std::vector<std::pair<int, RefPtr<LiveTable>>> added;
     for (const auto& [at, properties] : ks.tables) {
-      added.emplace_back(at.first, RefPtr<LiveTable>::Adopt(
-                                       new LiveTable(store_.get(), at.second, id, properties)));
+      TableProperties copy = properties;
+      auto* table = new LiveTable(store_.get(), at.second, id, std::move(copy));
+      added.emplace_back(at.first, RefPtr<LiveTable>::Adopt(table));
     }
     auto kv = ApplyToKeyspace(nullptr, id, added, {});
     if (!kv.ok()) return Status::Corrupt(manifest, 0, kv.status().message());
-    if (known->slot() >= version->keyspaces.size()) version->keyspaces.resize(known->slot() + 1);
+    version->keyspaces.resize(known->slot() + 1);  // slots ascend from keyspace to keyspace
     version->keyspaces[known->slot()] = kv.Take();
   }
   if (!registry_.Find(0)) return Status::Corrupt(manifest, 0, "the default keyspace is missing");
@@ -258,7 +259,7 @@ Status DbImpl::MakeStartFiles(const ManifestState& state, const Recovery& recove
   edit.time_floor_ms = clock_.NowMs();
   edit.next_keyspace = next_keyspace_;
   files->state = state;
-  KIST_TRY(files->state.Apply(edit));
+  KIST_TRY(files->state.Apply(edit));  // unreachable: replay has refused what contradicts it
   auto manifest = Manifest::Create(vfs_, path_, manifest_number, &files->state);
   if (manifest.ok()) {
     files->manifest = manifest.Take();
@@ -323,7 +324,9 @@ Status DbImpl::PublishOpened(StartFiles* files, Recovery* recovery) {
   durable_seq_.store(last_lsn_, std::memory_order_release);
   {
     MutexLock lock(&mutex_);
-    KIST_TRY_ASSIGN(version_, ApplyOutcome(*version_, recovery->outcome));
+    auto version = ApplyOutcome(*version_, recovery->outcome);
+    if (!version.ok()) return version.status();  // unreachable: tables of level 0 may overlap
+    version_ = version.Take();
     if (recovery->memtable) {
       slots_.emplace_back();
       MemtableSlot& slot = slots_.back();
@@ -380,9 +383,7 @@ std::vector<std::string> DbImpl::FindLeftovers(const ManifestState& state, const
       case FileType::kTemporary:
         keep = false;
         break;
-      case FileType::kCurrent:
-      case FileType::kLock:
-      case FileType::kReserve:
+      default:  // CURRENT, LOCK and RESERVE stay
         break;
     }
     if (!keep) left.push_back(std::move(name));
@@ -420,7 +421,8 @@ Status DbImpl::StartReadOnly() {
     }
     Result<std::vector<std::string>> names = vfs_->List(path_);
     Result<ManifestState> state = ReadManifest(vfs_, path_);
-    s = state.ok() ? state->Explain(OpenReadOnlyState(*state)) : state.status();
+    s = state.status();
+    if (s.ok()) s = state->Explain(OpenReadOnlyState(*state));
     if (s.ok()) return s;
     // Only a change under our feet excuses a failure.
     Result<ManifestState> after = ReadManifest(vfs_, path_);
@@ -476,22 +478,21 @@ Status DbImpl::OpenReadOnlyState(const ManifestState& state) {
 
 Status DbImpl::StartThreads() {
   threads_.reserve(2 + options_.compaction_threads);  // what has started can be stopped
-  const auto start = [&](const char* name, void (DbImpl::*body)()) -> Status {
-    KIST_TRY_ASSIGN(auto thread, vfs_->Start(name, [this, body] { (this->*body)(); }));
-    threads_.push_back(std::move(thread));
-    return Status();
-  };
-  KIST_TRY(start("kist-log", &DbImpl::LogThread));
-  KIST_TRY(start("kist-flush", &DbImpl::FlushThread));
+  KIST_TRY(StartThread("kist-log", [this] { LogThread(); }));
+  KIST_TRY(StartThread("kist-flush", [this] { FlushThread(); }));
   return options_.compaction_manual ? Status() : StartCompaction();
+}
+
+Status DbImpl::StartThread(const char* name, std::function<void()> body) {
+  auto thread = vfs_->Start(name, std::move(body));
+  if (thread.ok()) threads_.push_back(thread.Take());
+  return thread.status();
 }
 
 // At open, or when the option compaction becomes auto.
 Status DbImpl::StartCompaction() {
-  for (; compactors_ < options_.compaction_threads; ++compactors_) {
-    KIST_TRY_ASSIGN(auto thread, vfs_->Start("kist-compact", [this] { CompactionThread(); }));
-    threads_.push_back(std::move(thread));
-  }
+  for (; compactors_ < options_.compaction_threads; ++compactors_)
+    KIST_TRY(StartThread("kist-compact", [this] { CompactionThread(); }));
   return Status();
 }
 

@@ -162,7 +162,7 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
   for (Op op; walker.Next(&op);) {
     if (op.kind == OpKind::kCreateKeyspace) {
       KIST_TRY_ASSIGN(KeyspaceOptions options, DecodeKeyspaceOptions(op.value));
-      if (registry_.Contains(op.keyspace))
+      if (registry_.Contains(op.keyspace) || recovery->Dropped(op.keyspace))
         return Status::Invalid("keyspace " + std::to_string(op.keyspace) + " is created twice");
       registry_.Add(op.keyspace, std::string(op.key), options);
       next_keyspace_ = std::max(next_keyspace_, op.keyspace + 1);

@@ -3,6 +3,8 @@
 // Threads: the opener's.
 #pragma once
 
+#include <algorithm>
+
 #include "db/db_impl.h"
 #include "record/chain.h"
 
@@ -20,6 +22,13 @@ struct DbImpl::Recovery {
   ChainResult chain;
   Outcome outcome;        // tables written on the way, keyspaces created and dropped
   int64_t newest_ms = 0;  // latest commit time in the log
+
+  bool Dropped(uint32_t keyspace) const {
+    const auto holds = [keyspace](const std::vector<uint32_t>& ids) {
+      return std::find(ids.begin(), ids.end(), keyspace) != ids.end();
+    };
+    return holds(dropped) || holds(outcome.edit.dropped);
+  }
 };
 
 // kCorrupt where the directory holds files of a database although CURRENT is missing.

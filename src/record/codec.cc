@@ -88,10 +88,9 @@ const char* PrefixText(PrefixVerdict verdict) {
       return "the segment's header fails its checksum";
     case PrefixVerdict::kTooNew:
       return "a segment version that this library does not know";
-    case PrefixVerdict::kBadField:
+    default:  // kBadField
       return "the segment's header holds an impossible field";
   }
-  return "";
 }
 
 void EncodeSlot(const Slot& slot, char* to) {

@@ -5,6 +5,8 @@
 // that recovery needs to tell damage from a torn tail, so data is not read. Candidates stand at
 // multiples of 8; most are refused by four bytes (kind, flags, zero). Without the nonce (prefix and
 // both slots lost) a header is believed where its data matches its data checksum instead.
+#include <algorithm>
+
 #include "record/codec.h"
 #include "record/segment.h"
 #include "util/coding.h"
@@ -87,9 +89,7 @@ Status SegmentReader::ScanStretch(uint64_t at, uint64_t n, uint64_t* last, Resid
 
 Status SegmentReader::Consider(uint64_t offset, const char* p, Residue* residue) {
   const codec::RecordHeader h = codec::LoadRecordHeader(p);
-  if (!h.known() || h.data_bytes == 0 || h.lsn > kMaxSequence || h.durable_lsn > h.lsn) {
-    return Status();
-  }
+  if (h.data_bytes == 0 || h.lsn > kMaxSequence || h.durable_lsn > h.lsn) return Status();
   if (bound_) {
     if (!codec::Authentic(p, h, crc_seed_, offset - info_.data_start())) return Status();
   } else {
@@ -109,15 +109,15 @@ Result<bool> SegmentReader::Resync() {
   const uint64_t last = end();
   const uint64_t start = info_.data_start();
   for (uint64_t at = offset_ + 8; at + kRecordHeaderBytes <= last; at += 8) {
-    KIST_TRY_ASSIGN(const char* p, Window(at, kRecordHeaderBytes));
+    const uint64_t peek = std::min(last - at, uint64_t{kRecordHeaderMax});
+    KIST_TRY_ASSIGN(const char* p, Window(at, peek));
     if (Load64(p) == 0) {
       KIST_TRY_ASSIGN(const uint64_t next, NextNonZero(at));
       if (next >= last) return false;
-      if (next >= at + 8) at = start + (next - start) / 8 * 8 - 8;
+      at = std::max(at, start + (next - start) / 8 * 8 - 8);
       continue;
     }
-    if (codec::HasTimeFlag(p) && at + kRecordHeaderMax > last) continue;
-    KIST_TRY_ASSIGN(p, Window(at, codec::HasTimeFlag(p) ? kRecordHeaderMax : kRecordHeaderBytes));
+    if (codec::HasTimeFlag(p) && peek < kRecordHeaderMax) continue;
     const codec::RecordHeader h = codec::LoadRecordHeader(p);
     if (!h.known() || h.lsn == 0 || h.padded_bytes() > last - at ||
         h.kind == static_cast<uint8_t>(RecordKind::kChain) ||

@@ -167,8 +167,7 @@ Status SegmentReader::ReadChain(bool strict) {
   Record record;
   Result<Outcome> outcome = ReadRecord(&record, true);
   if (!outcome.ok()) return std::move(outcome).status();
-  if (*outcome == Outcome::kRecord && record.kind == RecordKind::kChain &&
-      codec::DecodeLink(record.data, record.lsn, &link_)) {
+  if (*outcome == Outcome::kRecord && codec::DecodeLink(record.data, record.lsn, &link_)) {
     has_link_ = true;
     link_durable_lsn_ = record.durable_lsn;
     return Status();
@@ -199,7 +198,7 @@ Result<const char*> SegmentReader::Window(uint64_t offset, uint64_t need) {
   if (want > kWindowBytes) want = kWindowBytes;
   if (want < need) want = need;
   window_bytes_ = 0;
-  if (window_capacity_ > kWindowKept && want <= kWindowBytes) {
+  if (window_capacity_ > kWindowKept) {
     window_.reset();
     window_capacity_ = 0;
   }

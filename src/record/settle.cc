@@ -27,7 +27,7 @@ class Settler {
     const bool sealed = r.sealed() && r.valid_data_end() == kept_.end;
     if (sealed && r.seal() != SealKind::kClosed) return Status();
     KIST_TRY_ASSIGN(file_, vfs_->Open(kept_.path, OpenMode::kReadWrite));
-    if (rewrite && !sealed) KIST_TRY(Rewrite());
+    if (rewrite) KIST_TRY(Rewrite());
     KIST_TRY(file_->Sync());
     return Seal();
   }

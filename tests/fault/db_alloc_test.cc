@@ -28,6 +28,8 @@ class Fixture {
     ASSERT_OK(
         set_.Parse("memory_budget=4MiB; cache_size=64KiB; block_size=1KiB;"
                    "write_buffer_size=64KiB; compaction=manual; wal_preallocate=false"));
+    reading_ = set_;
+    ASSERT_OK(reading_.Set("read_only", "true"));
     vfs_ = std::make_unique<MemoryVfs>();
     ASSERT_OK(Open());
     CreateOne();
@@ -41,8 +43,8 @@ class Fixture {
     Close();
   }
 
-  Status Open() {
-    auto opened = Db::Open(kFaultDir, set_, LogSink(), vfs_.get());
+  Status Open(bool read_only = false) {
+    auto opened = Db::Open(kFaultDir, read_only ? reading_ : set_, LogSink(), vfs_.get());
     if (opened.ok()) db_ = opened.Take();
     return opened.status();
   }
@@ -97,6 +99,7 @@ class Fixture {
 
  private:
   OptionSet set_;
+  OptionSet reading_;
   std::shared_ptr<MemoryNode> killed_;  // never changed
   std::unique_ptr<MemoryVfs> vfs_;
   std::unique_ptr<Db> db_;
@@ -176,6 +179,11 @@ void Loop(const char* name, bool needs_open, const Body& before, const Body& bod
 
 void db_alloc__open(void**) {
   Loop("open", false, nullptr, [](Fixture* f) { return f->Open(); });
+  Loop("open read-only", false, nullptr, [](Fixture* f) {
+    Status s = f->Open(true);
+    f->Close();
+    return s;
+  });
 }
 
 void db_alloc__put(void**) {

@@ -210,6 +210,37 @@ void read_only__opens_beside_a_recovery(void**) {
       "recovery", [](Writer* w) { w->Open(); }, true);
 }
 
+// A directory in which a file comes and goes at every look: a failure beside it may be its doing,
+// so it is tried again, but not for ever.
+class Restless : public WrapVfs {
+ public:
+  using WrapVfs::WrapVfs;
+  Result<std::vector<std::string>> List(const std::string& dir) override {
+    KIST_TRY_ASSIGN(auto names, base_->List(dir));
+    names.push_back("file" + std::to_string(++looks));
+    return names;
+  }
+  uint64_t looks = 0;
+};
+
+void read_only__gives_up_in_a_restless_directory(void**) {
+  const Sample sample = MakeSample(true);
+  Files files = sample.files;
+  for (auto it = files.begin(); it != files.end();)
+    it = TypeOf(it->first) == FileType::kTable ? files.erase(it) : std::next(it);
+  auto vfs = VfsOf(files);
+  Restless restless(vfs.get());
+  ASSERT_CODE(Db::Open(kDamageDir, DamageOptions("read_only=true"), LogSink(), &restless),
+              Code::kCorrupt);
+  assert_true(restless.looks > 2 && restless.looks < 1000);
+  auto whole = VfsOf(sample.files);
+  Restless around(whole.get());
+  auto db = OpenReader(&around, "restless");
+  std::string error;
+  ASSERT_SLICE(Serialise(ReadAll(db.get(), &error)), sample.states.back());
+  ASSERT_OK(db->Close());
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -221,6 +252,7 @@ int main() {
       cmocka_unit_test(read_only__opens_beside_flush_and_compaction),
       cmocka_unit_test(read_only__opens_beside_another_opening),
       cmocka_unit_test(read_only__opens_beside_a_recovery),
+      cmocka_unit_test(read_only__gives_up_in_a_restless_directory),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -281,6 +281,9 @@ void chain__the_newest_durable_segment_must_be_there(void**) {
   log.MustRefuse(2, "segment 2, which was durable");
   log.Remove(2);
   log.MustRefuse(1, "segment 2, which was durable");
+  log.Remove(1);
+  log.options.first_path = SegmentPath(1);
+  log.MustRefuse(1, "segment 2, which was durable");
 }
 
 void chain__a_segment_cut_short_while_made_is_residue(void**) {

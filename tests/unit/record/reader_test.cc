@@ -167,7 +167,7 @@ void reader__a_limit_in_a_torn_record_is_its_end(void**) {
 
 void reader__large_records_do_not_keep_their_memory(void**) {
   Rng rng(Seed(__func__));
-  const Strings datas = {rng.Bytes(5 << 20), "small", rng.Bytes(300000), "end"};
+  const Strings datas = {rng.Bytes(5 << 20), rng.Bytes(6 << 20), "small", rng.Bytes(300000), "end"};
   Disk disk(datas);
   std::string end;
   assert_true(ReadAll(disk.Probe().get(), &end) == datas);
@@ -177,7 +177,8 @@ void reader__large_records_do_not_keep_their_memory(void**) {
 void reader__compressed_data_that_is_none(void**) {
   const Strings none = {std::string("\x80\x80\x80\x80\x80\x80", 6),  // no length
                         std::string("\x40", 1) + "zzzz",             // no body of one
-                        std::string("\xff\xff\x03", 3)};             // 64 KiB of nothing
+                        std::string("\xff\xff\x03", 3),              // 64 KiB of nothing
+                        std::string("\xff\xff\xff\xff\x0f", 5)};     // nearly 4 GiB of it
   for (const std::string& data : none) {
     Disk disk({"one"});
     TestRecord bad(2, data);
@@ -238,7 +239,7 @@ void reader__every_look_at_the_file_fails(void**) {
   }
   {
     // Broken in its middle, with whole records behind, zeros, and a stray byte.
-    Disk disk({"one", "two", "three", std::string(400000, '4'), "five"});
+    Disk disk({"one", "two", std::string(400000, '3'), "four", "five"});
     std::string bytes = disk.bytes();
     bytes[kFirst + kRecord + 33] ^= 1;
     disk.set(bytes + std::string(400000, '\0') + "x");
@@ -250,6 +251,16 @@ void reader__every_look_at_the_file_fails(void**) {
     ASSERT_OK(residue);
     assert_int_equal(residue->records, 4);
     assert_int_equal(residue->max_lsn, 5);
+  }
+  {
+    // Without a head, a record is known by its data, which may be more than is read at once.
+    Disk disk({"one", std::string(400000, '2'), "three"});
+    disk.set(std::string(kSegmentDataStart2, 'h') + disk.bytes().substr(kSegmentDataStart2));
+    EveryCall(&disk, {});
+    const auto residue = disk.Probe()->ScanResidue();
+    ASSERT_OK(residue);
+    assert_int_equal(residue->records, 4);
+    assert_int_equal(residue->max_lsn, 3);
   }
 }
 
@@ -265,6 +276,82 @@ void reader__a_file_that_shrinks_below_its_mark(void**) {
   SegmentReader::Record record;
   assert_true(*r->Next(&record) == Outcome::kRecord);
   ASSERT_CODE(r->Next(&record), Code::kCorrupt);
+}
+
+// A live segment that loses its reserved tail, and grows again, at any look at it: each look that
+// then fails is told, and what is read is what stands there.
+void reader__looks_at_a_live_file_fail(void**) {
+  const Strings datas = {"one", std::string(300000, '2'), "three"};
+  bool failed = true;
+  uint64_t n = 0;
+  while (failed) {
+    Disk disk(datas, 2 << 20);
+    const uint64_t size = disk.w->size();
+    FailingVfs vfs(disk.vfs.get(), ++n);
+    const auto work = [&]() -> Status {
+      KIST_TRY_ASSIGN(auto r, SegmentReader::Probe(&vfs, SegmentPath(1), SegmentType::kLog));
+      auto file = disk.vfs->Open(SegmentPath(1), OpenMode::kReadWrite);
+      ASSERT_OK(file);
+      ASSERT_OK((*file)->Truncate(size));
+      Strings seen;
+      SegmentReader::Record record;
+      for (;;) {
+        KIST_TRY_ASSIGN(const Outcome outcome, r->Next(&record));
+        if (outcome != Outcome::kRecord) break;
+        seen.emplace_back(record.data);
+      }
+      assert_true(seen == datas);
+      assert_int_equal(r->size(), size);
+      return Status();
+    };
+    const Status s = work();
+    failed = vfs.failed();
+    if (failed) ASSERT_CODE(s, Code::kIo);
+    if (!failed) ASSERT_OK(s);
+  }
+  assert_true(n > 5);
+}
+
+// A mark beyond the size that was asked for just before: the size is asked for again.
+class Growing : public WrapVfs {
+ public:
+  Growing(Vfs* base, uint64_t first_size, int good_calls)
+      : WrapVfs(base), first_size_(first_size), good_calls_(good_calls) {}
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    KIST_TRY_ASSIGN(auto file, base_->Open(path, mode));
+    return std::unique_ptr<File>(new GrowingFile(this, std::move(file)));
+  }
+
+ private:
+  class GrowingFile : public WrapFile {
+   public:
+    GrowingFile(Growing* vfs, std::unique_ptr<File> base) : WrapFile(std::move(base)), vfs_(vfs) {}
+    Result<uint64_t> Size() override {
+      if (calls_++ == 0) return vfs_->first_size_;
+      if (calls_ > vfs_->good_calls_) return Status::FromErrno(EIO, "asking for the size of", "x");
+      return base_->Size();
+    }
+
+   private:
+    Growing* const vfs_;
+    int calls_ = 0;
+  };
+  const uint64_t first_size_;
+  const int good_calls_;
+};
+
+void reader__a_mark_may_be_newer_than_the_size(void**) {
+  Disk disk;
+  ASSERT_OK(disk.w->Sync());
+  ASSERT_OK(disk.w->WriteMark());
+  Growing grows(disk.vfs.get(), kFirst, 100);
+  auto r = SegmentReader::Probe(&grows, SegmentPath(1), SegmentType::kLog);
+  ASSERT_OK(r);
+  std::string end;
+  assert_int_equal(ReadAll(r->get(), &end).size(), 3);
+  assert_string_equal(end.c_str(), "end");
+  Growing fails(disk.vfs.get(), kFirst, 1);
+  ASSERT_CODE(SegmentReader::Probe(&fails, SegmentPath(1), SegmentType::kLog), Code::kIo);
 }
 
 // ---- behind a break
@@ -366,6 +453,57 @@ void reader__residue_ends_with_its_last_byte(void**) {
   }
 }
 
+// The same while the file's data goes away under the scan: what was there is not looked for.
+void reader__residue_of_what_goes_away(void**) {
+  Disk disk({"one"}, 2 << 20);
+  auto file = disk.vfs->Open(SegmentPath(1), OpenMode::kReadWrite);
+  ASSERT_OK(file);
+  ASSERT_OK((*file)->Write(500000, "far behind"));
+  auto r = disk.Probe();
+  ASSERT_OK((*file)->Truncate(kFirst + kRecord));
+  ASSERT_OK((*file)->Preallocate(2 << 20));
+  std::string end;
+  assert_true(ReadAll(r.get(), &end) == Strings{"one"});
+  const auto residue = r->ScanResidue();
+  ASSERT_OK(residue);
+  assert_int_equal(residue->bytes, 0);
+}
+
+// ---- the next whole record behind a break
+
+void reader__resync_passes_over_what_cannot_be(void**) {
+  using H = codec::RecordHeader;
+  const std::function<void(H*)> changes[] = {
+      [](H* h) { h->kind = 4; },
+      [](H* h) { h->flags = 4; },
+      [](H* h) { h->lsn = 0; },
+      [](H* h) { h->data_bytes += 1000; },
+      [](H* h) { h->kind = static_cast<uint8_t>(RecordKind::kChain); },
+      [](H* h) { h->data_crc ^= 1; },
+  };
+  const auto resync = [](Disk* disk, const std::string& bytes) {
+    disk->set(bytes);
+    auto r = disk->Probe();
+    std::string end;
+    assert_true(ReadAll(r.get(), &end) == Strings{"one"});
+    const auto found = r->Resync();
+    ASSERT_OK(found);
+    return *found ? ReadAll(r.get(), &end) : Strings{"none"};
+  };
+  Disk disk({"one", "two", "three", "four"});
+  std::string bytes = disk.bytes();
+  bytes[kFirst + kRecord + 33] ^= 1;  // "two" is broken
+  assert_true(resync(&disk, bytes) == (Strings{"three", "four"}));
+  for (const auto& change : changes) {
+    const std::string odd = WithHeader(bytes, kFirst + 2 * kRecord, change);
+    assert_true(resync(&disk, odd) == Strings{"four"});
+  }
+  // At the end: the beginning of a record with a time, of which less than a header is there.
+  std::string begun(kRecordHeaderBytes, 'x');
+  begun[25] = static_cast<char>(kRecordTime);
+  assert_true(resync(&disk, bytes.substr(0, kFirst + 2 * kRecord) + begun) == Strings{"none"});
+}
+
 }  // namespace
 
 int main() {
@@ -380,10 +518,14 @@ int main() {
       cmocka_unit_test(reader__compressed_data_that_is_none),
       cmocka_unit_test(reader__every_look_at_the_file_fails),
       cmocka_unit_test(reader__a_file_that_shrinks_below_its_mark),
+      cmocka_unit_test(reader__looks_at_a_live_file_fail),
+      cmocka_unit_test(reader__a_mark_may_be_newer_than_the_size),
       cmocka_unit_test(reader__residue_of_look_alikes),
       cmocka_unit_test(reader__residue_fields_that_cannot_be),
       cmocka_unit_test(reader__residue_of_sealed_segments),
       cmocka_unit_test(reader__residue_ends_with_its_last_byte),
+      cmocka_unit_test(reader__residue_of_what_goes_away),
+      cmocka_unit_test(reader__resync_passes_over_what_cannot_be),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

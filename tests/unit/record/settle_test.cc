@@ -143,6 +143,17 @@ void settle__refuses_what_changed_since(void**) {
         bytes[kSegmentDataStart2 + 40] ^= 1;
         SetFileBytes(log->vfs.get(), SegmentPath(2), bytes);
       },
+      [](Log* log) {  // sealed, at an earlier end
+        ASSERT_OK(log->vfs->Remove(SegmentPath(2)));
+        SegmentLink link;
+        link.previous_id = 1;
+        link.previous_lsn = link.start_lsn = 2;
+        auto b = MakeSegment(log->vfs.get(), OptionsFor(2, link));
+        ASSERT_OK(AppendGroup(b.get(), {"three"}));
+        ASSERT_OK(b->Seal());
+        SetFileBytes(log->vfs.get(), SegmentPath(2),
+                     FileBytes(log->vfs.get(), SegmentPath(2)) + std::string(kRecord, 'x'));
+      },
       [](Log* log) {  // a record
         std::string bytes = log->torn;
         bytes[kFirst + kRecord + 33] ^= 1;

@@ -422,7 +422,12 @@ void manifest__every_call_fails(void**) {
       if (m.ok()) {
         took = (*m)->Append(Full()).ok();
         if (took) ASSERT_OK(after.Apply(Full()));
-        if ((*m)->broken()) ASSERT_CODE((*m)->Append(Full()), Code::kPoisoned);
+        if ((*m)->broken()) {
+          ASSERT_CODE((*m)->Append(Full()), Code::kPoisoned);
+          const uint64_t writes = vfs.Count(kFaultChanging);
+          ASSERT_OK((*m)->Seal());  // does nothing
+          assert_int_equal(vfs.Count(kFaultChanging), writes);
+        }
         if (took) static_cast<void>((*m)->Seal().ok());
       }
       const auto back = ReadManifest(&vfs, kDir);
