@@ -242,6 +242,36 @@ def verify__a_damaged_log_does_not_open(tool):
         tool.fails(5, *words, tool.db, says=[log.name, "KIST_E_CORRUPT"])
 
 
+def repair__saves_what_is_left(tool):
+    rows = {f"{i:05}".encode(): b"%d" % (i * i) for i in range(50000)}
+    tool.ok("load", tool.db, "-", stdin=b"".join(b"%s\t%s\n" % row for row in rows.items()))
+    tool.ok("flush", tool.db)
+    tool.ok("put", tool.db, "late", "in the log")
+    rows[b"late"] = b"in the log"
+    tool.fails(2, "repair", tool.db, says=["nothing was done", "--yes"])
+    report = tool.ok("repair", "--yes", tool.db)
+    need(b"50001 entries" in report, report)
+    same(tool.entries(), rows)
+    table = max((tool.dir / "db").glob("*.kst"), key=lambda path: path.stat().st_size)
+    _flip(table, 100_000)
+    (tool.dir / "db" / "CURRENT").unlink()
+    tool.fails(5, "scan", "--count", tool.db, says="KIST_E_CORRUPT")
+    before = {path.name: path.read_bytes() for path in (tool.dir / "db").iterdir()}
+    tool.fails(2, "repair", tool.db, says="nothing was done")
+    same({path.name: path.read_bytes() for path in (tool.dir / "db").iterdir()}, before)
+    report = tool.ok("repair", "--yes", tool.db)
+    need(table.name.encode() in report, report)
+    need(tool.ok("verify", tool.db).startswith(b"sound: "), "verdict")
+    left = tool.entries()
+    need(45000 < len(left) < len(rows), len(left))
+    need(left.items() <= rows.items(), "a value that never was")
+
+
+def repair__of_nothing(tool):
+    tool.fails(7, "repair", "--yes", tool.db, says="KIST_E_MISSING")
+    need(not (tool.dir / "db").exists(), "a directory was made")
+
+
 def maintenance__keeps_the_entries(tool):
     data = "".join(f"{i:06}\t{i}\n" for i in range(5000)).encode()
     tool.ok("load", tool.db, "-", stdin=data)
@@ -267,6 +297,7 @@ def lock__writers_are_refused_and_readers_are_not(tool):
     shell.stdin.flush()
     same(shell.stdout.read(1), b"2")
     tool.fails(6, "put", tool.db, "c", "3", says="KIST_E_LOCKED")
+    tool.fails(6, "repair", "--yes", tool.db, says="KIST_E_LOCKED")
     same(tool.entries(), {b"a": b"1", b"b": b"2"})
     tool.ok("verify", tool.db)
     shell.stdin.close()
