@@ -78,7 +78,7 @@ abi: all ## take additions to kist.h into the stored promise, tests/consumer/abi
 
 coverage: ## lines and branches that the tests reach; build/coverage/coverage.html
 	@tests/setup coverage
-	@tests/coverage $(JOBS)
+	@tests/coverage -j $(JOBS)
 
 # A copy goes to a place of its own first, which tells the directories that are about to be made.
 install: all ## into $(DESTDIR)$(PREFIX)

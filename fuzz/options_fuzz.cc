@@ -8,6 +8,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   OptionSet options;
   if (!options.Parse(text).ok()) return 0;
+  MUST(options.Parse(text).ok());  // an option may be given again
   OptionSet copy;
   for (size_t i = 0; const OptionInfo* info = DescribeOption(i); ++i) {
     auto value = options.Get(info->name);

@@ -1,9 +1,10 @@
 // A main for fuzz targets where there is no libFuzzer: runs every file of the directories named,
-// and mutations of each by a fixed random sequence, a thousand or so in all. So any compiler
-// replays the corpora.
+// and mutations of each by a fixed random sequence, a thousand or so in all (KIST_MUTATIONS). So
+// any compiler replays the corpora.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -14,8 +15,6 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
-
-constexpr size_t kMutations = 1000;  // over all files
 
 void Run(const std::string& bytes) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
@@ -41,6 +40,8 @@ std::string Mutated(std::string bytes, std::mt19937* random) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const char* wanted = std::getenv("KIST_MUTATIONS");  // over all files
+  const size_t all_mutations = wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : 1000;
   std::mt19937 random(1);
   std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
@@ -53,7 +54,7 @@ int main(int argc, char** argv) {
   size_t inputs = 0;
   for (const std::string& bytes : files) {
     Run(bytes);
-    const size_t mutations = 1 + kMutations / files.size();
+    const size_t mutations = (all_mutations + files.size() - 1) / files.size();
     for (size_t n = 0; n < mutations; ++n) Run(Mutated(bytes, &random));
     inputs += 1 + mutations;
   }

@@ -1,8 +1,10 @@
 // The log reader: any bytes as a segment of either type are read, probed, scanned and replayed as a
-// chain without harm. From 128 on the first byte makes the checksums fit.
+// chain without harm. From 128 on the first byte makes the checksums fit; with 2 in it, a call
+// fails, with 4 a part of the file counts.
 #include "fuzz_input.h"
 #include "record/chain.h"
 #include "repair.h"
+#include "tests/unit/record/failing_vfs.h"
 
 using namespace kist;
 
@@ -20,9 +22,13 @@ void ReadAll(SegmentReader* reader) {
   }
   const auto residue = reader->ScanResidue();
   if (residue.ok()) MUST(residue->bytes <= reader->size());
-  if (reader->Refresh(kMaxSequence).ok()) {
-    SegmentReader::Record record;
-    static_cast<void>(reader->Next(&record).ok());
+  SegmentReader::Record record;
+  if (reader->Refresh(kMaxSequence).ok()) static_cast<void>(reader->Next(&record).ok());
+  for (uint64_t at = reader->offset();; at = reader->offset()) {
+    const auto more = reader->Resync();
+    if (!more.ok() || !*more) break;
+    MUST(reader->offset() > at);
+    if (!reader->Next(&record).ok()) break;
   }
 }
 
@@ -31,15 +37,22 @@ void ReadAll(SegmentReader* reader) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::FuzzInput input(data, size);
   const auto vfs = NewMemoryVfs();
-  const bool repair = input.Byte() >= 128;
+  const uint8_t mode = input.Byte();
+  const bool repair = mode >= 128;
+  const uint64_t fails = (mode & 2) != 0 ? 1 + input.Byte() % 64 : 0;
+  const uint64_t limit = (mode & 4) != 0 ? input.Below(65536) : UINT64_MAX;
   std::string bytes(input.rest());
   if (repair) fuzz::RepairSegment(&bytes);
   fuzz::PutFile(vfs.get(), kPath, bytes);
   for (SegmentType type : {SegmentType::kLog, SegmentType::kManifest}) {
-    auto opened = SegmentReader::Open(vfs.get(), kPath, type);
+    test::FailingVfs failing(vfs.get(), fails);
+    auto opened = SegmentReader::Open(&failing, kPath, type);
     if (opened.ok()) ReadAll(opened->get());
-    auto probed = SegmentReader::Probe(vfs.get(), kPath, type);
-    if (probed.ok()) ReadAll(probed->get());
+    test::FailingVfs again(vfs.get(), fails);
+    auto probed = SegmentReader::Probe(&again, kPath, type);
+    if (!probed.ok()) continue;
+    (*probed)->SetLimit(limit);
+    ReadAll(probed->get());
   }
   ChainOptions options;
   options.first_id = options.durable_id = 1;

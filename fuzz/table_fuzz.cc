@@ -1,12 +1,13 @@
-// Tables. Mode 0: any bytes as a table are refused or read without harm; from 128 on the first byte
-// makes their checksums fit. Mode 1: a table is
-// written, damaged and read; a get or a scan then gives what was written or an error, and Verify
-// sees the damage.
+// Tables. Mode 0: any bytes as a table are refused or read without harm, by salvage too; from 128
+// on the first byte makes their checksums fit; with 2 in it a call fails, with 4 another table is
+// expected. Mode 1: a table is written, damaged and read; a get or a scan then gives what was
+// written or an error, and Verify sees the damage.
 #include <map>
 
 #include "fuzz_input.h"
 #include "repair.h"
 #include "table/table.h"
+#include "tests/unit/record/failing_vfs.h"
 
 using namespace kist;
 
@@ -15,10 +16,10 @@ namespace {
 constexpr char kPath[] = "/1.kst";
 using Entries = std::map<std::string, std::string>;
 
-RefPtr<Table> OpenTable(Vfs* vfs, BlockCache* cache) {
+RefPtr<Table> OpenTable(Vfs* vfs, BlockCache* cache,
+                        Table::OpenOptions options = Table::OpenOptions()) {
   auto file = vfs->Open(kPath, OpenMode::kRead);
-  MUST(file.ok());
-  Table::OpenOptions options;
+  if (!file.ok()) return RefPtr<Table>();
   options.cache = cache;
   auto table = Table::Open(file.Take(), kPath, options);
   return table.ok() ? table.Take() : RefPtr<Table>();
@@ -69,24 +70,38 @@ Entries WriteTable(Vfs* vfs, fuzz::FuzzInput* input) {
   return entries;
 }
 
-void AnyBytes(Vfs* vfs, std::string bytes, bool repair, BlockCache* cache, Epoch* epoch) {
-  if (repair) fuzz::RepairTable(&bytes);
-  fuzz::PutFile(vfs, kPath, bytes);
-  const RefPtr<Table> table = OpenTable(vfs, cache);
+void AnyBytes(Vfs* base, fuzz::FuzzInput* input, uint8_t mode, BlockCache* cache, Epoch* epoch) {
+  test::FailingVfs failing(base, (mode & 2) != 0 ? 1 + input->Byte() : 0);
+  Vfs* const vfs = &failing;
+  Table::OpenOptions options;
+  if ((mode & 4) != 0) {
+    const uint8_t other = input->Byte();
+    options.table_id = other & 3;
+    options.database_id = other >> 2 & 3;
+    options.file_bytes = (other & 16) != 0 ? input->Below(65536) : 0;
+    options.map = (other & 32) != 0;
+  }
+  std::string bytes(input->rest());
+  if (mode >= 128) fuzz::RepairTable(&bytes);
+  fuzz::PutFile(base, kPath, bytes);
+  const auto entry = [](Slice, uint64_t, Slice) { return Status(); };
+  const auto tombstone = [](const RangeTombstone&) { return Status(); };
+  const auto damage = [](uint64_t, const std::string&) {};
+  const RefPtr<Table> table = OpenTable(vfs, cache, options);
   if (table.get() != nullptr) {
     ReadAll(table.get(), epoch, nullptr);
     static_cast<void>(table->Verify([](uint64_t) { return Status(); }).ok());
+    static_cast<void>(table->Salvage(entry, damage).ok());
     static_cast<void>(table->ApproximateBytes("a", "m"));
     Epoch::Guard guard(*epoch);
     TableFound found;
     static_cast<void>(table->Get("a", HashKey("a"), kMaxSequence, ReadContext(), &found).ok());
   }
   auto file = vfs->Open(kPath, OpenMode::kRead);
-  MUST(file.ok());
-  static_cast<void>(Table::SalvageFile(
-                        file->get(), kPath, 0, 0, [](Slice, uint64_t, Slice) { return Status(); },
-                        [](const RangeTombstone&) { return Status(); },
-                        [](uint64_t, const std::string&) {})
+  if (!file.ok()) return;
+  uint32_t keyspace = 0;
+  static_cast<void>(Table::SalvageFile(file->get(), kPath, options.table_id, options.database_id,
+                                       entry, tombstone, damage, &keyspace)
                         .ok());
 }
 
@@ -99,7 +114,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   BlockCache cache(size_t{1} << 20, &epoch);
   const uint8_t mode = input.Byte();
   if (mode % 2 == 0) {
-    AnyBytes(vfs.get(), std::string(input.rest()), mode >= 128, &cache, &epoch);
+    AnyBytes(vfs.get(), &input, mode, &cache, &epoch);
     return 0;
   }
   const Entries entries = WriteTable(vfs.get(), &input);
