@@ -72,7 +72,8 @@ std::string AimText(const Aim& aim) {
       return metric == "rate" ? ">= " + Short(aim.least) + "x"
                               : metric + " >= " + Short(aim.least) + "x better";
     case Against::kBestLsm:
-      return metric + " <= best LSM peer";
+      return metric == "rate" ? ">= " + Short(aim.least) + "x of the best LSM peer"
+                              : metric + " <= best LSM peer";
     case Against::kDisk:
       return "<= " + Short(1 / aim.least) + "x the bare disk";
     case Against::kOwnRow:

@@ -39,7 +39,12 @@ const std::vector<Row>& Table() {
       {"fillsync_8t", "put, synced, 8 threads", "us_op", "us/op", {Rate(1.3)}},
       {"diskwrite", "  the disk alone, 1 MiB appends", "mb_s", "MB/s", {}},
       {"readrandom", "get, everything cached", "us_op", "us/op", {Rate(2.5), Floor("rate", 50000)}},
-      {"readrandom_64m", "get, 64 MiB cache, compressed", "us_op", "us/op", {Rate(1.5)}},
+      // LMDB and SQLite compress nothing: their pages are in the page cache as they are read.
+      {"readrandom_64m",
+       "get, 64 MiB cache, compressed",
+       "us_op",
+       "us/op",
+       {{"rate", true, Against::kBestLsm, 1.5}}},
       {"readmissing", "get of absent keys", "us_op", "us/op", {Rate(1.0)}},
       {"readmissing_64m", "get of absent keys, 64 MiB cache", "us_op", "us/op", {}},
       {"readhot", "get, 95 % on 1 % of keys", "us_op", "us/op", {Rate(2.5)}},
