@@ -31,7 +31,7 @@ void DbImpl::ApplySizes() {
 
 Status DbImpl::AdmitHeld(size_t bytes, size_t own_bytes) {
   const auto loose = [&] {
-    const size_t all = cache_->loose_bytes();
+    const size_t all = cache_->held_bytes();
     return all - std::min(all, own_bytes);
   };
   if (!budget_->Admits(bytes, loose())) {

@@ -91,7 +91,9 @@ Block* BlockCache::Unlink(Ring* ring, size_t position) noexcept {
   // Release keeps nothing here; the order against readers is Epoch's (Retire is an RMW behind it).
   entry.slot->store(nullptr, std::memory_order_seq_cst);
   Take(ring, position);
-  used_.fetch_sub(Charge(*entry.block), std::memory_order_relaxed);
+  // First retired, then used no more: pairs with held_bytes.
+  if (entry.block->pool() != nullptr) pool_->CountRetired(entry.block->memory_bytes());
+  used_.fetch_sub(Charge(*entry.block), std::memory_order_release);
   return entry.block;
 }
 
@@ -186,11 +188,6 @@ void BlockCache::Evict(size_t target) noexcept {
 
 void BlockCache::Retire(Block* chain) noexcept {
   if (chain == nullptr) return;
-  size_t bytes = 0;
-  for (const Block* block = chain; block != nullptr; block = block->next_retired_) {
-    if (block->pool() != nullptr) bytes += block->memory_bytes();
-  }
-  pool_->CountRetired(bytes);
   epoch_->Retire(chain, [](void* first) {
     for (Block* block = static_cast<Block*>(first); block != nullptr;) {
       Block* next = block->next_retired_;

@@ -57,6 +57,15 @@ class BlockCache {
     const size_t all = pool_->live_bytes() + pool_->loose_bytes();
     return all - std::min(all, used_bytes());
   }
+  // Of these, without what was evicted and goes as soon as running reads are over: a compaction
+  // retires all that was cached of its inputs at once, and no handle is to blame for that. Never
+  // too much, whatever other threads do meanwhile; hence the order.
+  size_t held_bytes() const {
+    const size_t used = used_.load(std::memory_order_acquire);
+    const size_t retired = pool_->retired_bytes();
+    const size_t all = pool_->live_bytes() + pool_->loose_bytes();
+    return all - std::min(all, used + retired);
+  }
   size_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   // Block reads answered by the cache. Counted without locked instructions: threads that share a
   // counter may lose some.

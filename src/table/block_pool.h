@@ -65,7 +65,7 @@ class BlockPool {
   size_t loose_bytes() const { return loose_.load(std::memory_order_relaxed); }
   void CountRetired(size_t bytes) { retired_.fetch_add(bytes, std::memory_order_relaxed); }
   void DropRetired(size_t bytes) { retired_.fetch_sub(bytes, std::memory_order_relaxed); }
-  size_t retired_bytes() const { return retired_.load(std::memory_order_relaxed); }
+  size_t retired_bytes() const { return retired_.load(std::memory_order_acquire); }
   // What chunks take beyond the cells in use.
   size_t idle_bytes() const {
     const size_t reserved = reserved_bytes();

@@ -1,5 +1,7 @@
 /* The memory budget: the cache gives way to what grows, handles are refused beyond their quarter,
  * and whatever is freed can be used again. */
+#include <pthread.h>
+
 #include "support/tempdir.h"
 
 #define MIB ((uint64_t)1 << 20)
@@ -288,6 +290,52 @@ static void budget__a_flush_by_itself_refuses_nobody(void** state) {
 }
 
 /* One value larger than what handles may hold is no misuse of memory: it can be pinned. */
+enum { COMPACTED_KEYS = 30000 };
+static int compacting; /* atomic */
+
+static void* pin_keys(void* refused) {
+  uint32_t r = 1;
+  while (__atomic_load_n(&compacting, __ATOMIC_ACQUIRE)) {
+    char key[24];
+    kist_pin pin;
+    r = r * 1664525 + 1013904223;
+    snprintf(key, sizeof key, "key%08u", (r >> 8) % COMPACTED_KEYS);
+    if (kist_get_pin(kist_default(db), NULL, key, strlen(key), &pin, NULL) != KIST_OK) {
+      ++*(int*)refused;
+    } else {
+      kist_pin_release(&pin);
+    }
+  }
+  return NULL;
+}
+
+/* A compaction gives up all that was cached of its inputs at once, more than handles may hold:
+ * nobody holds it, though some are about to read it. */
+static void budget__a_compaction_refuses_nobody(void** state) {
+  pthread_t threads[3];
+  int refused[3] = {0, 0, 0};
+  uint64_t cached = 0;
+  int round, i;
+  (void)state;
+  close_strict(db);
+  db = open_with(path, "sync=never; memory_budget=64MiB; compression=none; compaction=manual");
+  fill(COMPACTED_KEYS, 1000);
+  __atomic_store_n(&compacting, 1, __ATOMIC_RELEASE);
+  for (i = 0; i < 3; ++i)
+    assert_int_equal(pthread_create(&threads[i], NULL, pin_keys, &refused[i]), 0);
+  for (round = 0; round < 6; ++round) {
+    fill(COMPACTED_KEYS / 4, 1000);
+    OK(kist_compact(kist_default(db), NULL, 0, NULL, 0, NULL, &err));
+    OK(read_all(COMPACTED_KEYS));
+    if (stat_of(db, "cache_bytes") > cached) cached = stat_of(db, "cache_bytes");
+    fill(100, 1000); /* values in a memtable, which are pinned and asked about */
+  }
+  __atomic_store_n(&compacting, 0, __ATOMIC_RELEASE);
+  for (i = 0; i < 3; ++i) pthread_join(threads[i], NULL);
+  assert_true(cached > stat_of(db, "memory_held_max_bytes")); /* or nothing is tested here */
+  for (i = 0; i < 3; ++i) assert_int_equal(refused[i], 0);
+}
+
 static void budget__one_large_pin_is_never_refused(void** state) {
   kist_pin pin;
   char* val = malloc(12 * MIB);
@@ -463,6 +511,7 @@ int main(void) {
       TEST(budget__iterators_over_old_write_buffers_are_refused),
       TEST(budget__nothing_is_refused_after_a_flush),
       TEST(budget__a_flush_by_itself_refuses_nobody),
+      TEST(budget__a_compaction_refuses_nobody),
       TEST(budget__one_large_pin_is_never_refused),
       TEST(budget__open_tables_stay_within_their_part),
       TEST(budget__tables_are_open_once),
