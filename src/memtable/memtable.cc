@@ -10,6 +10,7 @@
 #include <cstring>
 #include <new>
 
+#include "memtable/key_filter.h"
 #include "memtable/keyspace_trees.h"
 #include "memtable/tree_iterator.h"
 #include "memtable/twin_arena.h"
@@ -51,7 +52,8 @@ class Memtable::Impl {
       : source_(budget, reserve),
         entry_arena_(&source_, kEntryChunkFirst, MaxChunk(arena_bytes)),
         node_arena_(&source_, kNodeChunkFirst, MaxChunk(arena_bytes)),
-        pool_(&node_arena_) {}
+        pool_(&node_arena_),
+        filter_bytes_(KeyFilter::BytesFor(arena_bytes)) {}
   ~Impl() {
     trees_.ForEach([](KeyspaceTree* tree) {
       if (TombstoneLog* log = tree->tombstones.load(std::memory_order_relaxed))
@@ -59,6 +61,28 @@ class Memtable::Impl {
     });
   }
 
+  // Once the entries take as much memory as their filter does; without memory there is none.
+  void MakeFilter() noexcept {
+    char* memory = source_.Take((filter_bytes_ + 63) & ~size_t{63});
+    if (memory == nullptr) return;
+    std::memset(memory, 0, filter_bytes_);
+    filter_ = KeyFilter(memory, filter_bytes_);
+    trees_.ForEach([this](const KeyspaceTree* tree) {
+      TreeIterator it(&tree->tree);
+      for (it.SeekToFirst(); it.valid(); it.Next()) filter_.Add(it.key());
+    });
+    filtered_.store(true, std::memory_order_release);
+  }
+  bool MayContain(Slice key) const noexcept {
+    return !filtered_.load(std::memory_order_acquire) || filter_.MayContain(key);
+  }
+  void AddToFilter(Slice key) noexcept {
+    if (filtered_.load(std::memory_order_relaxed)) filter_.Add(key);
+  }
+  bool WantsFilter() const noexcept {
+    return filter_bytes_ != 0 && !filtered_.load(std::memory_order_relaxed) &&
+           entry_arena_.used_bytes() >= filter_bytes_;
+  }
   KeyspaceTree* GetOrMake(uint32_t keyspace) noexcept {
     KeyspaceTree* tree = trees_.Find(keyspace);
     return __builtin_expect(tree != nullptr, 1) ? tree : Make(keyspace);
@@ -108,6 +132,9 @@ class Memtable::Impl {
   TwinArena node_arena_;
   NodePool pool_;
   KeyspaceTrees trees_;
+  const size_t filter_bytes_;  // 0: no filter
+  KeyFilter filter_;           // of the keys of entries; constant once filtered_
+  std::atomic<bool> filtered_{false};
   // Writer only: the way to the last Add's place, or to that of the expected one where there is.
   Tree::Path path_;
   Tree* expected_ = nullptr;
@@ -147,6 +174,7 @@ Status Memtable::Reserve(size_t entries, size_t bytes, size_t keyspaces) noexcep
       !impl_->trees_.Reserve(trees)) {
     return Status::Bare(Code::kNoMem);
   }
+  if (impl_->WantsFilter()) impl_->MakeFilter();
   return Status();
 }
 
@@ -165,6 +193,7 @@ void Memtable::Add(uint32_t keyspace, Slice key, uint64_t tag, Slice value) noex
   char* entry = impl_->NewEntry(kEntryHead + key.size() + value.size());
   char* at = WriteEntryHead(entry, key, tag, static_cast<uint32_t>(value.size()));
   if (!value.empty()) std::memcpy(at, value.data(), value.size());
+  impl_->AddToFilter(key);
   impl_->CountEntry(tree->Insert(impl_->path_, place, entry));
 }
 
@@ -179,6 +208,7 @@ void Memtable::AddTtl(uint32_t keyspace, Slice key, Sequence seq, int64_t expire
                             static_cast<uint32_t>(value_len));
   StoreLe(at, expires_ms);
   if (!value.empty()) std::memcpy(at + sizeof expires_ms, value.data(), value.size());
+  impl_->AddToFilter(key);
   impl_->CountEntry(tree->Insert(impl_->path_, place, entry));
 }
 
@@ -197,7 +227,7 @@ void Memtable::AddRangeTombstone(uint32_t keyspace, Slice begin, Slice end, Sequ
 
 bool Memtable::Get(uint32_t keyspace, Slice key, Sequence seq, Found* found) const noexcept {
   const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
-  if (tree == nullptr) return false;
+  if (tree == nullptr || !impl_->MayContain(key)) return false;
   const EntryPtr entry = tree->tree.FindKey({key, AgeOf(seq)});
   if (entry == nullptr) return false;
   found->tag = EntryTag(entry);
@@ -208,13 +238,22 @@ bool Memtable::Get(uint32_t keyspace, Slice key, Sequence seq, Found* found) con
 void Memtable::GetMany(uint32_t keyspace, const Slice* keys, size_t count, Sequence seq,
                        Found* found) const noexcept {
   const KeyspaceTree* tree = impl_->trees_.Find(keyspace);
+  std::fill(found, found + count, Found());
+  if (tree == nullptr) return;
+  Slice wanted[Tree::kTogether];
+  size_t place[Tree::kTogether];
   EntryPtr entries[Tree::kTogether];
-  for (size_t done = 0, n = 0; done < count; done += n) {
-    n = std::min<size_t>(Tree::kTogether, count - done);
-    if (tree != nullptr) tree->tree.FindKeys(keys + done, AgeOf(seq), static_cast<int>(n), entries);
-    for (size_t i = 0; i < n; ++i) {
-      const EntryPtr entry = tree == nullptr ? nullptr : entries[i];
-      found[done + i] = entry == nullptr ? Found() : Found{EntryTag(entry), EntryValue(entry)};
+  for (size_t next = 0; next < count;) {
+    int n = 0;
+    for (; next < count && n < Tree::kTogether; ++next) {
+      if (!impl_->MayContain(keys[next])) continue;
+      wanted[n] = keys[next];
+      place[n++] = next;
+    }
+    if (n != 0) tree->tree.FindKeys(wanted, AgeOf(seq), n, entries);
+    for (int i = 0; i < n; ++i) {
+      if (entries[i] != nullptr)
+        found[place[i]] = Found{EntryTag(entries[i]), EntryValue(entries[i])};
     }
   }
 }

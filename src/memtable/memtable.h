@@ -6,7 +6,9 @@
 //  2. After Reserve succeeded, Adds within it cannot fail.
 //  3. Entries, once added, never move or change: slices into them stay valid while the memtable
 //     lives.
-//  4. Readers never lock and never wait for the writer (they try again what it changed meanwhile).
+//  4. Once it holds more than a little, a filter tells most keys that it does not hold
+//     (memtable/key_filter.h): point reads of other keys cost one look at memory.
+//  5. Readers never lock and never wait for the writer (they try again what it changed meanwhile).
 //     RangeTombstones and RangeTombstoneSets alone take a mutex, where there are any.
 // Threads: Reserve, Expect, Forget, Add* by one writer at a time; everything const by any thread
 // beside it. Views, iterators and pins that use a memtable hold references.

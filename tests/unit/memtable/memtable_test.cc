@@ -398,6 +398,40 @@ void memtable__preallocates_what_it_was_asked_for(void**) {
   assert_int_equal(m->memory_bytes(), reserved);
 }
 
+// Beyond a few keys a filter answers for most absent ones. It must deny none that is there: not of
+// those that came before it, nor of any keyspace, nor with an expiry, nor what was replaced.
+void memtable__finds_every_key_whatever_its_filter_denies(void**) {
+  for (const size_t arena : {size_t{64} << 10, size_t{512} << 10, size_t{3} << 20}) {
+    const auto m = NewMemtable(arena);
+    const std::string value(40, 'v');
+    Sequence seq = 0;
+    while (m->used_bytes() < arena) {
+      const std::string key = std::to_string(++seq * 2654435761);
+      ASSERT_OK(m->Reserve(1, key.size() + value.size() + 8));
+      if (seq % 3 == 0) {
+        m->AddTtl(static_cast<uint32_t>(seq % 2), key, seq, 1000, value);
+      } else {
+        m->Add(static_cast<uint32_t>(seq % 2), key, MakeTag(seq, EntryKind::kPut), value);
+      }
+      if (seq % 97 != 0) continue;
+      for (Sequence s = 1; s <= seq; s += 1 + s % 7) {
+        const std::string wanted = std::to_string(s * 2654435761);
+        const Slice keys[] = {wanted, "absent", wanted};
+        Memtable::Found found[4];
+        const auto keyspace = static_cast<uint32_t>(s % 2);
+        assert_true(m->Get(keyspace, wanted, kMaxSequence, &found[3]));
+        assert_int_equal(TagSequence(found[3].tag), s);
+        m->GetMany(keyspace, keys, 3, kMaxSequence, found);
+        assert_int_equal(TagSequence(found[0].tag), s);
+        assert_int_equal(found[1].tag, 0);
+        assert_int_equal(TagSequence(found[2].tag), s);
+        assert_int_equal(m->LatestSequence(keyspace, wanted), s);
+        assert_false(m->Get(1 - keyspace, wanted, kMaxSequence, &found[3]));
+      }
+    }
+  }
+}
+
 void memtable__takes_little_memory_while_it_holds_little(void**) {
   const auto m = NewMemtable(size_t{1} << 30);
   Put(m.get(), 0, "k", 1, "v");
@@ -421,6 +455,7 @@ int main() {
       cmocka_unit_test(memtable__range_tombstones_answer_for_keys),
       cmocka_unit_test(memtable__an_only_range_tombstone_makes_it_not_empty),
       cmocka_unit_test(memtable__preallocates_what_it_was_asked_for),
+      cmocka_unit_test(memtable__finds_every_key_whatever_its_filter_denies),
       cmocka_unit_test(memtable__takes_little_memory_while_it_holds_little),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
