@@ -27,6 +27,8 @@ constexpr size_t kChunkMax = kHugePageBytes;
 // What an entry takes beside its key and value: the larger of a version with an expiry, and a range
 // tombstone.
 constexpr size_t kEntryExtra = 64;
+// The filter comes when entries take an eighth of its memory.
+constexpr size_t kFilterEntryShare = 8;
 constexpr size_t kTreeBytes = (sizeof(KeyspaceTree) + 63) & ~size_t{63};
 constexpr size_t kTombstoneLogBytes = (sizeof(TombstoneLog) + 63) & ~size_t{63};
 // The largest thing that the node arena hands out.
@@ -61,7 +63,8 @@ class Memtable::Impl {
     });
   }
 
-  // Once the entries take as much memory as their filter does; without memory there is none.
+  // Once there are some entries, but not so many that adding them all holds up a writer; where
+  // there is no memory for it, it is tried again with the next.
   void MakeFilter() noexcept {
     char* memory = source_.Take((filter_bytes_ + 63) & ~size_t{63});
     if (memory == nullptr) return;
@@ -81,7 +84,7 @@ class Memtable::Impl {
   }
   bool WantsFilter() const noexcept {
     return filter_bytes_ != 0 && !filtered_.load(std::memory_order_relaxed) &&
-           entry_arena_.used_bytes() >= filter_bytes_;
+           entry_arena_.used_bytes() >= filter_bytes_ / kFilterEntryShare;
   }
   KeyspaceTree* GetOrMake(uint32_t keyspace) noexcept {
     KeyspaceTree* tree = trees_.Find(keyspace);
