@@ -50,6 +50,8 @@ exec chroot "$root/all" /bin/sh -eux -c '
   cd /tmp
   export DEBIAN_FRONTEND=noninteractive
   rm -f /var/lib/man-db/auto-update  # indexing every page of the machine again takes minutes
+  find /usr/local -depth \( -name "kist*" -o -name "libkist*" \) -exec rm -r {} +
+  ldconfig  # a kist of make install would hide the packages, and outlive them
   dpkg -i kist-tools_*.deb libkist0_*.deb libkist-dev_*.deb
   dpkg --verify kist-tools libkist0 libkist-dev
   kist put db city Oslo
