@@ -213,7 +213,8 @@ Status BatchBuilder::AppendBatch(Slice batch) {
 }
 
 void BatchBuilder::Clear() {
-  if (capacity_ > kKeptBytes) {
+  const bool used = capacity_ <= kKeptUsedBytes && size_ >= capacity_ / 4;
+  if (capacity_ > kKeptBytes && !used) {
     DeallocateSized(buf_, capacity_);
     buf_ = nullptr;
     capacity_ = 0;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <new>
+#include <thread>
 
 #include "db/apply.h"
 #include "db/db_impl.h"
@@ -27,7 +28,6 @@ constexpr size_t kGroupRangesMax = 64;  // of a transaction that joins another's
 constexpr size_t kPadBytes = 8;         // behind a record's data, for its padding
 constexpr size_t kStackBytes = 4608;    // a record of a 4 KiB value
 constexpr uint64_t kCompressFrom = 128;
-constexpr int kRelaxes = 50;  // between two looks for company
 constexpr double kSleepFromUs = 200;
 constexpr uint64_t kSleepMaxUs = 50000;
 constexpr int kFreeingTries = 8;  // of a delete on a full disk
@@ -244,8 +244,9 @@ Status DbImpl::Commit(GroupWriter* w) {
   }
   w->record.data_crc = crc32c::Value(w->record.data, w->record.data_bytes);
   w->waiter.request = w;
+  w->waiter.sleeps = WantsSync(w->durability, 1);
   if (queue_.Join(&w->waiter)) {
-    if (WantsSync(w->durability, 1)) AwaitCompany();
+    if (w->waiter.sleeps) AwaitCompany();
     WriteQueue::Waiter* followers = LeadGroup(w);
     queue_.Leave();
     // The next group is on its way while these are woken.
@@ -265,7 +266,7 @@ void DbImpl::AwaitCompany() {
   const uint64_t start = vfs_->MonotonicUs();
   bool all = false;
   while (!(all = queue_.Waiting() + 1 >= wanted) && Since(vfs_, start) < pace_.LongestWaitUs()) {
-    for (int i = 0; i < kRelaxes; ++i) CpuRelax();
+    std::this_thread::yield();  // to those it waits for: they may have no other processor
   }
   pace_.Waited(all);
 }

@@ -22,7 +22,7 @@ bool WriteQueue::JoinSlow(Waiter* w) {
   // look, in Leave.)
   uint32_t free = 0;
   if (held_.compare_exchange_strong(free, 1, std::memory_order_seq_cst)) Leave();
-  for (int i = 0; i < kSpins; ++i) {
+  for (int i = w->sleeps ? kSpins : 0; i < kSpins; ++i) {
     const uint32_t s = w->state.load(std::memory_order_acquire);  // pairs with Signal
     if (s >= kDone) return s == kLeader;
     CpuRelax();

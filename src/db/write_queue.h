@@ -27,6 +27,7 @@ class WriteQueue {
   struct Waiter {
     // What the group's leader reads and fills.
     void* request = nullptr;
+    bool sleeps = false;  // at once: a group that syncs takes longer than spinning pays
     Status status;
     Waiter* next = nullptr;
 

@@ -194,7 +194,6 @@ bool YcsbStep(const Mix100& mix, YcsbState* state, Random* random, uint32_t rank
   const uint64_t r = random->Next();
   const int dice = static_cast<int>((r >> 40) % 100);
   if (dice < mix.insert) {
-    if (state->count == 2 * state->order.n) return actor->Lost("the row ran out of keys to insert");
     return actor->Put(state->order.Number(state->count++));
   }
   const uint64_t number =
@@ -220,7 +219,9 @@ bool RowYcsb(Context* context, const std::string& row) {
   Histogram latencies;
   Result result(row);
   const double seconds = context->options().seconds;
-  const double lengths[2] = {std::max(0.3, seconds / 5), seconds};  // warm-up, row
+  // Warm-up and row; each ends early where it has inserted as many keys. There are n more for all.
+  const double lengths[2] = {std::max(0.3, seconds / 5), seconds};
+  const uint64_t n = state->order.n, inserts[2] = {n / 8, n / 2 - n / 8};
   uint64_t at = 0;
   for (int pass = 0; pass < 2; ++pass) {
     latencies.Clear();
@@ -228,7 +229,8 @@ bool RowYcsb(Context* context, const std::string& row) {
     const uint64_t deadline = phase.begin().ns + static_cast<uint64_t>(lengths[pass] * 1e9);
     uint64_t last = Ticks();
     uint64_t done = 0;
-    for (; (done & 63) != 0 || NowNs() < deadline; ++done) {
+    const uint64_t most = state->count + inserts[pass];
+    for (; state->count < most && ((done & 63) != 0 || NowNs() < deadline); ++done) {
       if (!YcsbStep(mix, state.get(), &random, state->ranks[at++ & mask], &actor))
         return context->Fail(row, actor.error);
       const uint64_t now = Ticks();
