@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "util/alloc.h"
 #include "util/crc32c.h"
 
 namespace kist {
@@ -40,7 +41,7 @@ GenerationWriter::GenerationWriter(Db* db, Target* target, uint64_t database_id,
 }
 
 GenerationWriter::~GenerationWriter() {
-  if (reachable_.load(std::memory_order_relaxed)) DropClaim(&lease_);
+  if (reachable_.load(std::memory_order_relaxed)) BestEffort([this] { DropClaim(&lease_); });
 }
 
 Result<std::unique_ptr<GenerationWriter>> GenerationWriter::Begin(Db* db, Target* target,

@@ -4,6 +4,7 @@
 #include "backup/new_directory.h"
 
 #include "key/file_name.h"
+#include "util/alloc.h"
 
 namespace kist {
 namespace {
@@ -48,7 +49,10 @@ Result<std::unique_ptr<NewDirectory>> NewDirectory::Prepare(Vfs* vfs, const std:
 // CURRENT first: from then on nobody takes the rest for a database. Where Prepare itself failed the
 // files, if there are any, are another's; the lock is ours if it was taken.
 NewDirectory::~NewDirectory() {
-  if (finished_) return;
+  if (!finished_) BestEffort([this] { TakeAway(); });
+}
+
+void NewDirectory::TakeAway() {
   const auto remove = [&](const std::string& name) {
     static_cast<void>(vfs_->Remove(JoinPath(path_, name)).ok());
   };

@@ -29,6 +29,8 @@ class NewDirectory {
  private:
   NewDirectory(Vfs* vfs, std::string path, bool made)
       : vfs_(vfs), path_(std::move(path)), made_(made) {}
+  void TakeAway();
+
   Vfs* const vfs_;
   const std::string path_;
   const bool made_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "util/alloc.h"
 #include "util/planted.h"
 
 namespace kist {
@@ -13,10 +14,12 @@ TableOutputs::~TableOutputs() {
   if (finished_ || sync_failed_) return;
   builder_.reset();
   file_.reset();
-  // Best effort: what stays is an unlisted file, which the next open removes.
-  if (!path_.empty()) static_cast<void>(context_.vfs->Remove(path_).ok());
-  for (const NewTable& t : done_)
-    static_cast<void>(context_.vfs->Remove(context_.store->Path(t.number)).ok());
+  // What stays is an unlisted file, which the next open removes.
+  BestEffort([this] {
+    if (!path_.empty()) static_cast<void>(context_.vfs->Remove(path_).ok());
+    for (const NewTable& t : done_)
+      static_cast<void>(context_.vfs->Remove(context_.store->Path(t.number)).ok());
+  });
 }
 
 Status TableOutputs::Open() {

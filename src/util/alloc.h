@@ -9,8 +9,19 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 
 namespace kist {
+
+// For destructors, which tidy up as far as memory allows: an exception in one ends the process.
+template <typename Body>
+void BestEffort(Body&& body) noexcept {
+  try {
+    body();
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
 
 // At least 16-byte aligned. Zero bytes give a pointer that may be deallocated.
 void* Allocate(size_t bytes) noexcept;

@@ -182,6 +182,21 @@ static void try_all(kist_db* db, int pipe_end) {
   if (try_put(db, 'f', 300)) took(pipe_end, 'f');
 }
 
+static void try_copies(kist_db* db, const char* path) {
+  char copy[4200], target[4200], restored[4200];
+  kist_err err = KIST_ERR_INIT;
+  kist_stream* stream = NULL;
+  snprintf(copy, sizeof copy, "%s.copy", path);
+  snprintf(target, sizeof target, "%s.target", path);
+  snprintf(restored, sizeof restored, "%s.restored", path);
+  if (may_be("checkpoint", kist_checkpoint(db, copy, &err), &err))
+    may_be("repair", kist_repair(copy, NULL, NULL, 0, NULL, &err), &err);
+  if (may_be("backup", kist_backup(db, target, NULL, NULL, &err), &err))
+    may_be("restore", kist_restore(target, restored, NULL, NULL, NULL, &err), &err);
+  if (may_be("stream", kist_stream_start(db, target, NULL, &stream, &err), &err))
+    may_be("stop", kist_stream_stop(stream, 0, &err), &err);
+}
+
 /* In the child: meets the want from `nth` on, then again without it. The options are made before:
  * a program without memory for them has not begun. */
 static void work(const char* path, const kist_options* options, int pipe_end) {
@@ -193,6 +208,7 @@ static void work(const char* path, const kist_options* options, int pipe_end) {
     if (db == NULL) _exit(123);
   }
   try_all(db, pipe_end);
+  try_copies(db, path);
   nothing_wanted();
   kist_close(db, KIST_CLOSE_REVOKE, &err);
   if (err.code != 0 && err.code != KIST_E_POISONED) may_be("close", err.code, &err);
