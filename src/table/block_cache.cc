@@ -99,15 +99,16 @@ Block* BlockCache::Unlink(Ring* ring, size_t position) noexcept {
 
 Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
   const size_t charge = Charge(*block);
-  const size_t capacity = this->capacity();
+  size_t capacity = this->capacity();
+  if (TooManyRetired(capacity)) {
+    epoch_->Collect();
+    capacity = this->capacity();
+    if (TooManyRetired(capacity)) return nullptr;
+  }
   // One block may not take more than a quarter of it all.
   if (charge > capacity / 4) {
     Trim();
     return nullptr;
-  }
-  if (TooManyRetired(capacity)) {
-    epoch_->Collect();
-    if (TooManyRetired(capacity)) return nullptr;
   }
   Shard& shard = shards_[ShardOf(slot)];
   {
@@ -124,7 +125,7 @@ Block* BlockCache::Insert(Slot* slot, Block* block, bool cold) noexcept {
   }
   const size_t room = Room();
   if (used_bytes() > room) Evict(EvictionTarget(room));
-  if (TooIdle(capacity) && used_bytes() > capacity / 2) Evict(0);
+  if (TooIdle(capacity)) Evict(0);
   return block;
 }
 

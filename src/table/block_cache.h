@@ -9,9 +9,9 @@
 //     so that a reader inside an Epoch::Guard may use what it loaded from a slot without one.
 //  3. used_bytes() is the sum of memory_bytes() of the cached blocks plus kEntryBytes for each; it
 //     is above Room(), hence above the capacity, only until the insertion that made it so ends.
-//  4. Blocks that were evicted and wait for a reader that stands still stay near an eighth of a
-//     large cache: beyond, nothing is inserted. Otherwise they would take the cache's room, so that
-//     each insertion evicts more of it.
+//  4. Blocks that were evicted and wait for a reader that stands still stay near an eighth of the
+//     cache: beyond, nothing is inserted. Otherwise they would take the cache's room, so that each
+//     insertion evicts more of it, until nothing is left, and nobody to collect them.
 // Threads: any. One shard mutex is held at a time, and nothing is called under it.
 #pragma once
 
@@ -94,6 +94,7 @@ class BlockCache {
   static constexpr unsigned kEvictedAtOnce = 2;
   static constexpr unsigned kHitCounters = 32;
   static constexpr size_t kRetiredShare = 8;
+  static constexpr size_t kRetiredLeast = size_t{64} << 10;
   struct Entry {
     Slot* slot;
     Block* block;
@@ -130,18 +131,21 @@ class BlockCache {
   void Evict(size_t target) noexcept;
   void Retire(Block* chain) noexcept;
 
-  // What blocks may take: the capacity less what the pool holds idle, as far as an eighth. Where
-  // more than a quarter is idle, because the sizes of blocks have changed or the capacity has, few
-  // blocks are spread over many large chunks: the cache begins again.
+  // What blocks may take: the capacity less what the pool holds idle, as far as an eighth. More is
+  // idle after a compaction, whose inputs' blocks go at once, until others take their cells. Where
+  // none do, because the sizes of blocks have changed or the capacity has, few blocks are spread
+  // over many large chunks: when these and what is idle take an eighth more than all, the cache
+  // begins again.
   size_t Room() const {
     const size_t capacity = this->capacity();
     return capacity - std::min(pool_->idle_bytes(), capacity / 8);
   }
   bool TooIdle(size_t capacity) const {
-    return !pool_->small() && pool_->idle_bytes() > capacity / 4;
+    return !pool_->small() && pool_->idle_bytes() > capacity / 4 &&
+           memory_bytes() > capacity + capacity / 8;
   }
   bool TooManyRetired(size_t capacity) const {
-    return !pool_->small() && pool_->retired_bytes() > capacity / kRetiredShare;
+    return pool_->retired_bytes() > std::max(capacity / kRetiredShare, kRetiredLeast);
   }
   void LimitPool(size_t capacity);
 

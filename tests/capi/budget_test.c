@@ -28,8 +28,11 @@ static int set_up(void** state) {
   return 0;
 }
 
+static void stop_pinning(void);
+
 static int tear_down(void** state) {
   (void)state;
+  stop_pinning();
   close_strict(db);
   drop_path(path);
   return 0;
@@ -289,11 +292,19 @@ static void budget__a_flush_by_itself_refuses_nobody(void** state) {
   }
 }
 
-/* One value larger than what handles may hold is no misuse of memory: it can be pinned. */
-enum { COMPACTED_KEYS = 30000 };
+enum { COMPACTED_KEYS = 30000, PINNERS = 3 };
 static int compacting; /* atomic */
+static pthread_t pinners[PINNERS];
+static int refused[PINNERS];
 
-static void* pin_keys(void* refused) {
+/* Also where a check has ended the test: threads must not use a database that is closed. */
+static void stop_pinning(void) {
+  int i;
+  if (!__atomic_exchange_n(&compacting, 0, __ATOMIC_ACQ_REL)) return;
+  for (i = 0; i < PINNERS; ++i) pthread_join(pinners[i], NULL);
+}
+
+static void* pin_keys(void* count) {
   uint32_t r = 1;
   while (__atomic_load_n(&compacting, __ATOMIC_ACQUIRE)) {
     char key[24];
@@ -301,7 +312,7 @@ static void* pin_keys(void* refused) {
     r = r * 1664525 + 1013904223;
     snprintf(key, sizeof key, "key%08u", (r >> 8) % COMPACTED_KEYS);
     if (kist_get_pin(kist_default(db), NULL, key, strlen(key), &pin, NULL) != KIST_OK) {
-      ++*(int*)refused;
+      ++*(int*)count;
     } else {
       kist_pin_release(&pin);
     }
@@ -312,8 +323,6 @@ static void* pin_keys(void* refused) {
 /* A compaction gives up all that was cached of its inputs at once, more than handles may hold:
  * nobody holds it, though some are about to read it. */
 static void budget__a_compaction_refuses_nobody(void** state) {
-  pthread_t threads[3];
-  int refused[3] = {0, 0, 0};
   uint64_t cached = 0;
   int round, i;
   (void)state;
@@ -321,8 +330,8 @@ static void budget__a_compaction_refuses_nobody(void** state) {
   db = open_with(path, "sync=never; memory_budget=64MiB; compression=none; compaction=manual");
   fill(COMPACTED_KEYS, 1000);
   __atomic_store_n(&compacting, 1, __ATOMIC_RELEASE);
-  for (i = 0; i < 3; ++i)
-    assert_int_equal(pthread_create(&threads[i], NULL, pin_keys, &refused[i]), 0);
+  for (i = 0; i < PINNERS; ++i)
+    assert_int_equal(pthread_create(&pinners[i], NULL, pin_keys, &refused[i]), 0);
   for (round = 0; round < 6; ++round) {
     fill(COMPACTED_KEYS / 4, 1000);
     OK(kist_compact(kist_default(db), NULL, 0, NULL, 0, NULL, &err));
@@ -330,12 +339,12 @@ static void budget__a_compaction_refuses_nobody(void** state) {
     if (stat_of(db, "cache_bytes") > cached) cached = stat_of(db, "cache_bytes");
     fill(100, 1000); /* values in a memtable, which are pinned and asked about */
   }
-  __atomic_store_n(&compacting, 0, __ATOMIC_RELEASE);
-  for (i = 0; i < 3; ++i) pthread_join(threads[i], NULL);
+  stop_pinning();
   assert_true(cached > stat_of(db, "memory_held_max_bytes")); /* or nothing is tested here */
-  for (i = 0; i < 3; ++i) assert_int_equal(refused[i], 0);
+  for (i = 0; i < PINNERS; ++i) assert_int_equal(refused[i], 0);
 }
 
+/* One value larger than what handles may hold is no misuse of memory: it can be pinned. */
 static void budget__one_large_pin_is_never_refused(void** state) {
   kist_pin pin;
   char* val = malloc(12 * MIB);

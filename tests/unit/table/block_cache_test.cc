@@ -155,12 +155,48 @@ void block_cache__keeps_what_is_used(void**) {
   cache.Remove(slots.slots.data(), slots.slots.size());
 }
 
-void block_cache__a_reader_that_stands_still_costs_an_eighth(void**) {
+// What goes at once, spread over all chunks, leaves much of them idle: the rest stays, and what
+// comes fills them. Where only other sizes come, the cache still keeps to its capacity.
+void block_cache__removing_many_empties_nothing_else(void**) {
   constexpr size_t kCapacity = size_t{64} << 20;
+  Epoch epoch;
+  Slots slots(80000);
+  BlockCache cache(kCapacity, &epoch);
+  const auto insert = [&](size_t i, size_t bytes) {
+    Epoch::Guard guard(epoch);
+    RefPtr<Block> block = MakeBlock(bytes, cache.pool());
+    cache.Insert(&slots.slots[i], block.get(), false);
+  };
+  size_t n = 0;
+  for (; cache.evictions() == 0; ++n) insert(n, 4000);
+  for (size_t i = 0; i < n; ++i) {
+    if (i % 20 < 7) cache.Remove(&slots.slots[i], 1);
+  }
+  epoch.Drain();
+  const size_t left = cache.used_bytes();
+  assert_true(left > kCapacity / 2);
+  insert(n, 4000);
+  assert_true(cache.used_bytes() > left);
+  for (size_t i = 0; i < n; ++i) {
+    if (slots.slots[i].load() == nullptr) insert(i, 4000);
+  }
+  assert_true(cache.used_bytes() > kCapacity / 4 * 3);
+  for (size_t i = n + 1; i < slots.slots.size(); ++i) {
+    insert(i, 700 + i % 1000);
+    assert_true(cache.memory_bytes() <= kCapacity + kCapacity / 8);
+  }
+  cache.Remove(slots.slots.data(), slots.slots.size());
+}
+
+// With a budget of so many bytes; 0: without, of 64 MiB.
+void StandStill(size_t limit) {
   Epoch epoch;
   Slots slots(40000);
   {
-    BlockCache cache(kCapacity, &epoch);
+    RefPtr<MemoryBudget> budget;
+    if (limit != 0) budget = RefPtr<MemoryBudget>::Adopt(new MemoryBudget(limit));
+    BlockCache cache(size_t{64} << 20, &epoch, budget.get());
+    const size_t capacity = cache.capacity();
     size_t next = 0;
     const auto insert = [&](size_t count) {
       for (const size_t end = next + count; next < end; ++next) {
@@ -175,18 +211,29 @@ void block_cache__a_reader_that_stands_still_costs_an_eighth(void**) {
       Epoch::Guard reader(epoch);
       insert(10000);
       assert_true(cache.evictions() > before);
-      assert_true(cache.pool()->retired_bytes() < kCapacity / 8 + (size_t{256} << 10));
-      assert_true(cache.loose_bytes() < kCapacity / 8 + (size_t{256} << 10));
-      assert_true(cache.used_bytes() > kCapacity / 2);
+      assert_true(cache.pool()->retired_bytes() < capacity / 8 + (size_t{256} << 10));
+      assert_true(cache.loose_bytes() < capacity / 8 + (size_t{256} << 10));
+      assert_true(cache.used_bytes() > capacity / 2);
     }
     const uint64_t held = cache.evictions();
     insert(4000);  // goes on
     assert_true(cache.evictions() > held + 3000);
+    {
+      Epoch::Guard reader(epoch);
+      cache.Remove(slots.slots.data(), slots.slots.size());
+    }
+    insert(4000);  // also where nobody else collects what is retired
+    assert_true(cache.used_bytes() > size_t{3900} * 4000);
     cache.Remove(slots.slots.data(), slots.slots.size());
     epoch.Drain();
     assert_int_equal(cache.pool()->retired_bytes(), 0);
     assert_int_equal(cache.used_bytes(), 0);
   }
+}
+
+void block_cache__a_reader_that_stands_still_costs_an_eighth(void**) {
+  StandStill(0);
+  StandStill(size_t{40} << 20);
 }
 
 }  // namespace
@@ -198,6 +245,7 @@ int main() {
       cmocka_unit_test(block_cache__the_first_of_two_stays),
       cmocka_unit_test(block_cache__scans_leave_the_hot_set),
       cmocka_unit_test(block_cache__keeps_what_is_used),
+      cmocka_unit_test(block_cache__removing_many_empties_nothing_else),
       cmocka_unit_test(block_cache__a_reader_that_stands_still_costs_an_eighth),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
