@@ -184,7 +184,11 @@ Status PosixFile::Preallocate(uint64_t size) {
 
 Result<uint64_t> PosixFile::Size() {
   struct stat st;
-  if (fstat(fd_.get(), &st) != 0) return Error(errno, "stat");
+  int rc;
+  do {
+    rc = fstat(fd_.get(), &st);
+  } while (rc != 0 && errno == EINTR);
+  if (rc != 0) return Error(errno, "stat");
   return static_cast<uint64_t>(st.st_size);
 }
 

@@ -65,6 +65,15 @@ Status Held(const std::string& path) {
                        EWOULDBLOCK);
 }
 
+template <typename Call>
+int Stat(Call call) {
+  int rc;
+  do {
+    rc = call();
+  } while (rc != 0 && errno == EINTR);
+  return rc;
+}
+
 bool Contains(const std::vector<LockKey>& held, const struct stat& st) {
   return std::find(held.begin(), held.end(), LockKey{getpid(), st.st_dev, st.st_ino}) != held.end();
 }
@@ -78,9 +87,11 @@ Result<std::unique_ptr<FileLock>> PosixLock(const std::string& path) {
     struct stat st;
     // Asked first: on an emulated flock, opening and closing the file would free this process's own
     // lock.
-    if (stat(path.c_str(), &st) == 0 && Contains(registry.held, st)) return Held(path);
+    if (Stat([&] { return stat(path.c_str(), &st); }) == 0 && Contains(registry.held, st))
+      return Held(path);
     KIST_TRY_ASSIGN(Fd fd, PosixOpen(path, O_RDWR | O_CREAT, "lock"));
-    if (fstat(fd.get(), &st) != 0) return Status::FromErrno(errno, "lock", path);
+    if (Stat([&] { return fstat(fd.get(), &st); }) != 0)
+      return Status::FromErrno(errno, "lock", path);
     if (Contains(registry.held, st)) return Held(path);
     int rc;
     do {
@@ -93,7 +104,8 @@ Result<std::unique_ptr<FileLock>> PosixLock(const std::string& path) {
     // Whoever removed the file between open and flock (destroying the database) left us with a lock
     // on nothing.
     struct stat now;
-    if (stat(path.c_str(), &now) != 0 || now.st_dev != st.st_dev || now.st_ino != st.st_ino)
+    if (Stat([&] { return stat(path.c_str(), &now); }) != 0 || now.st_dev != st.st_dev ||
+        now.st_ino != st.st_ino)
       continue;
     const LockKey key{getpid(), st.st_dev, st.st_ino};
     registry.held.reserve(registry.held.size() + 1);

@@ -48,16 +48,20 @@ class PosixVfsImpl : public Vfs {
   }
 
   Status Rename(const std::string& from, const std::string& to) override {
-    return Check(rename(from.c_str(), to.c_str()), "rename", from);
+    const int err = Tried([&] { return rename(from.c_str(), to.c_str()); }, ENOENT,
+                          [&] { return SameFile(to, to); });
+    return Check(err, "rename", from);
   }
 
   Status Remove(const std::string& path) override {
-    return Check(unlink(path.c_str()), "remove", path);
+    const int err = Tried([&] { return unlink(path.c_str()); }, ENOENT, [] { return true; });
+    return Check(err, "remove", path);
   }
 
   Status Link(const std::string& from, const std::string& to) override {
-    if (link(from.c_str(), to.c_str()) == 0) return Status();
-    const int err = errno;
+    const int err = Tried([&] { return link(from.c_str(), to.c_str()); }, EEXIST,
+                          [&] { return SameFile(from, to); });
+    if (err == 0) return Status();
     Status s = Status::FromErrno(err, "link", to);
     // EPERM: a file system without hard links; a directory or a protected file gives it too, and
     // neither can be linked.
@@ -67,11 +71,13 @@ class PosixVfsImpl : public Vfs {
   }
 
   Status MakeDir(const std::string& path) override {
-    return Check(mkdir(path.c_str(), 0755), "create directory", path);
+    const int err = Tried([&] { return mkdir(path.c_str(), 0755); }, EEXIST, [] { return true; });
+    return Check(err, "create directory", path);
   }
 
   Status RemoveDir(const std::string& path) override {
-    return Check(rmdir(path.c_str()), "remove directory", path);
+    const int err = Tried([&] { return rmdir(path.c_str()); }, ENOENT, [] { return true; });
+    return Check(err, "remove directory", path);
   }
 
   Result<std::string> Absolute(const std::string& path) override {
@@ -82,13 +88,17 @@ class PosixVfsImpl : public Vfs {
   }
 
   Result<std::vector<std::string>> List(const std::string& dir) override {
-    DIR* stream = opendir(dir.c_str());
+    DIR* stream;
+    do {
+      stream = opendir(dir.c_str());
+    } while (stream == nullptr && errno == EINTR);
     if (stream == nullptr) return Status::FromErrno(errno, "list", dir);
     const std::unique_ptr<DIR, int (*)(DIR*)> closer(stream, closedir);
     std::vector<std::string> names;
     for (;;) {
       errno = 0;
       const dirent* entry = readdir(stream);
+      if (entry == nullptr && errno == EINTR) continue;
       if (entry == nullptr) break;
       const Slice name(entry->d_name);
       if (name != "." && name != "..") names.emplace_back(name);
@@ -99,7 +109,8 @@ class PosixVfsImpl : public Vfs {
 
   Result<FileInfo> Stat(const std::string& path) override {
     struct stat st;
-    if (stat(path.c_str(), &st) != 0) return Status::FromErrno(errno, "stat", path);
+    if (const int err = Tried([&] { return stat(path.c_str(), &st); }); err != 0)
+      return Status::FromErrno(err, "stat", path);
     FileInfo info;
     info.bytes = static_cast<uint64_t>(st.st_size);
     info.is_directory = S_ISDIR(st.st_mode);
@@ -156,8 +167,32 @@ class PosixVfsImpl : public Vfs {
   Result<std::unique_ptr<ForkGuard>> MakeForkGuard() override { return PosixMakeForkGuard(); }
 
  private:
-  static Status Check(int rc, const char* doing, const std::string& path) {
-    return rc == 0 ? Status() : Status::FromErrno(errno, doing, path);
+  static Status Check(int err, const char* doing, const std::string& path) {
+    return err == 0 ? Status() : Status::FromErrno(err, doing, path);
+  }
+
+  // Network and user-space file systems end these calls with EINTR too, before the change or after
+  // it: where the next try fails with `after`, and is_done() agrees, the change was made. 0 or an
+  // errno.
+  template <typename Call, typename IsDone>
+  static int Tried(Call call, int after, IsDone is_done) {
+    bool again = false;
+    for (;; again = true) {
+      if (call() == 0) return 0;
+      const int err = errno;
+      if (err == EINTR) continue;
+      return again && err == after && is_done() ? 0 : err;
+    }
+  }
+  template <typename Call>
+  static int Tried(Call call) {
+    return Tried(call, 0, [] { return false; });
+  }
+  static bool SameFile(const std::string& a, const std::string& b) {
+    struct stat x, y;
+    return Tried([&] { return stat(a.c_str(), &x); }) == 0 &&
+           Tried([&] { return stat(b.c_str(), &y); }) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
   }
 };
 

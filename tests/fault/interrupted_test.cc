@@ -1,8 +1,13 @@
 // System calls that are interrupted or do a part of what was asked (promise G21). This program's
 // own pread, pwrite and their kin stand before the C library's: they end with EINTR or short counts
-// at random, and nothing of that may be seen above the Vfs. KIST_SEED repeats a run.
+// at random, and nothing of that may be seen above the Vfs. Calls on names are interrupted before
+// the change or after it, as network and user-space file systems do. KIST_SEED repeats a run.
+#include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -11,6 +16,7 @@
 #include <cerrno>
 #include <cstdarg>
 
+#include "kist/kist.h"
 #include "support/crash_harness.h"
 
 namespace {
@@ -30,6 +36,14 @@ bool Interrupted() {
   g_bent.fetch_add(1);
   errno = EINTR;
   return true;
+}
+
+// A call that has changed something, or not, and then is interrupted.
+template <typename Call>
+int Change(Call call) {
+  if (Interrupted()) return -1;
+  const int rc = int(call());
+  return rc == 0 && Interrupted() ? -1 : rc;
 }
 
 size_t Part(size_t n) {
@@ -74,6 +88,38 @@ int fallocate(int fd, int mode, off_t at, off_t n) {
 int flock(int fd, int how) noexcept {
   return Interrupted() ? -1 : int(syscall(SYS_flock, fd, how));
 }
+int rename(const char* from, const char* to) noexcept {
+  return Change([&] { return syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); });
+}
+int unlink(const char* path) noexcept {
+  return Change([&] { return syscall(SYS_unlinkat, AT_FDCWD, path, 0); });
+}
+int rmdir(const char* path) noexcept {
+  return Change([&] { return syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR); });
+}
+int mkdir(const char* path, mode_t mode) noexcept {
+  return Change([&] { return syscall(SYS_mkdirat, AT_FDCWD, path, mode); });
+}
+int link(const char* from, const char* to) noexcept {
+  return Change([&] { return syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0); });
+}
+int stat(const char* path, struct stat* st) noexcept {
+  return Interrupted() ? -1 : int(syscall(SYS_newfstatat, AT_FDCWD, path, st, 0));
+}
+int fstat(int fd, struct stat* st) noexcept {
+  return Interrupted() ? -1 : int(syscall(SYS_fstat, fd, st));
+}
+ssize_t getrandom(void* buf, size_t n, unsigned flags) {
+  return Interrupted() ? -1 : syscall(SYS_getrandom, buf, Part(n), flags);
+}
+DIR* opendir(const char* path) {
+  static const auto real = reinterpret_cast<DIR* (*)(const char*)>(dlsym(RTLD_NEXT, "opendir"));
+  return Interrupted() ? nullptr : real(path);
+}
+struct dirent* readdir(DIR* dir) {
+  static const auto real = reinterpret_cast<struct dirent* (*)(DIR*)>(dlsym(RTLD_NEXT, "readdir"));
+  return Interrupted() ? nullptr : real(dir);
+}
 int open(const char* path, int flags, ...) {
   va_list rest;
   va_start(rest, flags);
@@ -115,16 +161,76 @@ void Work(const std::string& dir, uint64_t seed) {
   }
 }
 
-void interrupted__nothing_is_seen_of_it(void**) {
+#define MUST_DO(call)                                                            \
+  do {                                                                           \
+    kist_err err = KIST_ERR_INIT;                                                \
+    if ((call) != KIST_OK) fail_msg("%s: %d, %s", #call, err.code, err.message); \
+  } while (0)
+
+void ExpectWhole(const std::string& path) {
+  kist_db* db = nullptr;
+  MUST_DO(kist_open(path.c_str(), nullptr, &db, &err));
+  for (int i = 0; i < 300; ++i) {
+    const std::string key = "key" + std::to_string(i);
+    MUST_DO(kist_exists(kist_default(db), nullptr, key.data(), key.size(), &err));
+  }
+  MUST_DO(kist_verify(db, nullptr, &err));
+  MUST_DO(kist_close(db, KIST_CLOSE_STRICT, &err));
+}
+
+// Checkpoints, backups, restores, streams, pruning, repairs, removals.
+void Copies(const std::string& dir) {
+  const std::string path = dir + "/db", target = dir + "/target";
+  kist_db* db = nullptr;
+  kist_stream* stream = nullptr;
+  kist_prune_options keep = KIST_PRUNE_OPTIONS_INIT;
+  keep.keep_count = 1;
+  MUST_DO(kist_open(path.c_str(), nullptr, &db, &err));
+  for (int i = 0; i < 300; ++i) {
+    const std::string key = "key" + std::to_string(i), value(2000, static_cast<char>('a' + i % 26));
+    MUST_DO(kist_put(kist_default(db), nullptr, key.data(), key.size(), value.data(), value.size(),
+                     &err));
+    if (i % 100 == 99) MUST_DO(kist_flush(db, &err));
+    if (i == 150) MUST_DO(kist_backup(db, target.c_str(), nullptr, nullptr, &err));
+    if (i == 150) MUST_DO(kist_stream_start(db, target.c_str(), nullptr, &stream, &err));
+  }
+  MUST_DO(kist_stream_stop(stream, -1, &err));
+  MUST_DO(kist_backup(db, target.c_str(), nullptr, nullptr, &err));
+  MUST_DO(kist_checkpoint(db, (dir + "/checkpoint").c_str(), &err));
+  MUST_DO(kist_close(db, KIST_CLOSE_STRICT, &err));
+  ExpectWhole(dir + "/checkpoint");
+  MUST_DO(kist_prune(target.c_str(), &keep, nullptr, nullptr, &err));
+  const std::string restored = dir + "/restored";
+  MUST_DO(kist_restore(target.c_str(), restored.c_str(), nullptr, nullptr, nullptr, &err));
+  ExpectWhole(restored);
+  std::string report(size_t{1} << 16, '\0');
+  MUST_DO(kist_repair(path.c_str(), nullptr, report.data(), report.size(), nullptr, &err));
+  assert_true(report.find("losses: 0") != std::string::npos);
+  ExpectWhole(path);
+  for (const char* name : {"/db", "/checkpoint", "/restored"})
+    MUST_DO(kist_destroy((dir + name).c_str(), &err));
+}
+
+template <typename Body>
+void Bent(Body body) {
   const char* given = std::getenv("KIST_SEED");
   const uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : 20261120;
   std::printf("KIST_SEED=%llu\n", static_cast<unsigned long long>(seed));
   TempDir dir;
+  g_bent.store(0);
   g_state.store(seed | 1);
-  Work(dir.File("db"), seed);
+  body(dir, seed);
   g_state.store(0);
   std::printf("%llu calls were bent\n", static_cast<unsigned long long>(g_bent.load()));
   assert_true(g_bent.load() > 500);
+}
+
+void interrupted__nothing_is_seen_of_it(void**) {
+  Bent([](const TempDir& dir, uint64_t seed) { Work(dir.File("db"), seed); });
+}
+
+void interrupted__nor_in_copies_and_repairs(void**) {
+  Bent([](const TempDir& dir, uint64_t) { Copies(dir.path()); });
 }
 
 }  // namespace
@@ -134,6 +240,7 @@ int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
       cmocka_unit_test(interrupted__nothing_is_seen_of_it),
+      cmocka_unit_test(interrupted__nor_in_copies_and_repairs),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
