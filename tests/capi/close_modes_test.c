@@ -349,6 +349,65 @@ static void close_modes__revoke_waits_for_running_calls(void** state) {
   }
 }
 
+/* A call that is inside for as long as the test wants. */
+struct inside {
+  kist_db* db;
+  kist_rc verified, closed;
+  uint32_t mode;
+  int entered, let_go, close_ended; /* atomic */
+};
+
+static int32_t stay_inside(void* ctx, uint64_t done, uint64_t total) {
+  struct inside* in = ctx;
+  (void)done, (void)total;
+  __atomic_store_n(&in->entered, 1, __ATOMIC_RELEASE);
+  while (!__atomic_load_n(&in->let_go, __ATOMIC_ACQUIRE)) usleep(100);
+  return 0;
+}
+
+static void* verify_inside(void* arg) {
+  struct inside* in = arg;
+  kist_job job = KIST_JOB_INIT;
+  job.progress = stay_inside;
+  job.ctx = in;
+  in->verified = kist_verify(in->db, &job, NULL);
+  return NULL;
+}
+
+static void* close_meanwhile(void* arg) {
+  struct inside* in = arg;
+  in->closed = kist_close(in->db, in->mode, NULL);
+  __atomic_store_n(&in->close_ended, 1, __ATOMIC_RELEASE);
+  return NULL;
+}
+
+static void close_modes__each_waits_for_a_call_that_runs(void** state) {
+  uint32_t mode;
+  (void)state;
+  for (mode = KIST_CLOSE_STRICT; mode <= KIST_CLOSE_DEFER; ++mode) {
+    char* path = new_path();
+    struct inside in = {NULL, -1, -1, 0, 0, 0, 0};
+    pthread_t verifier, closer;
+    in.db = open_plain(path);
+    in.mode = mode;
+    put(kist_default(in.db), "a", "1");
+    OK(kist_flush(in.db, &err));
+    assert_int_equal(pthread_create(&verifier, NULL, verify_inside, &in), 0);
+    while (!__atomic_load_n(&in.entered, __ATOMIC_ACQUIRE)) usleep(100);
+    assert_int_equal(pthread_create(&closer, NULL, close_meanwhile, &in), 0);
+    usleep(20000);
+    assert_int_equal(__atomic_load_n(&in.close_ended, __ATOMIC_ACQUIRE), 0);
+    assert_false(can_open(path));
+    __atomic_store_n(&in.let_go, 1, __ATOMIC_RELEASE);
+    pthread_join(verifier, NULL);
+    pthread_join(closer, NULL);
+    assert_true(in.verified == KIST_OK || in.verified == KIST_E_CLOSED);
+    assert_int_equal(in.closed, KIST_OK);
+    assert_true(can_open(path));
+    drop_path(path);
+  }
+}
+
 static void* free_later(void* arg) {
   struct children* c = arg;
   put(c->ks, "z", "9");
@@ -385,6 +444,7 @@ int main(void) {
       cmocka_unit_test(close_modes__defer_holds_the_logger),
       cmocka_unit_test(close_modes__close_is_durable_in_each_mode),
       cmocka_unit_test(close_modes__revoke_waits_for_running_calls),
+      cmocka_unit_test(close_modes__each_waits_for_a_call_that_runs),
       cmocka_unit_test(close_modes__defer_closes_in_the_last_free_of_any_thread),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

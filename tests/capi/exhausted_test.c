@@ -82,6 +82,61 @@ static void exhausted__descriptors(void** state) {
   for (most = 3; most < 24; ++most) check(RLIMIT_NOFILE, most);
 }
 
+/* Copies need more of them: an error that leaves nothing behind, then the same call works. */
+static void exhausted__descriptors_of_copies(void** state) {
+  struct rlimit before;
+  rlim_t most;
+  int refused = 1;
+  (void)state;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  for (most = 6; refused > 0; ++most) {
+    char *path = new_path(), copy[4200], target[4200], restored[4200];
+    kist_db* db = open_plain(path);
+    kist_stream* stream = NULL;
+    kist_rc checkpoint, backup, restore, start;
+    assert_true(most < 100);
+    snprintf(copy, sizeof copy, "%s.copy", path);
+    snprintf(target, sizeof target, "%s.target", path);
+    snprintf(restored, sizeof restored, "%s.restored", path);
+    put(kist_default(db), "a", "1");
+    OK(kist_flush(db, &err));
+    put(kist_default(db), "b", "2");
+    limit(RLIMIT_NOFILE, most);
+    checkpoint = kist_checkpoint(db, copy, NULL);
+    backup = kist_backup(db, target, NULL, NULL, NULL);
+    restore = backup == KIST_OK ? kist_restore(target, restored, NULL, NULL, NULL, NULL) : backup;
+    start = kist_stream_start(db, target, NULL, &stream, NULL);
+    limit(RLIMIT_NOFILE, before.rlim_cur);
+    refused = (checkpoint != KIST_OK) + (backup != KIST_OK) + (restore != KIST_OK);
+    if (checkpoint != KIST_OK) {
+      assert_int_equal(checkpoint, KIST_E_IO);
+      OK(kist_checkpoint(db, copy, &err));
+    }
+    if (backup != KIST_OK) {
+      assert_int_equal(backup, KIST_E_IO);
+      OK(kist_backup(db, target, NULL, NULL, &err));
+    }
+    if (restore != KIST_OK) {
+      assert_int_equal(restore, KIST_E_IO);
+      OK(kist_restore(target, restored, NULL, NULL, NULL, &err));
+    }
+    if (start != KIST_OK) {
+      assert_int_equal(start, KIST_E_IO);
+      OK(kist_stream_start(db, target, NULL, &stream, &err));
+    }
+    OK(kist_stream_wait(stream, kist_last_seq(db), -1, &err)); /* it has tried again */
+    OK(kist_stream_stop(stream, -1, &err));
+    close_strict(db);
+    db = open_plain(copy);
+    expect(kist_default(db), NULL, "b", "2");
+    close_strict(db);
+    db = open_plain(restored);
+    expect(kist_default(db), NULL, "b", "2");
+    close_strict(db);
+    drop_path(path);
+  }
+}
+
 static void exhausted__address_space(void** state) {
   rlim_t most;
   (void)state;
@@ -100,6 +155,7 @@ static void exhausted__address_space(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(exhausted__descriptors),
+      cmocka_unit_test(exhausted__descriptors_of_copies),
       cmocka_unit_test(exhausted__address_space),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

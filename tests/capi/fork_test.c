@@ -217,6 +217,8 @@ static int close_first(void) {
   CHECK(kist_close(db, KIST_CLOSE_STRICT, NULL) == KIST_OK);
   CHECK(kist_put(own, NULL, "x", 1, "1", 1, NULL) == KIST_E_FORKED);
   CHECK(kist_open(path, NULL, &other, NULL) == KIST_E_LOCKED); /* the parent's lock is untouched */
+  CHECK(kist_repair(path, NULL, NULL, 0, NULL, NULL) == KIST_E_LOCKED);
+  CHECK(kist_destroy(path, NULL) == KIST_E_LOCKED);
   kist_keyspace_free(own);
   kist_snapshot_free(snapshot);
   kist_iter_free(it);

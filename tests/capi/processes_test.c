@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
 #define RACERS 8
@@ -128,6 +129,50 @@ static void processes__one_database_by_many_names(void** state) {
   /* The name moves on to something else: the database is the directory that was opened. */
   OK(kist_flush(db, &err));
   close_strict(db);
+  drop_path(path);
+}
+
+static int opens_here(const char* path) {
+  kist_db* db = NULL;
+  const kist_rc rc = kist_open(path, NULL, &db, NULL);
+  if (rc == KIST_OK) kist_close(db, KIST_CLOSE_STRICT, NULL);
+  return rc == KIST_OK ? 0 : rc == KIST_E_LOCKED ? 1 : 2;
+}
+
+static void expect_elsewhere(const char* path, int code) {
+  const pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) _exit(opens_here(path));
+  expect_exit(child, code);
+}
+
+/* Whoever opens the lock's file, unlocks what he has not locked and closes it, a program that
+ * copies files for example, frees nothing. */
+static void processes__no_other_descriptor_frees_the_lock(void** state) {
+  char* path = new_path();
+  char lock[4200];
+  kist_db* db = open_plain(path);
+  int way;
+  (void)state;
+  snprintf(lock, sizeof lock, "%s/LOCK", path);
+  for (way = 0; way < 2; ++way) {
+    struct flock all;
+    const int fd = open(lock, way == 0 ? O_RDONLY : O_RDWR);
+    assert_true(fd >= 0);
+    memset(&all, 0, sizeof all);
+    all.l_type = F_UNLCK;
+    assert_int_equal(fcntl(fd, F_SETLK, &all), 0);
+    assert_int_equal(flock(fd, LOCK_UN), 0);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(opens_here(path), 1);
+    expect_elsewhere(path, 1);
+  }
+  ASSERT_RC(KIST_E_LOCKED, kist_destroy(path, &err));
+  assert_int_equal(access(lock, F_OK), 0);
+  close_strict(db);
+  assert_int_equal(access(lock, F_OK), 0); /* never unlinked by who lets go */
+  expect_elsewhere(path, 0);
   drop_path(path);
 }
 
@@ -263,6 +308,7 @@ int main(void) {
       cmocka_unit_test(processes__eight_race_to_open),
       cmocka_unit_test(processes__a_killed_owner_lets_go),
       cmocka_unit_test(processes__one_database_by_many_names),
+      cmocka_unit_test(processes__no_other_descriptor_frees_the_lock),
       cmocka_unit_test(processes__a_relative_path_and_another_directory),
       cmocka_unit_test(processes__descriptors_close_on_exec),
       cmocka_unit_test(processes__exit_without_close),
