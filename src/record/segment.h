@@ -255,6 +255,11 @@ class SegmentReader {
   // has_link().
   static Result<std::unique_ptr<SegmentReader>> Probe(Vfs* vfs, const std::string& path,
                                                       SegmentType type);
+  // For repair, which wants every record that is whole: kCorrupt for another type alone. A damaged
+  // prefix is taken from a slot's copy; a file that ends too early, valid_data_end() > size(), is
+  // read as far as it goes.
+  static Result<std::unique_ptr<SegmentReader>> Salvage(Vfs* vfs, const std::string& path,
+                                                        SegmentType type);
   SegmentReader(const SegmentReader&) = delete;
   SegmentReader& operator=(const SegmentReader&) = delete;
 
@@ -307,10 +312,13 @@ class SegmentReader {
 
  private:
   SegmentReader(std::string&& path, std::unique_ptr<File>&& file) noexcept;
-  Status ReadHead(SegmentType type, bool strict);
+  enum class How { kStrict, kProbe, kSalvage };
+  static Result<std::unique_ptr<SegmentReader>> OpenFor(How how, Vfs* vfs, const std::string& path,
+                                                        SegmentType type);
+  Status ReadHead(SegmentType type, How how);
   Status FindDataEnd();
-  Status ReadSlots(const char* head, size_t bytes);
-  Status ReadChain(bool strict);
+  Status ReadSlots(const char* head, size_t bytes, How how);
+  Status ReadChain(How how);
   // `need` bytes at `offset`, which the file has; more are read along.
   Result<const char*> Window(uint64_t offset, uint64_t need);
   Result<Outcome> ReadRecord(Record* record, bool chain);

@@ -20,10 +20,6 @@ constexpr size_t kWindowBytes = size_t{256} << 10;
 constexpr uint64_t kReserveUnit = 4096;
 constexpr size_t kWindowKept = size_t{4} << 20;
 
-Result<std::unique_ptr<File>> OpenSegment(Vfs* vfs, const std::string& path) {
-  return vfs->Open(path, OpenMode::kRead);
-}
-
 // Makes `buffer` hold at least `need` bytes; what it held is lost.
 bool Provide(Buffer* buffer, size_t* capacity, size_t need) {
   if (*capacity >= need) return true;
@@ -40,25 +36,32 @@ bool Provide(Buffer* buffer, size_t* capacity, size_t need) {
 SegmentReader::SegmentReader(std::string&& path, std::unique_ptr<File>&& file) noexcept
     : path_(std::move(path)), file_(std::move(file)) {}
 
-Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(Vfs* vfs, const std::string& path,
-                                                           SegmentType type) {
-  KIST_TRY_ASSIGN(std::unique_ptr<File> file, OpenSegment(vfs, path));
+Result<std::unique_ptr<SegmentReader>> SegmentReader::OpenFor(How how, Vfs* vfs,
+                                                              const std::string& path,
+                                                              SegmentType type) {
+  KIST_TRY_ASSIGN(std::unique_ptr<File> file, vfs->Open(path, OpenMode::kRead));
   std::string name = path;
   std::unique_ptr<SegmentReader> reader(new SegmentReader(std::move(name), std::move(file)));
-  KIST_TRY(reader->ReadHead(type, true));
+  KIST_TRY(reader->ReadHead(type, how));
   return reader;
+}
+
+Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(Vfs* vfs, const std::string& path,
+                                                           SegmentType type) {
+  return OpenFor(How::kStrict, vfs, path, type);
 }
 
 Result<std::unique_ptr<SegmentReader>> SegmentReader::Probe(Vfs* vfs, const std::string& path,
                                                             SegmentType type) {
-  KIST_TRY_ASSIGN(std::unique_ptr<File> file, OpenSegment(vfs, path));
-  std::string name = path;
-  std::unique_ptr<SegmentReader> reader(new SegmentReader(std::move(name), std::move(file)));
-  KIST_TRY(reader->ReadHead(type, false));
-  return reader;
+  return OpenFor(How::kProbe, vfs, path, type);
 }
 
-Status SegmentReader::ReadHead(SegmentType type, bool strict) {
+Result<std::unique_ptr<SegmentReader>> SegmentReader::Salvage(Vfs* vfs, const std::string& path,
+                                                              SegmentType type) {
+  return OpenFor(How::kSalvage, vfs, path, type);
+}
+
+Status SegmentReader::ReadHead(SegmentType type, How how) {
   KIST_TRY(FindDataEnd());
   const size_t bytes = size_ < kSegmentDataStart2 ? size_ : kSegmentDataStart2;
   static const char kNothing[1] = {};
@@ -73,20 +76,21 @@ Status SegmentReader::ReadHead(SegmentType type, bool strict) {
     return Status::Error(Code::kTooNew, text);
   }
   has_prefix_ = verdict == codec::PrefixVerdict::kOk;
-  if (strict && !has_prefix_) return Status::Corrupt(path_, 0, codec::PrefixText(verdict));
+  if (how == How::kStrict && !has_prefix_)
+    return Status::Corrupt(path_, 0, codec::PrefixText(verdict));
   if (!has_prefix_) {
     info_ = SegmentInfo();
     break_reason_ = codec::PrefixText(verdict);
-  }
-  if (has_prefix_ && info_.type != type) {
-    return Status::Corrupt(path_, 10, "a segment of another type");
   }
   offset_ = info_.data_start();
   if (info_.version == 1) {
     valid_data_end_ = size_;
     seal_ = SealKind::kSwitched;
   } else {
-    KIST_TRY(ReadSlots(head, bytes));
+    KIST_TRY(ReadSlots(head, bytes, how));
+  }
+  if (has_prefix_ && info_.type != type) {
+    return Status::Corrupt(path_, 10, "a segment of another type");
   }
   if (has_prefix_) Bind(info_.id, info_.nonce);
   if (!has_prefix_) {
@@ -94,7 +98,7 @@ Status SegmentReader::ReadHead(SegmentType type, bool strict) {
     outcome_ = Outcome::kBroken;
     return Status();
   }
-  return ReadChain(strict);
+  return ReadChain(how);
 }
 
 // Where the reserved tail begins, found before anything is read: reading ahead into reserved blocks
@@ -121,7 +125,8 @@ Status SegmentReader::FindDataEnd() {
   return Status();
 }
 
-Status SegmentReader::ReadSlots(const char* head, size_t bytes) {
+Status SegmentReader::ReadSlots(const char* head, size_t bytes, How how) {
+  const bool lost = !has_prefix_;
   valid_data_end_ = kSegmentDataStart2;
   char prefix[kSegmentPrefixBytes];
   if (has_prefix_) codec::EncodePrefix(info_, prefix);
@@ -137,7 +142,7 @@ Status SegmentReader::ReadSlots(const char* head, size_t bytes) {
     if (have == 0 || codec::AllZero(head + at, have)) continue;
     codec::Slot slot;
     bool good = codec::DecodeSlot(Slice(head + at, have), &slot);
-    if (good && has_prefix_) {
+    if (good && !lost) {
       char copy[kSegmentPrefixBytes];
       codec::EncodePrefix(slot.info, copy);
       good = std::memcmp(prefix, copy, sizeof copy) == 0;
@@ -146,7 +151,11 @@ Status SegmentReader::ReadSlots(const char* head, size_t bytes) {
       ++head_damage_;
       continue;
     }
-    if (!has_prefix_ && !bound_) Bind(slot.info.id, slot.info.nonce);
+    if (lost && !bound_) Bind(slot.info.id, slot.info.nonce);
+    if (lost && how == How::kSalvage) {
+      info_ = slot.info;
+      has_prefix_ = true;
+    }
     if (slot.generation < mark_generation_) continue;
     mark_generation_ = slot.generation;
     valid_data_end_ = slot.valid_data_end;
@@ -156,16 +165,19 @@ Status SegmentReader::ReadSlots(const char* head, size_t bytes) {
   // The mark was synced after the bytes it speaks of, their number included, but on a live segment
   // perhaps after the size was asked for. A first mark speaks of none.
   if (valid_data_end_ > size_ && mark_generation_ > 1) KIST_TRY(FindDataEnd());
-  if (valid_data_end_ > size_ && mark_generation_ > 1) {
+  if (valid_data_end_ > size_ && mark_generation_ > 1 && how != How::kSalvage) {
     return Status::Corrupt(
         path_, size_, "the file ends before its durable end " + std::to_string(valid_data_end_));
   }
   return Status();
 }
 
-Status SegmentReader::ReadChain(bool strict) {
+Status SegmentReader::ReadChain(How how) {
+  const bool strict = how == How::kStrict;
   Record record;
   Result<Outcome> outcome = ReadRecord(&record, true);
+  // Next says so again.
+  if (how == How::kSalvage && outcome.status().Is(Code::kCorrupt)) return Status();
   if (!outcome.ok()) return std::move(outcome).status();
   if (*outcome == Outcome::kRecord && codec::DecodeLink(record.data, record.lsn, &link_)) {
     has_link_ = true;
