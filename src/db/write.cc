@@ -28,6 +28,7 @@ constexpr size_t kGroupRangesMax = 64;  // of a transaction that joins another's
 constexpr size_t kPadBytes = 8;         // behind a record's data, for its padding
 constexpr size_t kStackBytes = 4608;    // a record of a 4 KiB value
 constexpr uint64_t kCompressFrom = 128;
+constexpr int kRelaxes = 50;  // between two looks for company
 constexpr double kSleepFromUs = 200;
 constexpr uint64_t kSleepMaxUs = 50000;
 constexpr int kFreeingTries = 8;  // of a delete on a full disk
@@ -263,11 +264,21 @@ Status DbImpl::Commit(GroupWriter* w) {
 void DbImpl::AwaitCompany() {
   const size_t wanted = pace_.Wanted();
   if (wanted <= 1) return;
-  const uint64_t start = vfs_->MonotonicUs();
+  const bool yields = pace_.Yields();
+  const uint64_t end = vfs_->MonotonicUs() + pace_.LongestWaitUs();
+  uint64_t longest = 0;
   bool all = false;
-  while (!(all = queue_.Waiting() + 1 >= wanted) && Since(vfs_, start) < pace_.LongestWaitUs()) {
-    std::this_thread::yield();  // to those it waits for: they may have no other processor
+  for (uint64_t now = 0; !(all = queue_.Waiting() + 1 >= wanted) && now < end;) {
+    const uint64_t before = vfs_->MonotonicUs();
+    if (yields) {
+      std::this_thread::yield();
+    } else {
+      for (int i = 0; i < kRelaxes; ++i) CpuRelax();
+    }
+    now = vfs_->MonotonicUs();
+    longest = std::max(longest, now - before);
   }
+  if (yields) pace_.Yielded(longest);
   pace_.Waited(all);
 }
 

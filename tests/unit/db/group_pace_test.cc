@@ -52,6 +52,27 @@ void group_pace__waits_no_longer_than_a_bound(void**) {
   assert_in_range(pace.LongestWaitUs(), 1, 1000);
 }
 
+void group_pace__spins_ever_longer_where_strangers_take_the_processor(void**) {
+  GroupPace pace;
+  for (int i = 0; i < 100; ++i) {
+    assert_true(pace.Yields());
+    pace.Yielded(40);
+  }
+  int yields = 0;
+  for (int i = 0; i < 2000; ++i) {
+    if (!pace.Yields()) continue;
+    ++yields;
+    pace.Yielded(4000);
+  }
+  assert_in_range(yields, 8, 20);
+  while (!pace.Yields()) {
+  }
+  for (int i = 0; i < 10; ++i) pace.Yielded(40);  // they are gone
+  pace.Yielded(4000);
+  assert_false(pace.Yields());
+  assert_true(pace.Yields());
+}
+
 }  // namespace
 
 int main() {
@@ -60,6 +81,7 @@ int main() {
       cmocka_unit_test(group_pace__waits_for_as_many_as_there_were),
       cmocka_unit_test(group_pace__passes_ever_more_chances_after_waits_in_vain),
       cmocka_unit_test(group_pace__waits_no_longer_than_a_bound),
+      cmocka_unit_test(group_pace__spins_ever_longer_where_strangers_take_the_processor),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
