@@ -227,11 +227,7 @@ class DbImpl final : public Db {
   Status CommitFreeing(GroupWriter* leader, WriteQueue::Waiter* followers);
   bool BackgroundBusy(bool wait);
   Status CheckSpace(GroupWriter* const* group, size_t count, bool* frees);
-  Status MakeRoom(uint64_t bytes, bool frees);
   void CountGroup(GroupWriter** group, size_t count, uint64_t bytes, uint64_t log_bytes);
-  void CountStall(StallReason reason, uint64_t us);
-  Status SwitchMemtable();
-  void Throttle(uint64_t bytes);
   bool WantsSync(Durability durability, uint64_t commits);
   void ApplyKeyspaceOps(Slice batch, Sequence seq);
   Status ChangeKeyspaceOptions(const RefPtr<KeyspaceImpl>& ks, const OptionSet& options);
@@ -240,6 +236,12 @@ class DbImpl final : public Db {
   Status CheckKeyspaces(Slice batch, const BatchSummary& summary);
   Status WriteSmall(Keyspace* ks, Durability durability, OpKind kind, Slice key, Slice value,
                     int64_t ttl_ms, Sequence* seq);
+
+  // ---- stall.cc
+  Status MakeRoom(uint64_t bytes, bool frees);
+  void Throttle(uint64_t bytes);
+  void CountStall(StallReason reason, uint64_t us);
+  Status SwitchMemtable();
 
   // ---- log.cc
   uint64_t LogReserve(uint64_t bytes) const;
