@@ -4,7 +4,8 @@
 // bytes D; the levels above aim at D/10, D/100, ... down to base_bytes, and those whose aim would
 // be less stay empty, so that level 0 is merged straight into the base level. Level 0 is
 // size-tiered: small files of like size are merged with one another where merging into a much
-// larger base level would rewrite too much. Threads: any.
+// larger base level would rewrite too much. Below its trigger level 0 is merged where the seeks
+// that went through more than one of its files would have paid for that. Threads: any.
 #pragma once
 
 #include <optional>
@@ -21,12 +22,25 @@ struct PickOptions {
   int l0_trigger = 4;
   int64_t now_ms = 0;  // tables of which enough has expired by now are worth a compaction
   Sequence oldest_snapshot = kMaxSequence;  // tombstones newer than it cannot go yet
+  uint64_t level0_seeks = 0;                // KeyspaceVersion's
   // A manual compaction rewrites no table in place that it has written itself: numbers from here
   // on.
   uint64_t own_tables_from = UINT64_MAX;
 };
 
-enum class CompactionReason { kLevel0, kLevel0Tiered, kLevelSize, kTombstones, kExpired, kManual };
+enum class CompactionReason {
+  kLevel0,
+  kLevel0Tiered,
+  kLevelSize,
+  kTombstones,
+  kExpired,
+  kSeeks,
+  kManual
+};
+
+// So many level0_seeks at least are worth a compaction; the owner asks again each time there are as
+// many more.
+constexpr uint64_t kLevel0SeeksMin = 16384;
 
 struct CompactionPlan {
   CompactionReason reason = CompactionReason::kLevelSize;

@@ -301,7 +301,8 @@ bool DbImpl::NextPlan(RefPtr<KeyspaceImpl>* found, RefPtr<KeyspaceVersion>* foun
       continue;
     auto ks = registry_.Find(kv->id);
     if (!ks) continue;
-    const PickOptions o = PickOptionsFor(ks->options());
+    PickOptions o = PickOptionsFor(ks->options());
+    o.level0_seeks = kv->level0_seeks.load(std::memory_order_relaxed);
     auto candidate = PickCompaction(*kv, o);
     if (!candidate) continue;
     const uint64_t debt = CompactionDebt(*kv, o) + 1;
@@ -313,6 +314,12 @@ bool DbImpl::NextPlan(RefPtr<KeyspaceImpl>* found, RefPtr<KeyspaceVersion>* foun
     *plan = std::move(*candidate);
   }
   return any;
+}
+
+// Without the mutex, as readers take none: a look that is missed comes with the next.
+void DbImpl::CountLevel0Seek(const KeyspaceVersion& kv, uint64_t extra_files) {
+  const uint64_t n = kv.level0_seeks.fetch_add(extra_files, std::memory_order_relaxed);
+  if (n / kLevel0SeeksMin != (n + extra_files) / kLevel0SeeksMin) compact_cond_.Signal();
 }
 
 Status DbImpl::RunPlan(const RefPtr<KeyspaceImpl>& ks, const CompactionPlan& plan,

@@ -126,6 +126,7 @@ class DbImpl final : public Db {
 
   // For iterators: the newest view with a reference, and the newest visible sequence of it.
   RefPtr<View> AcquireView(Sequence* seq);
+  void CountLevel0Seek(const KeyspaceVersion& kv, uint64_t extra_files);  // a reader's
   DbClock& clock() { return clock_; }
   SnapshotList* snapshots() { return &snapshots_; }
   std::vector<LogExtent> LogExtents() override;

@@ -102,11 +102,14 @@ Status DbIteratorImpl::AddTables(const KeyspaceVersion& kv, const ReadContext& c
   const auto in_range = [&](const LiveTable& f) {
     return f.Overlaps(lower_, upper_, false, !has_upper_);
   };
+  size_t level0 = 0;
   for (const auto& f : kv.levels[0].files()) {
     if (!in_range(*f)) continue;
     KIST_TRY_ASSIGN(RefPtr<Table> table, f->ReaderRef());
     sources->push_back(Wrap(table->NewIterator(context), f->properties().largest_seq));
+    ++level0;
   }
+  extra_level0_ = level0 > 1 ? level0 - 1 : 0;
   for (int l = 1; l < kLevels; ++l) {
     std::vector<RefPtr<LiveTable>> files;
     Sequence largest = 0;
@@ -125,6 +128,7 @@ Status DbIteratorImpl::Open() {
   // Before it holds anything, which a flush might make old meanwhile and count against it.
   memtables_.clear();
   tables_ = RefPtr<KeyspaceVersion>();
+  extra_level0_ = 0;
   KIST_TRY(db_->AdmitHeld(sizeof *this));
   Sequence newest = 0;
   const RefPtr<View> view = db_->AcquireView(&newest);
@@ -197,6 +201,7 @@ void DbIteratorImpl::End(Position position) {
 bool DbIteratorImpl::Ready(bool backwards) {
   run_max_ = kRunFirst;
   pending_ = false;
+  if (extra_level0_ != 0) db_->CountLevel0Seek(*tables_, extra_level0_);
   return Resume(backwards);
 }
 

@@ -107,6 +107,7 @@ class DbIteratorImpl final : public DbIterator {
 
   std::vector<RefPtr<Memtable>> memtables_;
   RefPtr<KeyspaceVersion> tables_;
+  size_t extra_level0_ = 0;  // its files of level 0 in range, beyond the first
   PinSink sink_;
   std::vector<RefPtr<Table>> tombstone_tables_;
   std::vector<std::shared_ptr<const RangeTombstoneSet>> memtable_sets_;

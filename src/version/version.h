@@ -9,7 +9,8 @@
 //  one, and newer L0 files
 //     hold newer versions than older ones. All versions of a key in levels >= 1 stand in one file
 //     of the level.
-//  3. Nothing changes after construction; readers share versions by reference through the View.
+//  3. Nothing but a count of seeks changes after construction; readers share versions by reference
+//     through the View.
 // Threads: any.
 #pragma once
 
@@ -89,6 +90,8 @@ class KeyspaceVersion {
   Level levels[kLevels];
   uint32_t sorted_levels = 0;  // bit l: level l > 0 has files
   bool has_range_tombstones = false;
+  // Seeks that went through more than one file of level 0, each as often as there were more.
+  mutable std::atomic<uint64_t> level0_seeks{0};
 
  private:
   std::atomic<uint32_t> refs_{1};

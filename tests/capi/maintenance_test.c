@@ -46,6 +46,28 @@ static void maintenance__flush_moves_memory_to_tables_and_removes_the_log(void**
   assert_true(count_files(path, ".log") <= 2); /* the newest, and one made ahead */
 }
 
+/* Two files of level 0 wait for others, unless seeks go through both. */
+static void maintenance__seeks_through_level_0_have_it_merged(void** state) {
+  int round, i;
+  (void)state;
+  for (i = 0; i < 2; ++i) {
+    put(ks, "a", "1");
+    put(ks, "z", "1");
+    OK(kist_flush(db, &err));
+  }
+  OK(kist_wait_idle(db, -1, &err));
+  assert_int_equal(stat_of(db, "tables"), 2);
+  for (round = 0; round < 1000 && stat_of(db, "tables") == 2; ++round) {
+    kist_iter* it = NULL;
+    OK(kist_iter_new(ks, NULL, &it, &err));
+    for (i = 0; i < 1000; ++i) OK(kist_iter_seek(it, KIST_SEEK_GE, "b", 1, &err));
+    kist_iter_free(it);
+  }
+  assert_in_range(round, 17, 999);
+  assert_int_equal(stat_of(db, "tables"), 1);
+  expect(ks, NULL, "z", "1");
+}
+
 static void maintenance__compact_reclaims(void** state) {
   uint64_t before = 0, after = 0;
   (void)state;
@@ -234,6 +256,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(maintenance__flush_moves_memory_to_tables_and_removes_the_log),
+      TEST(maintenance__seeks_through_level_0_have_it_merged),
       TEST(maintenance__compact_reclaims),
       TEST(maintenance__compact_a_range),
       TEST(maintenance__wait_idle),

@@ -101,6 +101,36 @@ void picker__a_level_above_its_aim_gives_the_cheapest_file(void**) {
   assert_int_equal(plan->output_level, 6);
 }
 
+void picker__seeks_pay_for_level_0_below_its_trigger(void**) {
+  Shape shape;
+  shape.Add(0, "a", "m", 8, 11).Add(0, "f", "z", 8, 12).Add(6, "a", "z", 24);
+  const auto kv = shape.Make();
+  PickOptions o;
+  assert_false(PickCompaction(*kv, o).has_value());
+  o.level0_seeks = 40 * 1024 - 1;  // a KiB each, of 40 MiB
+  assert_false(PickCompaction(*kv, o).has_value());
+  o.level0_seeks = 40 * 1024;
+  const auto plan = PickCompaction(*kv, o);
+  assert_true(plan.has_value());
+  assert_true(plan->reason == CompactionReason::kSeeks);
+  assert_int_equal(plan->inputs.size(), 2);
+  assert_int_equal(plan->overlapping.size(), 1);
+  assert_int_equal(plan->output_level, 6);
+  assert_int_equal(CompactionDebt(*kv, o), 0);  // no writer is slowed for it
+
+  Shape small;  // what is cheap waits for some seeks too
+  small.Add(0, "a", "m", 0, 11).Add(0, "f", "z", 0, 12);
+  o.level0_seeks = kLevel0SeeksMin - 1;
+  assert_false(PickCompaction(*small.Make(), o).has_value());
+  o.level0_seeks = kLevel0SeeksMin;
+  assert_true(PickCompaction(*small.Make(), o).has_value());
+
+  Shape one;  // of which no seek wants less
+  one.Add(0, "a", "m", 8, 11).Add(6, "a", "z", 24);
+  o.level0_seeks = UINT32_MAX;
+  assert_false(PickCompaction(*one.Make(), o).has_value());
+}
+
 void picker__tombstones_and_expired_tables_are_worth_it(void**) {
   TableProperties p;
   p.smallest_key = "a";
@@ -225,6 +255,7 @@ int main() {
       cmocka_unit_test(picker__tiers_small_files_over_a_large_base),
       cmocka_unit_test(picker__files_that_overlap_nothing_move),
       cmocka_unit_test(picker__a_level_above_its_aim_gives_the_cheapest_file),
+      cmocka_unit_test(picker__seeks_pay_for_level_0_below_its_trigger),
       cmocka_unit_test(picker__tombstones_and_expired_tables_are_worth_it),
       cmocka_unit_test(picker__partly_expired_tables),
       cmocka_unit_test(picker__targets_grow_from_the_bottom),
