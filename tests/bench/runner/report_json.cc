@@ -127,7 +127,11 @@ std::map<std::string, std::string> MachineFacts(const std::string& dir) {
   utsname u{};
   uname(&u);
   facts["system"] = FirstValue("/etc/os-release", "PRETTY_NAME") + ", Linux " + u.release;
-  facts["compiler"] = "GCC or Clang " __VERSION__;
+#ifdef __clang__
+  facts["compiler"] = __VERSION__;  // which names itself
+#else
+  facts["compiler"] = "GCC " __VERSION__;
+#endif
   const time_t now = time(nullptr);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
