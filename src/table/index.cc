@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "table/format.h"
+
 namespace kist {
 
 const char* TableIndex::Load(Slice payload, uint64_t data_bytes, bool* no_memory) {
@@ -45,8 +47,10 @@ const char* TableIndex::LoadArrays(Slice payload, bool has_tags, uint64_t data_b
   uint64_t at = 0;
   for (uint32_t i = 0; i < blocks_; ++i, p += 4) {
     const uint32_t length = Load32(p);
+    const uint32_t stored_bytes = length & 0x7fffffff;
+    if (stored_bytes <= kBlockHeaderBytes) return "index with a block that is too short";
     offsets_[i] = at | ((length >> 31) != 0 ? kCompressed : 0);
-    at += length & 0x7fffffff;
+    at += stored_bytes;
   }
   offsets_[blocks_] = at;
   if (at != data_bytes) return "index whose blocks end elsewhere than the data";
@@ -85,11 +89,15 @@ void TableIndex::BuildLevels() {
 }
 
 uint32_t TableIndex::CountBelow(uint64_t want, const void* words) const {
+  constexpr size_t kLineBytes = kFanOut * sizeof(uint64_t);
+  const auto line = reinterpret_cast<uintptr_t>(words);
   uint32_t count = 0;
   for (uint32_t i = level_count_; i-- > 0;) {
     // The node below the last prefix that is smaller: its own count is what lies left of it.
     const uint64_t* p = levels_[i] + size_t{count} * kFanOut;
-    if (i == 0) __builtin_prefetch(static_cast<const uint64_t*>(words) + size_t{count} * kFanOut);
+    // A number rather than a pointer, as `words` may be none, or end before it.
+    if (i == 0)
+      __builtin_prefetch(reinterpret_cast<const char*>(line + size_t{count} * kLineBytes));
     count = count * kFanOut + (p[0] < want) + (p[1] < want) + (p[2] < want) + (p[3] < want) +
             (p[4] < want) + (p[5] < want) + (p[6] < want) + (p[7] < want);
   }

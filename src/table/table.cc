@@ -144,8 +144,8 @@ Status Table::CheckProperties(const TableFile& file, const Footer& footer) const
   } else if (p.deletes > p.entries || p.ttl_entries > p.entries) {
     reason = "properties with impossible counts";
   }
-  return reason == nullptr ? Status()
-                           : Status::Corrupt(file.path, footer.properties.offset, reason);
+  if (reason == nullptr) return Status();
+  return Status::Corrupt(file.path, footer.properties.offset, reason);
 }
 
 Status Table::Get(Slice key, uint64_t hash, Sequence seq, const ReadContext& context,

@@ -80,7 +80,6 @@ Status TableBlocks::Read(uint32_t i, bool for_cache, RefPtr<Block>* block) const
 // still unused members.
 Status TableBlocks::ReadRaw(uint32_t i, bool for_cache, RefPtr<Block>* block) const {
   const size_t bytes = index_.bytes(i);
-  if (bytes <= kBlockHeaderBytes) return Damage(i, "block too short");
   RefPtr<Block> made =
       RefPtr<Block>::Adopt(Block::New(bytes - kBlockHeaderBytes, pool(), for_cache));
   if (made.get() == nullptr) return NoMemory();

@@ -105,9 +105,9 @@ class Salvager {
     return Status();
   }
 
-  // [at, at + n), which the file has, from a window that is read as needed.
+  // [at, at + n), which the file has, from a window that is read as needed and never goes back.
   Status Bytes(uint64_t at, size_t n, const char** p) {
-    if (at < window_at_ || at + n > window_at_ + window_bytes_) {
+    if (at + n > window_at_ + window_bytes_) {
       const size_t want = std::max(n, kWindowBytes);
       if (want > capacity_) {
         window_ = AllocateBuffer(want);

@@ -102,18 +102,32 @@ void index__refuses_bytes_that_are_none(void**) {
   }
 }
 
+void index__refuses_a_block_without_a_payload(void**) {
+  for (const uint32_t length : {0u, 12u, 13u}) {
+    IndexBuilder builder;
+    assert_true(builder.AddBlock(40, false));
+    assert_true(builder.AddBoundary("a", kMaxTag, "b"));
+    assert_true(builder.AddBlock(length, true));
+    GrowBuffer out;
+    assert_true(builder.Finish(&out));
+    TableIndex index;
+    bool no_memory;
+    assert_int_equal(index.Load(out.slice(), 40 + length, &no_memory) == nullptr, length == 13);
+  }
+}
+
 void index__cuts_start_keys_short(void**) {
   IndexBuilder builder;
-  assert_true(builder.AddBlock(10, false));
+  assert_true(builder.AddBlock(20, false));
   assert_true(builder.AddBoundary("aaaaaaaaaaab", 5, "aaaacccccccc"));
-  assert_true(builder.AddBlock(10, true));
+  assert_true(builder.AddBlock(20, true));
   assert_true(builder.AddBoundary("same", MakeTag(9, EntryKind::kPut), "same"));
-  assert_true(builder.AddBlock(10, false));
+  assert_true(builder.AddBlock(20, false));
   GrowBuffer out;
   assert_true(builder.Finish(&out));
   TableIndex index;
   bool no_memory;
-  assert_null(index.Load(out.slice(), 30, &no_memory));
+  assert_null(index.Load(out.slice(), 60, &no_memory));
   ASSERT_SLICE(index.start_key(1), "aaaac");
   assert_true(index.start_tag(1) == kMaxTag);
   assert_true(index.compressed(1) && !index.compressed(0) && !index.compressed(2));
@@ -129,6 +143,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(index__finds_the_block_of_every_place),
       cmocka_unit_test(index__refuses_bytes_that_are_none),
+      cmocka_unit_test(index__refuses_a_block_without_a_payload),
       cmocka_unit_test(index__cuts_start_keys_short),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
