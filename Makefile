@@ -76,9 +76,10 @@ abi: all ## take additions to kist.h into the stored promise, tests/consumer/abi
 	@tests/setup test
 	@python3 tests/consumer/abi.py $(release) --accept
 
-coverage: ## lines and branches that the tests reach; build/coverage/coverage.html
+coverage: ## lines and branches that the tests reach, and the fuzz corpora alone; build/coverage/coverage.html
 	@tests/setup coverage
 	@tests/coverage -j $(JOBS)
+	@tests/coverage -j $(JOBS) --corpora
 
 # A copy goes to a place of its own first, which tells the directories that are about to be made.
 install: all ## into $(DESTDIR)$(PREFIX)

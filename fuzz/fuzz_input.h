@@ -1,5 +1,6 @@
-// FuzzInput: numbers and bytes taken off the front of a fuzzer's input; past its end, zeros.
-// Damage: what the rest of an input does to a file. MUST: a promise that a target checks.
+// FuzzInput: numbers and bytes taken off the front of a fuzzer's input, or single bytes off its
+// end, where a target asks for what its corpus did not know; past its end, zeros. Damage: what the
+// rest of an input does to a file. MUST: a promise that a target checks.
 #pragma once
 
 #include <algorithm>
@@ -33,6 +34,12 @@ class FuzzInput {
     in_.remove_prefix(1);
     return byte;
   }
+  uint8_t Last() {
+    if (in_.empty()) return 0;
+    const uint8_t byte = static_cast<uint8_t>(in_.back());
+    in_.remove_suffix(1);
+    return byte;
+  }
   uint32_t Below(uint32_t n) {
     const uint32_t high = Byte();
     return (high << 8 | Byte()) % n;
@@ -53,27 +60,31 @@ inline void PutFile(Vfs* vfs, const std::string& path, Slice bytes) {
   MUST((*file)->Write(0, bytes).ok());
 }
 
-// Flips, overwrites, cuts or extends the file as the input says. Says whether it holds other bytes
-// now.
+// Flips, overwrites, cuts or extends bytes as the input says.
+inline void DamageBytes(std::string* bytes, FuzzInput* input) {
+  for (int edits = 1 + input->Byte() % 4; edits > 0 && !bytes->empty(); --edits) {
+    const uint8_t how = input->Byte() % 8;
+    const size_t at = (size_t{input->Below(65536)} << 8 | input->Byte()) % bytes->size();
+    if (how == 0) {
+      bytes->resize(at);
+    } else if (how == 1) {
+      bytes->append(input->Bytes(1 + input->Byte()));
+    } else if (how == 2) {
+      const size_t n = std::min<size_t>(512, bytes->size() - at);
+      std::fill_n(bytes->begin() + static_cast<ptrdiff_t>(at), n, 0);
+    } else {
+      (*bytes)[at] = static_cast<char>((*bytes)[at] ^ input->Byte());
+    }
+  }
+}
+
+// The same to a file. Says whether it holds other bytes now.
 inline bool Damage(Vfs* vfs, const std::string& path, FuzzInput* input) {
   auto read = ReadFile(vfs, path);
   MUST(read.ok());
   const std::string before = read.Take();
   std::string bytes = before;
-  for (int edits = 1 + input->Byte() % 4; edits > 0 && !bytes.empty(); --edits) {
-    const uint8_t how = input->Byte() % 8;
-    const size_t at = (size_t{input->Below(65536)} << 8 | input->Byte()) % bytes.size();
-    if (how == 0) {
-      bytes.resize(at);
-    } else if (how == 1) {
-      bytes.append(input->Bytes(1 + input->Byte()));
-    } else if (how == 2) {
-      const size_t n = std::min<size_t>(512, bytes.size() - at);
-      std::fill_n(bytes.begin() + static_cast<ptrdiff_t>(at), n, 0);
-    } else {
-      bytes[at] = static_cast<char>(bytes[at] ^ input->Byte());
-    }
-  }
+  DamageBytes(&bytes, input);
   PutFile(vfs, path, bytes);
   return bytes != before;
 }

@@ -1,5 +1,6 @@
 // What S3 storage answers and what a user writes about it: any bytes are refused or give plain
-// values. XML as each kind of answer, URLs of targets, AWS files.
+// values. XML as each kind of answer (from 128 on in the first byte as often as the last one says,
+// within an element), URLs of targets, AWS files.
 #include "backup/s3_settings.h"
 #include "backup/s3_xml.h"
 #include "fuzz_input.h"
@@ -7,6 +8,23 @@
 using namespace kist;
 
 namespace {
+
+std::string Repeated(const std::string& text) {
+  std::string all = "<ListBucketResult>";
+  const size_t least = text.empty() ? 0 : size_t{static_cast<uint8_t>(text.back())} * 2048;
+  while (text.size() > 1 && all.size() < least) all.append(text, 0, text.size() - 1);
+  return all + "</ListBucketResult>";
+}
+
+void CheckXml(const std::string& text) {
+  const auto page = ParseS3Page(text);
+  if (page.ok()) {
+    for (const ObjectInfo& object : page->objects) MUST(!object.name.empty());
+  }
+  (void)ParseS3Uploads(text);
+  const S3Error error = ParseS3Error(text);
+  MUST(error.code.size() <= text.size());
+}
 
 void CheckUrl(const std::string& text) {
   const auto settings = ParseS3Url("s3://" + text);
@@ -26,16 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::string text(reinterpret_cast<const char*>(data + 1), size - 1);
   switch (data[0] % 4) {
-    case 0: {
-      const auto page = ParseS3Page(text);
-      if (page.ok()) {
-        for (const ObjectInfo& object : page->objects) MUST(!object.name.empty());
-      }
-      (void)ParseS3Uploads(text);
-      const S3Error error = ParseS3Error(text);
-      MUST(error.code.size() <= text.size());
+    case 0:
+      CheckXml(data[0] < 128 ? text : Repeated(text));
       break;
-    }
     case 1:
       CheckUrl(text);
       break;
