@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Runs each workload of crash_test.cc in a process of its own, side by side, and adds up.
 
-    crash.py PROGRAM [WORKLOAD ...]
-
 Ends with the number of distinct crash states that were judged, and fails on a violation. What the
 program takes from the environment stands at the head of crash_test.cc.
 """
+import argparse
 import os
 import re
 import subprocess
@@ -27,8 +26,18 @@ def run(program, workload):
 
 
 def main():
-    program, *workloads = sys.argv[1:]
-    workloads = workloads or re.findall(r"cmocka_unit_test\((crash__\w+)\)", SOURCE.read_text())
+    known = re.findall(r"cmocka_unit_test\((crash__\w+)\)", SOURCE.read_text())
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser.add_argument("program", type=Path, help="fault.crash of a build")
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(known))
+    arguments = parser.parse_args()
+    program, workloads = arguments.program.resolve(), arguments.workloads or known
+    if not os.access(program, os.X_OK):
+        parser.error(f"{program}: no program")
+    for name in workloads:
+        if name not in known:
+            parser.error(f"{name}: no workload")
     start = time.time()
     total, by_crashes, failed = 0, {}, []
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
