@@ -1,6 +1,6 @@
-// Repair in four steps: look (files, database id, manifest as far as it can be read), clean (each
-// table and the log's records into sound intermediate tables), merge (per keyspace, by the
-// compaction job, into the last level), switch (manifest, CURRENT). See repair.h.
+// Repair in four steps: look (repair_look.cc), clean (each table and the log's records into sound
+// intermediate tables), merge (per keyspace, by the compaction job, into the last level), switch
+// (manifest, CURRENT). See repair.h.
 //
 // A table that the manifest does not list takes part only where edits may be lost, and none of
 // those that can be read has named it: else it is what a compaction left behind, and deletes that
@@ -11,7 +11,6 @@
 
 #include "db/repairer.h"
 #include "record/chain.h"
-#include "table/format.h"
 #include "util/alloc.h"
 #include "util/planted.h"
 
@@ -43,136 +42,6 @@ Status Repairer::Progress(uint64_t bytes) {
   return !job_.progress || job_.progress(done_, total_) ? Status() : Status::Bare(Code::kCancelled);
 }
 
-// False: nothing of a database is there.
-Result<bool> Repairer::ListFiles() {
-  KIST_TRY_ASSIGN(const std::vector<std::string> names, vfs_->List(path_));
-  bool found = false;
-  total_ = 0;
-  old_files_.clear();
-  for (auto* numbers : {&tables_, &logs_, &manifests_}) numbers->clear();
-  for (const std::string& name : names) {
-    const auto parsed = ParseFileName(name);
-    if (!parsed) continue;
-    next_file_ = std::max(next_file_, parsed->number + 1);
-    const FileType type = parsed->type;
-    if (type == FileType::kLock || type == FileType::kReserve) continue;
-    found |= type != FileType::kTemporary;
-    if (type != FileType::kCurrent) old_files_.push_back(name);
-    if (type == FileType::kTable) tables_.push_back(parsed->number);
-    if (type == FileType::kLog) logs_.push_back(parsed->number);
-    if (type == FileType::kManifest) manifests_.push_back(parsed->number);
-    const Result<FileInfo> file = vfs_->Stat(Name(name));
-    if (file.ok()) total_ += 2 * file->bytes;  // read, then merged
-  }
-  for (auto* numbers : {&tables_, &logs_, &manifests_}) std::sort(numbers->begin(), numbers->end());
-  return found;
-}
-
-Status Repairer::Look() {
-  KIST_TRY_ASSIGN(const FileInfo info, vfs_->Stat(path_));
-  if (!info.is_directory) return Status::Invalid(path_ + ": not a directory");
-  KIST_TRY_ASSIGN(const bool found, ListFiles());
-  if (!found)
-    return Status::Error(Code::kMissing, path_ + ": no files of a database in this directory");
-  KIST_TRY_ASSIGN(lock_, vfs_->Lock(Name(kLockFileName)));
-  KIST_TRY(ListFiles().status());  // as they are now that nobody changes them any more
-  KIST_TRY(Progress(0));
-  KIST_TRY(FindManifest());
-  KIST_TRY(FindDatabaseId());
-  TableStore::Options so;
-  so.vfs = vfs_;
-  so.dir = path_;
-  so.database_id = database_id_;
-  so.epoch = &epoch_;
-  store_ = std::make_unique<TableStore>(so);
-  return Status();
-}
-
-// Edits as far as they can be read. The first is the whole state; without it there is nothing.
-Status Repairer::ReadManifestFile(uint64_t number) {
-  const std::string path = Name(ManifestFileName(number));
-  auto opened = SegmentReader::Salvage(vfs_, path, SegmentType::kManifest);
-  if (!opened.ok()) return IsDamage(opened.status()) ? Status() : std::move(opened).status();
-  SegmentReader& reader = **opened;
-  ManifestState state;
-  Sequence last = 0;
-  for (SegmentReader::Record record;;) {
-    const auto outcome = reader.Next(&record);
-    if (!outcome.ok() && !IsDamage(outcome.status())) return outcome.status();
-    if (!outcome.ok() || *outcome != SegmentReader::Outcome::kRecord) {
-      if (last != 0) break;
-      KIST_TRY_ASSIGN(const bool more, reader.Resync());
-      if (!more) break;
-      continue;
-    }
-    if (record.lsn != last + 1) break;
-    Result<Edit> edit = DecodeEdit(record.data);
-    if (edit.status().Is(Code::kTooNew)) return edit.status().Prefixed(path);
-    ManifestState next = state;
-    if (!edit.ok() || !next.Apply(*edit).ok()) break;
-    state = std::move(next);
-    last = record.lsn;
-    for (const NewTable& t : edit->added) named_.insert(t.number);
-    dropped_.insert(edit->dropped.begin(), edit->dropped.end());
-  }
-  if (last == 0) return Status();
-  has_manifest_ = true;
-  state_ = std::move(state);
-  state_.database_id = reader.info().database_id;
-  return Status();
-}
-
-Status Repairer::FindManifest() {
-  Result<ManifestState> good = ReadManifest(vfs_, path_);
-  if (good.ok() && good->broken_end.empty()) {
-    state_ = good.Take();
-    has_manifest_ = whole_manifest_ = true;
-    return Status();
-  }
-  if (good.ok()) {
-    Loss(ManifestFileName(good->manifest_number), "its last edit is incomplete or damaged");
-    return ReadManifestFile(good->manifest_number);
-  }
-  if (!IsDamage(good.status())) return std::move(good).status();
-  Loss(kCurrentFileName, "does not lead to a whole manifest: " + good.status().message());
-  const Result<CurrentFile> current = ReadCurrent(vfs_, path_);
-  if (!current.ok() && !IsDamage(current.status())) return current.status();
-  if (current.ok()) manifests_.push_back(current->manifest_number);  // tried first
-  for (auto n = manifests_.rbegin(); n != manifests_.rend(); ++n) {
-    KIST_TRY(ReadManifestFile(*n));
-    if (!has_manifest_) continue;
-    Loss(ManifestFileName(*n), "used as far as it can be read");
-    return Status();
-  }
-  Loss("MANIFEST", "none can be read: every table and log counts, keyspaces lose their names");
-  return Status();
-}
-
-// The manifest's, or what most files say.
-Status Repairer::FindDatabaseId() {
-  database_id_ = state_.database_id;
-  if (has_manifest_) return Status();
-  std::map<uint64_t, size_t> votes;
-  for (uint64_t number : logs_) {
-    const auto reader = SegmentReader::Salvage(vfs_, Name(LogFileName(number)), SegmentType::kLog);
-    if (!reader.ok() && !IsDamage(reader.status())) return reader.status();
-    if (reader.ok() && (*reader)->has_prefix()) ++votes[(*reader)->info().database_id];
-  }
-  for (uint64_t number : tables_) {
-    KIST_TRY_ASSIGN(auto file, vfs_->Open(Name(TableFileName(number)), OpenMode::kRead));
-    const auto table =
-        Table::Open(std::move(file), Name(TableFileName(number)), Table::OpenOptions());
-    if (!table.ok() && !IsDamage(table.status())) return table.status();
-    if (table.ok()) ++votes[(*table)->identity().database_id];
-  }
-  size_t most = 0;
-  for (const auto& [id, count] : votes) {
-    if (count > most) database_id_ = id;
-    most = std::max(most, count);
-  }
-  return Status();
-}
-
 JobContext Repairer::Context(uint64_t database_id) {
   JobContext c;
   c.vfs = vfs_;
@@ -183,67 +52,68 @@ JobContext Repairer::Context(uint64_t database_id) {
   return c;
 }
 
-void Repairer::LoseName(uint32_t id, const std::string& what) {
-  const std::string name = "recovered-" + std::to_string(id);
-  Loss("keyspace " + std::to_string(id), what + " is lost; it is called '" + name + "' now");
-  state_.keyspaces[id].name = name;
-}
-
 Status Repairer::CleanTables() {
   std::map<uint64_t, uint32_t> listed;  // number -> keyspace
   for (const auto& [id, ks] : state_.keyspaces) {
     for (const auto& [at, properties] : ks.tables) listed[at.second] = id;
   }
+  std::set<uint64_t> there;
+  for (const FoundFile& f : tables_) there.insert(f.number);
   for (const auto& [number, id] : listed) {
-    if (!std::binary_search(tables_.begin(), tables_.end(), number))
-      Loss(TableFileName(number), "missing, with all that it held");
+    if (there.count(number) == 0) Loss(TableFileName(number), "missing, with all that it held");
   }
-  for (uint64_t number : tables_) {
-    const auto known = listed.find(number);
-    if (known == listed.end() && (whole_manifest_ || named_.count(number) != 0)) continue;
-    KIST_TRY(CleanTable(number, known == listed.end() ? kNoKeyspace : known->second,
-                        known != listed.end()));
+  uint64_t sound = 0;
+  for (const FoundFile& f : tables_) {
+    const auto known = listed.find(f.number);
+    if (known == listed.end() && (whole_manifest_ || named_.count(f.number) != 0)) continue;
+    if (f.number == sound || IsOutcome(f.database_id, database_id_)) continue;
+    KIST_TRY_ASSIGN(const bool whole,
+                    CleanTable(f, known == listed.end() ? kNoKeyspace : known->second));
+    if (whole) sound = f.number;
   }
   return Status();
 }
 
-Status Repairer::CleanTable(uint64_t number, uint32_t keyspace, bool known) {
-  const std::string name = TableFileName(number);
+// Whether all of it is there. The outcome's readers find tables by their names: one that has
+// another's is copied like what is left of a damaged one.
+Result<bool> Repairer::CleanTable(const FoundFile& found, uint32_t keyspace) {
+  const std::string name = TableFileName(found.file);
   KIST_TRY_ASSIGN(auto file, vfs_->Open(Name(name), OpenMode::kRead));
   Table::OpenOptions oo;
-  oo.table_id = number;
+  oo.table_id = found.number;
   oo.database_id = database_id_;
   Result<RefPtr<Table>> table = Table::Open(std::move(file), Name(name), oo);
-  if (table.ok() && known && (*table)->identity().keyspace != keyspace)
+  if (table.ok() && keyspace != kNoKeyspace && (*table)->identity().keyspace != keyspace)
     table = Status::Error(Code::kCorrupt, "belongs to another keyspace");
   Status s = table.ok() ? (*table)->Verify([this](uint64_t bytes) { return Progress(bytes); })
                         : table.status();
   if (!s.ok() && !IsDamage(s)) return s;
-  if (s.ok()) {
+  const bool sound = s.ok();
+  if (sound && found.file == found.number) {
     const uint32_t id = (*table)->identity().keyspace;
-    if (dropped_.count(id) != 0) return Status();
-    inputs_[id].push_back(
-        RefPtr<LiveTable>::Adopt(new LiveTable(store_.get(), number, id, (*table)->properties())));
+    if (dropped_.count(id) != 0) return true;
+    inputs_[id].push_back(RefPtr<LiveTable>::Adopt(
+        new LiveTable(store_.get(), found.number, id, (*table)->properties())));
     entries_ += (*table)->properties().entries;
     max_lsn_ = std::max(max_lsn_, (*table)->properties().largest_seq);
     ++sound_tables_;
-    return Status();
+    return true;
   }
-  Loss(name, s.message());
+  Loss(name, sound ? "is " + TableFileName(found.number) + " under another name" : s.message());
   KIST_TRY_ASSIGN(file, vfs_->Open(Name(name), OpenMode::kRead));
-  return SalvageTable(number, std::move(file), keyspace);
+  KIST_TRY(SalvageTable(found, std::move(file), keyspace));
+  return sound;
 }
 
 // Into a sound table of the same keyspace: what the undamaged blocks hold.
-Status Repairer::SalvageTable(uint64_t number, std::unique_ptr<File> file, uint32_t keyspace) {
-  const std::string name = TableFileName(number);
+Status Repairer::SalvageTable(const FoundFile& found, std::unique_ptr<File> file,
+                              uint32_t keyspace) {
+  const std::string name = TableFileName(found.file);
   const auto nothing = [](Slice, uint64_t, Slice) { return Status(); };
   const auto no_range = [](const RangeTombstone&) { return Status(); };
   const auto quiet = [](uint64_t, const std::string&) {};
-  KIST_TRY(Table::SalvageFile(file.get(), Name(name), number, database_id_, nothing, no_range,
+  KIST_TRY(Table::SalvageFile(file.get(), Name(name), found.number, database_id_, nothing, no_range,
                               quiet, &keyspace));
-  if (keyspace == kNoKeyspace && has_manifest_)
-    return Loss(name, "is not listed, and does not say whose it is"), Status();
   if (keyspace == kNoKeyspace) {
     keyspace = state_.next_keyspace += 1000;  // beyond those that other tables may name
   }
@@ -275,7 +145,7 @@ Status Repairer::SalvageTable(uint64_t number, std::unique_ptr<File> file, uint3
     damaged = true;
     Loss(name, "offset " + std::to_string(offset) + ": " + reason);
   };
-  KIST_TRY(Table::SalvageFile(file.get(), Name(name), number, database_id_, entry, tombstone,
+  KIST_TRY(Table::SalvageFile(file.get(), Name(name), found.number, database_id_, entry, tombstone,
                               damage, &keyspace));
   report_->append(name + ": " + std::to_string(kept) + " entries of it are saved\n");
   if (kept + ranges == 0 || dropped_.count(keyspace) != 0) return Status();
@@ -304,22 +174,40 @@ Status Repairer::Merge(uint32_t keyspace, const Inputs& inputs, int level, uint6
   return Status();
 }
 
+// Each keyspace has a name of its own. Of two that have one name the record that dropped the older
+// one is lost.
+void Repairer::SettleNames() {
+  auto& all = state_.keyspaces;
+  std::map<std::string, uint32_t> newest;
+  for (auto& [id, ks] : all) {
+    if (id == 0) ks.name = "default";
+    if (ks.options.empty()) ks.options = EncodeKeyspaceOptions(KeyspaceOptions());
+    if (!ks.name.empty()) newest[ks.name] = id;
+  }
+  for (auto& [id, ks] : all) {
+    if (!ks.name.empty() && newest[ks.name] == id) continue;
+    const std::string what = ks.name.empty() ? "its name" : "its removal";
+    ks.name = "recovered-" + std::to_string(id);
+    while (!newest.emplace(ks.name, id).second) ks.name += "-" + std::to_string(id);
+    Loss("keyspace " + std::to_string(id), what + " is lost; it is called '" + ks.name + "' now");
+  }
+}
+
 Status Repairer::MergeAndSwitch() {
   ManifestState state;
-  do {
-    vfs_->Random(&state.database_id, sizeof state.database_id);
-  } while (state.database_id == 0);
-  for (const auto& [id, inputs] : inputs_) {
-    UseKeyspace(id);
-    if (id == 0 || state_.keyspaces.count(id) != 0) continue;
-    LoseName(id, "its name");
-    state_.keyspaces[id].options = EncodeKeyspaceOptions(KeyspaceOptions());
+  while (state.database_id == 0) {
+    uint32_t random = 0;
+    vfs_->Random(&random, sizeof random);
+    state.database_id = OutcomeId(random, database_id_);
   }
+  state_.keyspaces[0];
+  for (const auto& [id, inputs] : inputs_) state_.keyspaces[id];
+  SettleNames();
   Edit edit;
-  if (state_.keyspaces.count(0) == 0)
-    edit.keyspaces.push_back({0, 0, "default", EncodeKeyspaceOptions(KeyspaceOptions())});
-  for (const auto& [id, ks] : state_.keyspaces)
+  for (const auto& [id, ks] : state_.keyspaces) {
+    UseKeyspace(id);
     edit.keyspaces.push_back({id, 0, ks.name, ks.options});
+  }
   for (auto& [id, inputs] : inputs_) {
     while (inputs.size() > kMergeTables) {
       const Inputs some(inputs.begin(), inputs.begin() + kMergeTables);

@@ -14,40 +14,44 @@ constexpr size_t kMemtableBytes = size_t{32} << 20;
 // Those that may hold commits which are in no table, and where each of them ends, as far as a later
 // one says. What an earlier recovery did not count does not count now: the end of a segment, and
 // segments between one and the predecessor that it names.
-Status Repairer::FindLogs(std::map<uint64_t, uint64_t>* limits) {
+Status Repairer::FindLogs(std::vector<LogPart>* parts) {
   if (whole_manifest_ && state_.log_number == 0) return Status();  // never opened
+  std::map<uint64_t, uint64_t> files;                              // number -> that in the name
+  for (const FoundFile& f : logs_) files.emplace(f.number, f.file);
   uint64_t before = UINT64_MAX, before_end = UINT64_MAX;  // the last one's predecessor; not known
-  for (auto n = logs_.rbegin(); n != logs_.rend() && *n >= state_.log_number; ++n) {
-    if (*n > before) continue;
-    limits->emplace(*n, *n == before ? before_end : UINT64_MAX);
-    const auto reader = SegmentReader::Salvage(vfs_, Name(LogFileName(*n)), SegmentType::kLog);
+  for (auto f = files.rbegin(); f != files.rend() && f->first >= state_.log_number; ++f) {
+    const auto& [number, file] = *f;
+    if (number > before) continue;
+    parts->push_back({number, file, number == before ? before_end : UINT64_MAX});
+    const auto reader = SegmentReader::Salvage(vfs_, Name(LogFileName(file)), SegmentType::kLog);
     if (!reader.ok() && !IsDamage(reader.status())) return reader.status();
     before = before_end = UINT64_MAX;
     if (!reader.ok() || !(*reader)->has_link()) continue;
-    if ((*reader)->info().database_id != database_id_ || (*reader)->info().id != *n) continue;
+    if ((*reader)->info().database_id != database_id_ || (*reader)->info().id != number) continue;
     const SegmentLink& link = (*reader)->link();
     max_lsn_ = std::max(max_lsn_, link.start_lsn);
     before = link.previous_id;
     before_end = kSegmentDataStart2 + link.previous_bytes;
-    if (before >= std::max<uint64_t>(state_.log_number, 1) &&
-        !std::binary_search(logs_.begin(), logs_.end(), before))
+    if (before >= std::max<uint64_t>(state_.log_number, 1) && files.count(before) == 0)
       Loss(LogFileName(before), "missing, with the commits that it held");
   }
-  if (before == UINT64_MAX && state_.log_number != 0 && limits->count(state_.log_number) == 0)
+  std::reverse(parts->begin(), parts->end());
+  if (before == UINT64_MAX && state_.log_number != 0 && files.count(state_.log_number) == 0)
     Loss(LogFileName(state_.log_number), "missing, with the commits that it held");
   return Status();
 }
 
 Status Repairer::CleanLogs() {
-  std::map<uint64_t, uint64_t> limits;
-  KIST_TRY(FindLogs(&limits));
-  for (const auto& [number, limit] : limits) KIST_TRY(CleanLog(number, limit));
+  std::vector<LogPart> parts;
+  KIST_TRY(FindLogs(&parts));
+  for (const LogPart& part : parts) KIST_TRY(CleanLog(part));
   return FlushLog();
 }
 
 // Record by record; after a damaged one, on from the next that is whole.
-Status Repairer::CleanLog(uint64_t number, uint64_t limit) {
-  const std::string name = LogFileName(number);
+Status Repairer::CleanLog(const LogPart& part) {
+  const auto [number, in_file, limit] = part;
+  const std::string name = LogFileName(in_file);
   auto opened = SegmentReader::Salvage(vfs_, Name(name), SegmentType::kLog);
   if (!opened.ok() && !IsDamage(opened.status())) return std::move(opened).status();
   if (!opened.ok()) return Loss(name, opened.status().message()), Status();
@@ -58,6 +62,7 @@ Status Repairer::CleanLog(uint64_t number, uint64_t limit) {
       Loss(name, "its head cannot be read, or is another file's");
     return Status();
   }
+  if (in_file != number) Loss(name, "is " + LogFileName(number) + " under another name");
   KIST_TRY(Progress(reader.size()));
   const uint64_t due = std::max(reader.valid_data_end(), limit == UINT64_MAX ? 0 : limit);
   if (due > reader.size()) {
@@ -82,17 +87,6 @@ Status Repairer::CleanLog(uint64_t number, uint64_t limit) {
   }
 }
 
-// Two of one name: the record that dropped the older one is lost.
-void Repairer::ReplayCreation(const Op& op) {
-  UseKeyspace(op.keyspace);
-  for (auto& [id, ks] : state_.keyspaces) {
-    if (id != op.keyspace && Slice(ks.name) == op.key) LoseName(id, "its removal");
-  }
-  ManifestState::KeyspaceState& ks = state_.keyspaces[op.keyspace];
-  ks.name = std::string(op.key);
-  ks.options = std::string(op.value);
-}
-
 Status Repairer::Replay(const std::string& name, const SegmentReader::Record& record) {
   BatchSummary summary;
   const Status valid = ValidateBatch(record.data, BatchLimits(), true, &summary);
@@ -106,7 +100,11 @@ Status Repairer::Replay(const std::string& name, const SegmentReader::Record& re
   KIST_TRY(memtable_->Reserve(summary.count, bytes, summary.one_keyspace ? 1 : summary.count));
   BatchWalker walker(record.data);
   for (Op op; walker.Next(&op);) {
-    if (op.kind == OpKind::kCreateKeyspace) ReplayCreation(op);
+    if (op.kind == OpKind::kCreateKeyspace && dropped_.count(op.keyspace) == 0) {
+      ManifestState::KeyspaceState& ks = state_.keyspaces[op.keyspace];
+      if (ks.name.empty()) ks.options = std::string(op.value);  // else the manifest's are newer
+      ks.name = std::string(op.key);
+    }
     if (op.kind == OpKind::kDropKeyspace) {
       UseKeyspace(op.keyspace);
       dropped_.insert(op.keyspace);

@@ -1,5 +1,6 @@
-// Repairer: one repair under way; see repair.h. The steps over tables and the manifest stand in
-// repair.cc, those over the log in repair_log.cc.
+// Repairer: one repair under way; see repair.h. What is there, whose it is and what the lists say
+// is found in repair_look.cc; tables, the merge and the switch stand in repair.cc, the log in
+// repair_log.cc.
 //
 // Invariants
 //  1. Only damage is salvaged around. What may pass (I/O, memory, space) or is of a newer format
@@ -26,6 +27,13 @@
 
 namespace kist {
 
+// The id of a repair's outcome: random, and yet known as such where the original's is known, so
+// that the tables of a repair that was killed are not taken for another database's.
+uint64_t OutcomeId(uint32_t random, uint64_t original);
+inline bool IsOutcome(uint64_t id, uint64_t original) {
+  return id == OutcomeId(static_cast<uint32_t>(id >> 32), original);
+}
+
 class Repairer {
  public:
   Repairer(const std::string& path, Vfs* vfs, const JobControl& job, std::string* report)
@@ -37,20 +45,45 @@ class Repairer {
 
  private:
   using Inputs = std::vector<RefPtr<LiveTable>>;
+  // A table or a segment of the log, by what it says of itself; by its name where it cannot be read
+  // or is another database's.
+  struct FoundFile {
+    uint64_t file = 0;         // the number in its name
+    uint64_t number = 0;       // its own
+    uint64_t database_id = 0;  // 0: it cannot be read
+  };
+  struct LogPart {
+    uint64_t number = 0;
+    uint64_t file = 0;
+    uint64_t limit = UINT64_MAX;  // where its records cease to count
+  };
+  // What the edits of a manifest say that can be read.
+  struct Lists {
+    uint64_t manifest = 0;
+    ManifestState state;
+    std::set<uint64_t> named;  // tables, by any edit
+    std::set<uint32_t> dropped;
+    size_t lacks = 0;  // files that it lists and that are not there
+  };
 
   Status Look();
   Result<bool> ListFiles();
-  Status FindDatabaseId();
+  Status Identify();
+  Status ReadIdentity(const std::string& name, FoundFile* found);
+  void TakeNumbers(std::vector<FoundFile>* files);
+  bool IsForeign(uint64_t id) const;
+  uint64_t MostFilesId() const;
+  size_t Lacks(const ManifestState& state) const;
   Status FindManifest();
-  Status ReadManifestFile(uint64_t number);
+  Status ChooseManifest();
+  Result<bool> ReadManifestFile(uint64_t number, Lists* lists);
   Status CleanTables();
-  Status CleanTable(uint64_t number, uint32_t keyspace, bool known);
-  Status SalvageTable(uint64_t number, std::unique_ptr<File> file, uint32_t keyspace);
+  Result<bool> CleanTable(const FoundFile& found, uint32_t keyspace);
+  Status SalvageTable(const FoundFile& found, std::unique_ptr<File> file, uint32_t keyspace);
   Status CleanLogs();
-  Status FindLogs(std::map<uint64_t, uint64_t>* limits);
-  Status CleanLog(uint64_t number, uint64_t limit);
+  Status FindLogs(std::vector<LogPart>* parts);
+  Status CleanLog(const LogPart& part);
   Status Replay(const std::string& name, const SegmentReader::Record& record);
-  void ReplayCreation(const Op& op);
   Status FlushLog();
   Status Merge(uint32_t keyspace, const Inputs& inputs, int level, uint64_t database_id,
                std::vector<NewTable>* out);
@@ -70,7 +103,7 @@ class Repairer {
     report_->append(file).append(": ").append(what).append("\n");
   }
   std::string Name(const std::string& name) const { return JoinPath(path_, name); }
-  void LoseName(uint32_t id, const std::string& what);
+  void SettleNames();
   void UseKeyspace(uint32_t id) { state_.next_keyspace = std::max(state_.next_keyspace, id + 1); }
 
   const std::string path_;
@@ -80,12 +113,16 @@ class Repairer {
   std::unique_ptr<FileLock> lock_;
   Epoch epoch_;
   std::unique_ptr<TableStore> store_;
-  std::vector<uint64_t> tables_, logs_, manifests_;  // numbers, ascending
-  std::vector<std::string> old_files_;
+  std::vector<FoundFile> tables_, logs_;  // by number, then those whose name says it first
+  std::vector<uint64_t> manifests_;       // ascending
+  std::vector<std::string> old_files_, no_files_;
+  std::map<uint64_t, size_t> ids_;  // of databases, with how many logs and tables are theirs
+  std::set<uint64_t> log_ids_;
+  size_t unreadable_ = 0;  // logs and tables that do not say whose they are
+  uint64_t list_id_ = 0;   // by CURRENT or a manifest
   uint64_t next_file_ = 1;
   uint64_t database_id_ = 0;
-  bool has_manifest_ = false;  // some of its edits, or all:
-  bool whole_manifest_ = false;
+  bool whole_manifest_ = false;  // and all that it lists is there; else some of its edits, or none
   ManifestState state_;
   std::set<uint64_t> named_;           // tables, by the edits of a manifest that is not whole
   std::set<uint32_t> dropped_;         // keyspaces, whose ids are never used again

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kWindowBytes = size_t{4} << 20;
 // Once so many times the file's size was checksummed in vain, only small blocks are tried.
 constexpr uint64_t kVainFactor = 16;
+constexpr uint64_t kPage = 4096;
 constexpr uint32_t kSmallBlock = 64 << 10;
 
 class Salvager {
@@ -47,7 +48,9 @@ class Salvager {
       }
       if (!damaged) damage_(at, "no block of this table begins here");
       damaged = true;
-      ++at;
+      if (++at % kPage != 0) continue;
+      KIST_TRY_ASSIGN(next, file_->NextData(at));  // what was never written is not tried
+      at = std::max(at, next);
     }
     return Status();
   }

@@ -3,6 +3,7 @@
 // Threads: one at a time.
 #include "version/manifest.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "key/file_name.h"
@@ -34,7 +35,7 @@ std::string EncodeCurrent(const CurrentFile& c) {
 
 Result<CurrentFile> DecodeCurrent(Slice b, const std::string& path) {
   if (b.size() != kCurrentBytes) {
-    return Status::Corrupt(path, b.size(),
+    return Status::Corrupt(path, std::min(b.size(), kCurrentBytes),
                            "CURRENT must be " + std::to_string(kCurrentBytes) + " bytes long");
   }
   if (std::memcmp(b.data(), kCurrentMagic, sizeof kCurrentMagic) != 0) {
@@ -56,8 +57,10 @@ Result<CurrentFile> DecodeCurrent(Slice b, const std::string& path) {
 
 Result<CurrentFile> ReadCurrent(Vfs* vfs, const std::string& dir) {
   const std::string path = JoinPath(dir, kCurrentFileName);
-  KIST_TRY_ASSIGN(std::string bytes, ReadFile(vfs, path));
-  return DecodeCurrent(bytes, path);
+  KIST_TRY_ASSIGN(const auto file, vfs->Open(path, OpenMode::kRead));
+  char bytes[kCurrentBytes + 1];  // one more tells of a longer one, however long it is
+  KIST_TRY_ASSIGN(const size_t n, file->Read(0, bytes, sizeof bytes));
+  return DecodeCurrent(Slice(bytes, n), path);
 }
 
 Status ManifestState::Apply(const Edit& e) {

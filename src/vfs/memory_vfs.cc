@@ -267,6 +267,7 @@ Result<FileInfo> MemoryVfs::Stat(const std::string& path) {
   if (place.node == nullptr) return Status::FromErrno(ENOENT, "stat", path);
   FileInfo info;
   info.is_directory = place.node->is_directory;
+  info.is_file = !info.is_directory;
   info.device = reinterpret_cast<uintptr_t>(locks_.get());
   info.inode = place.node->inode;
   std::shared_lock<std::shared_mutex> content_lock(place.node->mutex);

@@ -114,6 +114,7 @@ class PosixVfsImpl : public Vfs {
     FileInfo info;
     info.bytes = static_cast<uint64_t>(st.st_size);
     info.is_directory = S_ISDIR(st.st_mode);
+    info.is_file = S_ISREG(st.st_mode);
     info.device = static_cast<uint64_t>(st.st_dev);
     info.inode = static_cast<uint64_t>(st.st_ino);
     return info;

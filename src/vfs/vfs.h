@@ -85,6 +85,7 @@ class ForkGuard {
 struct FileInfo {
   uint64_t bytes = 0;
   bool is_directory = false;
+  bool is_file = false;  // neither a directory nor a pipe, a device, a socket
   uint64_t device = 0;
   uint64_t inode = 0;
 };
