@@ -52,7 +52,8 @@ class Blocks {
       return RefPtr<Block>::Adopt(Block::NewView(owner->data(), bytes.size(), owner.get()));
     }
     BlockPool* const pool = (how_ & kPool) != 0 ? pool_ : nullptr;
-    RefPtr<Block> block = RefPtr<Block>::Adopt(Block::New(bytes.size(), pool, (how_ & kWide) == 0));
+    RefPtr<Block> block = RefPtr<Block>::Adopt(
+        Block::New(bytes.size(), pool, (how_ & kWide) == 0 ? BlockUse::kCache : BlockUse::kJob));
     if (block.get() == nullptr) return block;
     std::memcpy(block->mutable_payload(), bytes.data(), bytes.size());
     MUST(block->pool() == pool && block->memory_bytes() >= bytes.size());

@@ -65,7 +65,7 @@ class Compaction {
 Status Compaction::OpenInputs() {
   ReadContext rc;
   rc.fill_cache = false;
-  rc.counted = false;
+  rc.by_user = false;
   rc.readahead_bytes = context_.readahead_bytes;
   for (const auto* files : {&plan_.inputs, &plan_.overlapping}) {
     for (const auto& f : *files) {

@@ -260,6 +260,7 @@ void DbImpl::ForEachMemoryGauge(Each each) {
   each("cache_capacity_bytes", "memory that cached blocks may use", cache_->capacity());
   each("cache_bytes", "memory that cached blocks use", cache_->used_bytes());
   const size_t loose = cache_->loose_bytes();
+  const size_t jobs = std::min(loose, cache_->job_bytes());
   const MemoryBudget& budget = *budget_;
   each("memory_budget_bytes", "the option memory_budget", budget.limit());
   each("memory_used_bytes", "what the parts below take of it",
@@ -271,7 +272,8 @@ void DbImpl::ForEachMemoryGauge(Each each) {
        cache_->memory_bytes());
   each("memory_tables_bytes", "indexes, filters and range tombstones of open tables",
        budget.used(MemoryBudget::kTables));
-  each("memory_pinned_bytes", "blocks outside the cache: of pins, iterators, running reads", loose);
+  each("memory_pinned_bytes", "blocks outside the cache: of pins, iterators, running reads",
+       loose - jobs);
   each("memory_old_tables_bytes", "the same of tables that nothing but iterators needs any more",
        budget.used(MemoryBudget::kOldTables));
   each("memory_iterators_bytes", "iterators", budget.used(MemoryBudget::kIterators));
@@ -279,7 +281,7 @@ void DbImpl::ForEachMemoryGauge(Each each) {
        budget.used(MemoryBudget::kTransactions));
   each("memory_buffers_bytes", "buffers of writers and the log",
        budget.used(MemoryBudget::kBuffers));
-  each("memory_jobs_bytes", "flushes and compactions", budget.used(MemoryBudget::kJobs));
+  each("memory_jobs_bytes", "flushes and compactions", budget.used(MemoryBudget::kJobs) + jobs);
   each("memory_reserve_bytes", "kept free for what is not counted", budget.reserve());
   each("memory_held_max_bytes",
        "the most that pins, iterators, transactions, old memtables and tables may take",

@@ -57,8 +57,10 @@ class PinSink {
 // How an iterator (or a point read) treats the cache.
 struct ReadContext {
   bool fill_cache = true;
-  bool counted = true;         // as a hit or miss of the cache, which are those of users
-  size_t readahead_bytes = 0;  // 0: none; compaction reads this much at once
+  // Users' hits and misses of the cache are counted; what flushes and compactions read is not what
+  // handles hold.
+  bool by_user = true;
+  size_t readahead_bytes = 0;                // 0: none; compaction reads this much at once
   size_t readahead_max = size_t{256} << 10;  // what a scan that goes on comes to read at once
   PinSink* sink = nullptr;
 };

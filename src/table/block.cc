@@ -51,20 +51,26 @@ bool Block::LengthsToStarts(char* payload, size_t bytes) {
   return true;
 }
 
-Block* Block::New(size_t bytes, BlockPool* pool, bool for_cache) noexcept {
-  void* memory = pool == nullptr ? nullptr
-                 : for_cache     ? pool->Allocate(MemoryBytes(bytes))
-                                 : pool->AllocateLoose(MemoryBytes(bytes));
+Block* Block::New(size_t bytes, BlockPool* pool, BlockUse use) noexcept {
+  BlockPool* const job_pool = use == BlockUse::kJob ? pool : nullptr;
+  if (job_pool != nullptr) job_pool->BeginJob(MemoryBytes(bytes));
+  void* memory = pool == nullptr           ? nullptr
+                 : use == BlockUse::kCache ? pool->Allocate(MemoryBytes(bytes))
+                                           : pool->AllocateLoose(MemoryBytes(bytes));
   Memory kind = Memory::kCell;
   if (memory == nullptr) {
     memory = AllocateAligned(MemoryBytes(bytes), alignof(Block));
     kind = pool == nullptr ? Memory::kPlain : Memory::kCounted;
   }
-  if (memory == nullptr) return nullptr;
+  if (memory == nullptr) {
+    if (job_pool != nullptr) job_pool->EndJob(MemoryBytes(bytes));
+    return nullptr;
+  }
   char* payload = static_cast<char*>(memory) + sizeof(Block);
   std::memset(payload + bytes, 0, kBlockPadding);
   Block* block = new (memory) Block(payload, static_cast<uint32_t>(bytes), false);
   block->memory_ = kind;
+  block->of_job_ = job_pool != nullptr;
   if (kind == Memory::kCounted) {
     pool->CountLoose(MemoryBytes(bytes));
     std::memcpy(const_cast<char*>(block->pool_place()), &pool, sizeof pool);
@@ -86,10 +92,15 @@ void Block::Destroy() noexcept {
   const Memory kind = memory_;
   const size_t bytes = MemoryBytes(payload_bytes_);
   BlockPool* const pool = this->pool();
+  BlockPool* const job_pool = of_job_ ? pool : nullptr;
   this->~Block();
-  if (kind == Memory::kCell) return BlockPool::Deallocate(this);
-  Deallocate(this);
-  if (pool != nullptr) pool->DropLoose(bytes);
+  if (kind == Memory::kCell) {
+    BlockPool::Deallocate(this);
+  } else {
+    Deallocate(this);
+    if (pool != nullptr) pool->DropLoose(bytes);
+  }
+  if (job_pool != nullptr) job_pool->EndJob(bytes);
 }
 
 BlockPool* Block::pool() const {

@@ -67,12 +67,16 @@ class BlockBytes {
 
 class BlockPool;
 
+// What memory is for: the cache, a reader alone, or a flush or compaction.
+enum class BlockUse : uint8_t { kCache, kReader, kJob };
+
 class alignas(64) Block {
  public:
   // A block with room for a payload of `bytes` behind it, counted by the pool where there is one,
   // and from its cells where it has room (for what is not for the cache, only where it says so);
   // nullptr: no memory. With one reference, not usable before Init.
-  static Block* New(size_t bytes, BlockPool* pool = nullptr, bool for_cache = true) noexcept;
+  static Block* New(size_t bytes, BlockPool* pool = nullptr,
+                    BlockUse use = BlockUse::kCache) noexcept;
   // A block over payload bytes that `owner` keeps alive, counts and padded as invariant 2 asks.
   static Block* NewView(const char* payload, size_t bytes, BlockBytes* owner) noexcept;
   // Where New's caller puts the payload; the block's stored header may stand right in front of it.
@@ -208,6 +212,7 @@ class alignas(64) Block {
   std::atomic<bool> touched_{false};
   bool cold_ = false;
   Memory memory_ = Memory::kPlain;
+  bool of_job_ = false;  // the pool counts it apart
   uint32_t ring_position_ = 0;
   Block* next_retired_ = nullptr;
   // PrefixAt(PivotAt(j)). Before Init a stored header may stand over the end.

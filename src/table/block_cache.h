@@ -57,14 +57,21 @@ class BlockCache {
     const size_t all = pool_->live_bytes() + pool_->loose_bytes();
     return all - std::min(all, used_bytes());
   }
-  // Of these, without what was evicted and goes as soon as running reads are over: a compaction
-  // retires all that was cached of its inputs at once, and no handle is to blame for that. Never
-  // too much, whatever other threads do meanwhile; hence the order.
+  // Of these, what flushes and compactions are reading.
+  size_t job_bytes() const {
+    const size_t ended = pool_->job_ended();
+    return pool_->job_begun() - ended;
+  }
+  // Of these, without that, and without what was evicted and goes as soon as running reads are
+  // over: a compaction retires all that was cached of its inputs at once, and no handle is to blame
+  // for that. Never too much, whatever other threads do meanwhile; hence the order.
   size_t held_bytes() const {
     const size_t used = used_.load(std::memory_order_acquire);
     const size_t retired = pool_->retired_bytes();
+    const size_t job_ended = pool_->job_ended();
     const size_t all = pool_->live_bytes() + pool_->loose_bytes();
-    return all - std::min(all, used + retired);
+    const size_t jobs = pool_->job_begun() - job_ended;
+    return all - std::min(all, used + retired + jobs);
   }
   size_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   // Block reads answered by the cache. Counted without locked instructions: threads that share a

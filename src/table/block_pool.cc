@@ -125,7 +125,7 @@ void* BlockPool::Allocate(size_t bytes) noexcept {
     cell = reinterpret_cast<char*>(chunk) + kChunkHead + cell_bytes * chunk->untouched++;
   }
   if (++chunk->live == chunk->cells) Unlink(&size, chunk);
-  live_.fetch_add(cell_bytes, std::memory_order_relaxed);
+  live_.fetch_add(cell_bytes, std::memory_order_release);
   return cell;
 }
 

@@ -1,17 +1,17 @@
 // BlockPool: memory for blocks, cut from chunks. Of a large cache these are a huge page each:
 // lookups reach blocks at random, and on small pages nearly each of them would wait for the address
-// translation too, which under a hypervisor costs more than the data. Of a small budget they are
-// small, and serve blocks and read buffers outside the cache too: allocators keep free memory for
-// each thread and size, a fifth of such a budget. A chunk holds cells of one size: eight sizes an
-// octave, so that a cell is at most an eighth larger than what it holds. Blocks outside the sizes,
-// and those for which no chunk may be added, come from util/alloc as all others. Invariants
+// translation too. Of a small budget they are small, and serve blocks and read buffers outside the
+// cache too: allocators keep free memory for each thread and size, a fifth of such a budget. A
+// chunk holds cells of one size: eight sizes an octave, so that a cell is at most an eighth larger
+// than what it holds. Blocks outside the sizes, and those for which no chunk may be added, come
+// from util/alloc as all others. Invariants
 //  1. reserved_bytes() is the bytes of all chunks. One is added only while that stays within the
 //     limit and idle_bytes() within an eighth of it (a sixteenth, where chunks are small).
 //  2. Every chunk holds a reference of its pool: blocks may outlive the cache.
 //  3. loose_bytes(): blocks and read buffers in no chunk, each with a reference too.
 //  4. retired_bytes(): blocks that the cache has given up and that wait for readers.
-//  5. A chunk without blocks is given back, unless it is its size's only one with a free cell and
-//     not too much is idle.
+//  5. What flushes and compactions read is counted apart too: begun before, ended after all else.
+//  6. A chunk without blocks goes, unless it is its size's only one with room and little is idle.
 // Threads: any. A cell's size has its own mutex.
 #pragma once
 
@@ -53,16 +53,28 @@ class BlockPool {
   static BlockPool* Of(const void* cell);
 
   size_t reserved_bytes() const { return reserved_.load(std::memory_order_relaxed); }
-  size_t live_bytes() const { return live_.load(std::memory_order_relaxed); }
+  size_t live_bytes() const { return live_.load(std::memory_order_acquire); }
   void CountLoose(size_t bytes) noexcept {
     refs_.fetch_add(1, std::memory_order_relaxed);
-    loose_.fetch_add(bytes, std::memory_order_relaxed);
+    loose_.fetch_add(bytes, std::memory_order_release);
   }
   void DropLoose(size_t bytes) noexcept {
     loose_.fetch_sub(bytes, std::memory_order_relaxed);
     Unref();
   }
-  size_t loose_bytes() const { return loose_.load(std::memory_order_relaxed); }
+  size_t loose_bytes() const { return loose_.load(std::memory_order_acquire); }
+  // Both sums only grow, so that who reads the ended one first and the begun one last never gets
+  // too little.
+  void BeginJob(size_t bytes) noexcept {
+    refs_.fetch_add(1, std::memory_order_relaxed);
+    job_begun_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  void EndJob(size_t bytes) noexcept {
+    job_ended_.fetch_add(bytes, std::memory_order_release);
+    Unref();
+  }
+  size_t job_begun() const { return job_begun_.load(std::memory_order_acquire); }
+  size_t job_ended() const { return job_ended_.load(std::memory_order_acquire); }
   void CountRetired(size_t bytes) { retired_.fetch_add(bytes, std::memory_order_relaxed); }
   void DropRetired(size_t bytes) { retired_.fetch_sub(bytes, std::memory_order_relaxed); }
   size_t retired_bytes() const { return retired_.load(std::memory_order_acquire); }
@@ -105,6 +117,8 @@ class BlockPool {
   std::atomic<size_t> live_{0};
   std::atomic<size_t> loose_{0};
   std::atomic<size_t> retired_{0};
+  std::atomic<size_t> job_begun_{0};
+  std::atomic<size_t> job_ended_{0};
   Size sizes_[kSizes];
 };
 

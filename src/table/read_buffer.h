@@ -15,14 +15,23 @@ namespace kist {
 class ReadBuffer final : public BlockBytes {
  public:
   // Padded as Block asks, counted by the pool where there is one; empty: no memory.
-  static RefPtr<ReadBuffer> New(size_t bytes, BlockPool* pool) noexcept {
+  static RefPtr<ReadBuffer> New(size_t bytes, BlockPool* pool, BlockUse use) noexcept {
     const size_t whole = bytes + kBlockPadding;
+    BlockPool* const job_pool = use == BlockUse::kJob ? pool : nullptr;
+    if (job_pool != nullptr) job_pool->BeginJob(whole);
     void* memory = pool == nullptr ? nullptr : pool->AllocateLoose(whole);
     const bool cell = memory != nullptr;
     if (!cell) memory = AllocateSized(whole);
-    if (memory == nullptr) return RefPtr<ReadBuffer>();
-    auto* buffer = new (std::nothrow) ReadBuffer(static_cast<char*>(memory), bytes, pool, cell);
-    if (buffer == nullptr) cell ? BlockPool::Deallocate(memory) : DeallocateSized(memory, whole);
+    ReadBuffer* buffer = nullptr;
+    if (memory != nullptr) {
+      buffer = new (std::nothrow) ReadBuffer(static_cast<char*>(memory), bytes, pool, cell);
+      if (buffer == nullptr) cell ? BlockPool::Deallocate(memory) : DeallocateSized(memory, whole);
+    }
+    if (buffer != nullptr) {
+      buffer->job_pool_ = job_pool;
+    } else if (job_pool != nullptr) {
+      job_pool->EndJob(whole);
+    }
     return RefPtr<ReadBuffer>::Adopt(buffer);
   }
   char* data() { return memory_; }
@@ -36,11 +45,13 @@ class ReadBuffer final : public BlockBytes {
   ~ReadBuffer() override {
     cell_ ? BlockPool::Deallocate(memory_) : DeallocateSized(memory_, capacity_ + kBlockPadding);
     if (pool_ != nullptr && !cell_) pool_->DropLoose(capacity_);
+    if (job_pool_ != nullptr) job_pool_->EndJob(capacity_ + kBlockPadding);
   }
   char* const memory_;
   const size_t capacity_;
   BlockPool* const pool_;
-  const bool cell_;  // of the pool, which counts it
+  const bool cell_;                // of the pool, which counts it
+  BlockPool* job_pool_ = nullptr;  // which counts it apart too
 };
 
 }  // namespace kist

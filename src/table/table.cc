@@ -198,7 +198,7 @@ Status Table::GetAt(uint32_t number, Slice key, uint64_t hash, Sequence seq,
 Status Table::ReadMissed(uint32_t i, const ReadContext& context, TableFound* found, Block** block) {
   BlockCache* cache = blocks_.cache();
   RefPtr<Block> read;
-  KIST_TRY(blocks_.Read(i, context.fill_cache, &read));
+  KIST_TRY(blocks_.Read(i, context.fill_cache ? BlockUse::kCache : BlockUse::kReader, &read));
   *block = nullptr;
   if (cache != nullptr) {
     cache->CountMiss();

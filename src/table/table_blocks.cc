@@ -58,12 +58,12 @@ Status TableBlocks::Check(uint32_t i, const char* stored) const {
   return reason == nullptr ? Status() : Damage(i, reason);
 }
 
-Status TableBlocks::Read(uint32_t i, bool for_cache, RefPtr<Block>* block) const {
+Status TableBlocks::Read(uint32_t i, BlockUse use, RefPtr<Block>* block) const {
   if (mapped()) {
     const char* stored = file_->map + index_.offset(i);
-    return Decode(i, stored, file_.get(), for_cache, block);
+    return Decode(i, stored, file_.get(), use, block);
   }
-  if (!index_.compressed(i)) return ReadRaw(i, for_cache, block);
+  if (!index_.compressed(i)) return ReadRaw(i, use, block);
   const size_t bytes = index_.bytes(i);
   char stack[kStackBytes];
   Buffer heap;
@@ -73,15 +73,14 @@ Status TableBlocks::Read(uint32_t i, bool for_cache, RefPtr<Block>* block) const
   }
   char* stored = heap == nullptr ? stack : heap.get();
   KIST_TRY(file_->ReadExactly(index_.offset(i), stored, bytes));
-  return Decode(i, stored, nullptr, for_cache, block);
+  return Decode(i, stored, nullptr, use, block);
 }
 
 // Straight into the block's memory: the stored header comes to stand over the block's last,
 // still unused members.
-Status TableBlocks::ReadRaw(uint32_t i, bool for_cache, RefPtr<Block>* block) const {
+Status TableBlocks::ReadRaw(uint32_t i, BlockUse use, RefPtr<Block>* block) const {
   const size_t bytes = index_.bytes(i);
-  RefPtr<Block> made =
-      RefPtr<Block>::Adopt(Block::New(bytes - kBlockHeaderBytes, pool(), for_cache));
+  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes - kBlockHeaderBytes, pool(), use));
   if (made.get() == nullptr) return NoMemory();
   char* stored = made->mutable_payload() - kBlockHeaderBytes;
   KIST_TRY(file_->ReadExactly(index_.offset(i), stored, bytes));
@@ -92,7 +91,7 @@ Status TableBlocks::ReadRaw(uint32_t i, bool for_cache, RefPtr<Block>* block) co
   return Status();
 }
 
-Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, bool for_cache,
+Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, BlockUse use,
                            RefPtr<Block>* block) const {
   const bool in_map = owner != nullptr && owner == file_.get();
   const bool validated = in_map && Validated(i);
@@ -102,7 +101,7 @@ Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, bo
   if (owner == nullptr || index_.compressed(i)) {
     bool no_memory;
     const auto kind = static_cast<BlockCompression>(DecodeBlockHeader(stored).compression);
-    reason = MakeBlock(payload, kind, pool(), for_cache, block, &no_memory);
+    reason = MakeBlock(payload, kind, pool(), use, block, &no_memory);
     if (no_memory) return NoMemory();
   } else {
     RefPtr<Block> view =
@@ -118,7 +117,7 @@ Status TableBlocks::Decode(uint32_t i, const char* stored, BlockBytes* owner, bo
   return Status();
 }
 
-const char* MakeBlock(Slice payload, BlockCompression kind, BlockPool* pool, bool for_cache,
+const char* MakeBlock(Slice payload, BlockCompression kind, BlockPool* pool, BlockUse use,
                       RefPtr<Block>* block, bool* no_memory) {
   *no_memory = false;
   const bool compressed = kind != BlockCompression::kRaw;
@@ -128,7 +127,7 @@ const char* MakeBlock(Slice payload, BlockCompression kind, BlockPool* pool, boo
                      bytes > kBlockPayloadMax || bytes / 32 > payload.size())) {
     return "compressed block with an impossible length";
   }
-  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes, pool, for_cache));
+  RefPtr<Block> made = RefPtr<Block>::Adopt(Block::New(bytes, pool, use));
   if (made.get() == nullptr) {
     *no_memory = true;
     return "no memory for a block";

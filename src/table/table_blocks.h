@@ -38,7 +38,7 @@ class TableFile : public BlockBytes {
 
 // Makes a block of a stored payload that passed its checksum: a copy, uncompressed where it is
 // compressed. Returns what is wrong with it, or nullptr; *no_memory apart.
-const char* MakeBlock(Slice payload, BlockCompression kind, BlockPool* pool, bool for_cache,
+const char* MakeBlock(Slice payload, BlockCompression kind, BlockPool* pool, BlockUse use,
                       RefPtr<Block>* block, bool* no_memory);
 
 class TableBlocks {
@@ -65,12 +65,11 @@ class TableBlocks {
   uint32_t Find(Slice key, uint64_t tag) const { return index_.Find(key, tag, slots_); }
   // Inside a guard of the cache's epoch; nullptr: not cached.
   Block* Cached(uint32_t i) const { return slots_[i].load(std::memory_order_acquire); }
-  // Reads block i by itself. `for_cache`: into the cache's memory where it has room, because
-  // Store is to follow.
-  Status Read(uint32_t i, bool for_cache, RefPtr<Block>* block) const;
+  // Reads block i by itself; for the cache where Store is to follow.
+  Status Read(uint32_t i, BlockUse use, RefPtr<Block>* block) const;
   // Decodes block i from its stored bytes, which were read with others. Raw blocks point into
   // them where `owner` keeps them alive (padded as Block asks), and are copied without one.
-  Status Decode(uint32_t i, const char* stored, BlockBytes* owner, bool for_cache,
+  Status Decode(uint32_t i, const char* stored, BlockBytes* owner, BlockUse use,
                 RefPtr<Block>* block) const;
   // Offers a block that was read to the cache. Inside a guard. Returns what the slot then holds,
   // nullptr where the cache does not take it.
@@ -82,7 +81,7 @@ class TableBlocks {
   }
 
  private:
-  Status ReadRaw(uint32_t i, bool for_cache, RefPtr<Block>* block) const;
+  Status ReadRaw(uint32_t i, BlockUse use, RefPtr<Block>* block) const;
   // The checksum and the header of a stored block.
   Status Check(uint32_t i, const char* stored) const;
   bool Validated(uint32_t i) const {

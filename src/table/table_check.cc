@@ -161,7 +161,7 @@ Status Table::Verify(const std::function<Status(uint64_t bytes)>& progress) {
       [&](uint32_t i, char* stored, const Status& read) -> Status {
         KIST_TRY(read);
         RefPtr<Block> block;
-        KIST_TRY(blocks.Decode(i, stored, nullptr, false, &block));
+        KIST_TRY(blocks.Decode(i, stored, nullptr, BlockUse::kReader, &block));
         return verifier.Block(i, *block);
       },
       progress));
@@ -175,7 +175,7 @@ Status Table::Salvage(const EntryFn& entry, const DamageFn& damage) {
       blocks_,
       [&](uint32_t i, char* stored, Status read) -> Status {
         RefPtr<Block> block;
-        if (read.ok()) read = blocks_.Decode(i, stored, nullptr, false, &block);
+        if (read.ok()) read = blocks_.Decode(i, stored, nullptr, BlockUse::kReader, &block);
         if (read.Is(Code::kNoMem)) return read;
         if (!read.ok()) return damage(blocks_.index().offset(i), read.message()), Status();
         for (uint32_t e = 0; e < block->entries(); ++e) {

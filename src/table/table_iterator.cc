@@ -180,7 +180,7 @@ bool TableIterator::TakeCached(uint32_t i, Move move) {
   block_ = RefPtr<Block>::Share(cached);
   // What a scan runs over stays cold.
   if (move == Move::kSeek) cached->Touch();
-  if (context_.counted) cache->CountHit();
+  if (context_.by_user) cache->CountHit();
   misses_in_a_row_ = 0;
   return true;
 }
@@ -188,7 +188,7 @@ bool TableIterator::TakeCached(uint32_t i, Move move) {
 void TableIterator::StoreRead(uint32_t i, Move move, RefPtr<Block>* block) {
   BlockCache* cache = blocks_->cache();
   if (cache == nullptr) return;
-  if (context_.counted) cache->CountMiss();
+  if (context_.by_user) cache->CountMiss();
   if (!context_.fill_cache) return;
   Epoch::Guard guard(*cache->epoch());
   Block* stored = blocks_->Store(i, block->get(), move != Move::kSeek);
@@ -213,14 +213,15 @@ size_t TableIterator::StretchBytes(Move move) {
 Status TableIterator::ReadBlock(uint32_t i, Move move, RefPtr<Block>* block) {
   if (i < stretch_first_ || i >= stretch_end_) {
     const size_t bytes = StretchBytes(move);
-    if (bytes <= blocks_->index().bytes(i)) return blocks_->Read(i, context_.fill_cache, block);
+    if (bytes <= blocks_->index().bytes(i)) return blocks_->Read(i, Use(), block);
     KIST_TRY(ReadStretch(i, move, bytes));
   }
   const uint64_t from = blocks_->index().offset(stretch_first_);
   const char* stored = stretch_->data() + (blocks_->index().offset(i) - from);
   // A cached block must not keep its whole stretch alive.
   const bool copy = context_.fill_cache && blocks_->cache() != nullptr;
-  return blocks_->Decode(i, stored, copy ? nullptr : stretch_.get(), copy, block);
+  return blocks_->Decode(i, stored, copy ? nullptr : stretch_.get(),
+                         copy ? BlockUse::kCache : Use(), block);
 }
 
 Status TableIterator::ReadStretch(uint32_t i, Move move, size_t bytes) {
@@ -235,7 +236,8 @@ Status TableIterator::ReadStretch(uint32_t i, Move move, size_t bytes) {
   const size_t need = index.offset(end) - index.offset(first);
   stretch_first_ = stretch_end_ = 0;
   if (stretch_.get() == nullptr || !stretch_->Unshared() || stretch_->capacity() < need) {
-    stretch_ = ReadBuffer::New(std::max(need, bytes), blocks_->pool());
+    stretch_ = ReadBuffer::New(std::max(need, bytes), blocks_->pool(),
+                               context_.by_user ? BlockUse::kReader : BlockUse::kJob);
     if (stretch_.get() == nullptr) return Status::Bare(Code::kNoMem);
     if (blocks_->cache() != nullptr) blocks_->cache()->Trim();
   }

@@ -61,6 +61,10 @@ class TableIterator final : public InternalIterator {
     tag_ = block.tag(entry_);
     valid_ = true;
   }
+  BlockUse Use() const {
+    if (context_.fill_cache) return BlockUse::kCache;
+    return context_.by_user ? BlockUse::kReader : BlockUse::kJob;
+  }
   void NextBlock();
   void PrevBlock();
   // Makes block i the current one; false: status_ says why not. Leaves valid_ false.

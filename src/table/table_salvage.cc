@@ -91,7 +91,7 @@ class Salvager {
     RefPtr<Block> block;
     bool no_memory;
     const char* reason = MakeBlock(payload, static_cast<BlockCompression>(compression), nullptr,
-                                   false, &block, &no_memory);
+                                   BlockUse::kReader, &block, &no_memory);
     if (no_memory) return Status::Bare(Code::kNoMem);
     if (reason != nullptr) return damage_(at, reason), Status();
     for (uint32_t e = 0; e < block->entries(); ++e) {

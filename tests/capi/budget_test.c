@@ -344,6 +344,36 @@ static void budget__a_compaction_refuses_nobody(void** state) {
   for (i = 0; i < PINNERS; ++i) assert_int_equal(refused[i], 0);
 }
 
+/* Asked while a compaction has a block of each of its tables. */
+static int32_t look_at_the_compaction(void* most, uint64_t done, uint64_t total) {
+  kist_iter* it = NULL;
+  const uint64_t jobs = stat_of(db, "memory_jobs_bytes");
+  (void)done;
+  (void)total;
+  if (jobs > *(uint64_t*)most) *(uint64_t*)most = jobs;
+  if (kist_iter_new(kist_default(db), NULL, &it, NULL) != KIST_OK) return 1;
+  kist_iter_free(it);
+  return 0;
+}
+
+/* What it reads is no handle's, however large the values are. */
+static void budget__large_values_of_a_compaction_refuse_nobody(void** state) {
+  kist_job job = KIST_JOB_INIT;
+  uint64_t jobs = 0;
+  int i;
+  (void)state;
+  for (i = 0; i < 6; ++i) {
+    fill(1, (size_t)1500000);
+    put(kist_default(db), "zzz", "1");
+    OK(kist_flush(db, &err));
+  }
+  job.progress = look_at_the_compaction;
+  job.ctx = &jobs;
+  OK(kist_compact(kist_default(db), NULL, 0, NULL, 0, &job, &err));
+  assert_true(jobs > stat_of(db, "memory_held_max_bytes")); /* or nothing is tested here */
+  assert_true(stat_of(db, "memory_jobs_bytes") < MIB);
+}
+
 /* One value larger than what handles may hold is no misuse of memory: it can be pinned. */
 static void budget__one_large_pin_is_never_refused(void** state) {
   kist_pin pin;
@@ -521,6 +551,7 @@ int main(void) {
       TEST(budget__nothing_is_refused_after_a_flush),
       TEST(budget__a_flush_by_itself_refuses_nobody),
       TEST(budget__a_compaction_refuses_nobody),
+      TEST(budget__large_values_of_a_compaction_refuse_nobody),
       TEST(budget__one_large_pin_is_never_refused),
       TEST(budget__open_tables_stay_within_their_part),
       TEST(budget__tables_are_open_once),
