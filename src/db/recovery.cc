@@ -10,6 +10,22 @@
 #include "util/planted.h"
 
 namespace kist {
+namespace {
+
+// A manifest that knows of no log yet is of a database that nobody has written to, or an older
+// copy.
+Status CheckNoCommits(Vfs* vfs, const ManifestState& state, const std::string& log) {
+  KIST_TRY_ASSIGN(const auto reader, SegmentReader::Salvage(vfs, log, SegmentType::kLog));
+  if (!reader->has_link() || reader->info().database_id != state.database_id) return Status();
+  SegmentReader::Record record;
+  KIST_TRY_ASSIGN(const SegmentReader::Outcome outcome, reader->Next(&record));
+  if (outcome != SegmentReader::Outcome::kRecord && reader->link().start_lsn <= state.last_lsn)
+    return Status();
+  return Status::Corrupt(log, reader->info().data_start(),
+                         "tells of commits, though the manifest knows of no log");
+}
+
+}  // namespace
 
 Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
   KIST_TRY(CheckFiles(state));
@@ -71,7 +87,8 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
   std::sort(segments.begin(), segments.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
   if (options_.read_only) clock_.Start(vfs_, state.time_floor_ms);
-  if (state.log_number == 0) {  // just created: there never was a log
+  if (state.log_number == 0) {  // just created or repaired: there never was a log
+    for (const ChainSegment& s : segments) KIST_TRY(CheckNoCommits(vfs_, state, s.path));
     recovery->chain.clean = true;
     recovery->chain.last_lsn = state.last_lsn;
     recovery->chain.next.start_lsn = state.last_lsn;

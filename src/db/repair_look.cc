@@ -174,7 +174,9 @@ size_t Repairer::Lacks(const ManifestState& state) const {
     return there;
   };
   const std::set<uint64_t> tables = numbers(tables_);
-  size_t lacks = state.log_number == 0 ? 0 : 1 - numbers(logs_).count(state.log_number);
+  // Who has no log yet has been created or repaired just now.
+  size_t lacks = state.log_number == 0 ? log_ids_.count(state.database_id)
+                                       : 1 - numbers(logs_).count(state.log_number);
   for (const auto& [id, ks] : state.keyspaces) {
     for (const auto& [at, properties] : ks.tables) lacks += 1 - tables.count(at.second);
   }

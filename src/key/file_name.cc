@@ -11,6 +11,7 @@ namespace kist {
 namespace {
 
 constexpr size_t kDigitsMin = 6;
+constexpr size_t kDigitsMax = 18;  // so that counting on from any number never overflows
 constexpr Slice kManifestPrefix = "MANIFEST-";
 
 std::string Numbered(const char* prefix, uint64_t number, const char* suffix) {
@@ -24,16 +25,14 @@ bool EndsWith(Slice s, Slice end) {
   return s.size() >= end.size() && s.substr(s.size() - end.size()) == end;
 }
 
-// Digits only, no superfluous zero, no overflow.
+// Digits only, no superfluous zero.
 std::optional<uint64_t> ParseNumber(Slice digits) {
-  if (digits.size() < kDigitsMin) return std::nullopt;
+  if (digits.size() < kDigitsMin || digits.size() > kDigitsMax) return std::nullopt;
   if (digits.size() > kDigitsMin && digits[0] == '0') return std::nullopt;
   uint64_t number = 0;
   for (const char c : digits) {
     if (c < '0' || c > '9') return std::nullopt;
-    const uint64_t digit = static_cast<uint64_t>(c - '0');
-    if (number > (UINT64_MAX - digit) / 10) return std::nullopt;
-    number = number * 10 + digit;
+    number = number * 10 + static_cast<uint64_t>(c - '0');
   }
   return number;
 }

@@ -3,6 +3,7 @@
 // and verify. Crashes and failures anywhere in a repair leave the original or the outcome.
 #include "db/repair.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "key/file_name.h"
@@ -428,6 +429,43 @@ void repair__sees_the_files_that_it_has_locked(void**) {
   assert_true(Opened(&vfs, "late") == sample.held);
 }
 
+// The lists as a repair has left them, put back after a commit was made: they know of no log, and
+// would be a database without it. Where the log says nothing any more, nobody can tell.
+void repair__its_lists_put_back_later_do_not_open(void**) {
+  const Sample sample = Make();
+  MemoryVfs vfs;
+  Fill(&vfs, sample.files);
+  std::string report;
+  ASSERT_OK(RepairDb(kDir, &vfs, JobControl(), &report));
+  Files older = Snapshot(&vfs);
+  Opened(&vfs, "repaired");
+  Files files = WithoutLists(Snapshot(&vfs));
+  files.insert(older.begin(), older.end());
+  const auto log = std::find_if(files.begin(), files.end(), [](const auto& file) {
+    return ParseFileName(file.first)->type == FileType::kLog;
+  });
+  const std::string sound = log->second;
+  const std::string other = std::find_if(sample.files.begin(), sample.files.end(), [](auto& file) {
+                              return ParseFileName(file.first)->type == FileType::kLog;
+                            })->second;
+  for (int how = 0; how < 5; ++how) {
+    log->second = how == 3 ? "" : how == 4 ? other : sound;
+    if (how == 1) log->second[kSegmentDataStart2 + 72 + 12] ^= 1;  // the commit
+    if (how == 2) log->second[kSegmentDataStart2 + 12] ^= 1;       // the chain record
+    for (uint64_t n = 0, hit = 1; hit != 0; ++n) {  // with each reading call failing, or none
+      MemoryVfs image;
+      Fill(&image, files);
+      FaultVfs faults(&image);
+      if (n != 0) faults.Fail(Fault(kFaultRead, n, EIO));
+      const auto db = Db::Open(kDir, Options(), LogSink(), &faults);
+      if (faults.failures() == 0) assert_true(db.ok() == (how >= 2));
+      if (faults.failures() == 0 && how < 2) ASSERT_CODE(db, Code::kCorrupt);
+      if (how < 2) assert_true(!db.ok() && Snapshot(&image) == files);
+      hit = n == 0 ? 1 : faults.failures();
+    }
+  }
+}
+
 void repair__progress_cancels_and_nothing_happened(void**) {
   const Sample sample = Make();
   MemoryVfs vfs;
@@ -471,6 +509,7 @@ int main() {
       cmocka_unit_test(repair__leftovers_of_a_recovery_do_not_count),
       cmocka_unit_test(repair__of_many_tables),
       cmocka_unit_test(repair__sees_the_files_that_it_has_locked),
+      cmocka_unit_test(repair__its_lists_put_back_later_do_not_open),
       cmocka_unit_test(repair__progress_cancels_and_nothing_happened),
       cmocka_unit_test(repair__refuses_what_is_none_of_its),
   };

@@ -11,7 +11,8 @@ static void file_name__forms_and_back(void**) {
   assert_string_equal(kist::LogFileName(123).c_str(), "000123.log");
   assert_string_equal(kist::TableFileName(1234567).c_str(), "1234567.kst");
   assert_string_equal(kist::ManifestFileName(0).c_str(), "MANIFEST-000000");
-  for (uint64_t n : {uint64_t{0}, uint64_t{1}, uint64_t{999999}, uint64_t{1000000}, UINT64_MAX}) {
+  for (uint64_t n : {uint64_t{0}, uint64_t{1}, uint64_t{999999}, uint64_t{1000000},
+                     uint64_t{999999999999999999}}) {
     const auto log = ParseFileName(kist::LogFileName(n));
     assert_true(log && log->type == FileType::kLog && log->number == n);
     const auto table = ParseFileName(kist::TableFileName(n));
@@ -51,7 +52,8 @@ static void file_name__foreign_names_are_not_ours(void**) {
                            "notes.tmp",
                            "a.log.tmp",
                            "000123.log.tmp.tmp",
-                           "18446744073709551616.log",
+                           "1000000000000000000.log",
+                           "18446744073709551615.log",
                            "99999999999999999999999.kst",
                            "000123.log/",
                            "x000123.kst",
