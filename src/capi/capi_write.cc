@@ -53,7 +53,6 @@ kist_rc DeleteRange(kist_keyspace* ks, const kist_write_options* wo, const void*
   KIST_CHECKED(CheckRange(db, begin, begin_len, end, end_len, err));
   if (db->engine->options().read_only)
     return Fail(err, KIST_E_READONLY, {}, "the database is open read-only");
-  if (NothingInRange(begin_len, begin, end_len, end)) return KIST_OK;
   Sequence seq = 0;
   OpTimer timer(db->ops, OpStats::kPut, call.number());
   return Finish(err, db->engine->DeleteRange(ks->keyspace.get(), args.durability,
@@ -167,14 +166,6 @@ kist_rc BatchData(const kist_batch* batch, const void** data_out, size_t* len_ou
   return KIST_OK;
 }
 
-// An empty batch is no commit: it stands where the database is.
-kist_rc WroteNothing(kist_db* db, uint64_t* seq_out, kist_err* err) {
-  if (db->engine->options().read_only)
-    return Fail(err, KIST_E_READONLY, {}, "the database is open read-only");
-  SetOut<uint64_t>(seq_out, db->engine->last_seq());
-  return KIST_OK;
-}
-
 // `invalid`: the detail of KIST_E_INVALID.
 kist_rc Commit(kist_db* db, WriteRequest* request, int32_t invalid, uint64_t* seq_out,
                kist_err* err) {
@@ -199,7 +190,6 @@ kist_rc Write(kist_db* db, const kist_write_options* wo, const kist_batch* batch
     return Fail(err, KIST_E_MISUSE, {KIST_D_OWNER},
                 "the batch holds operations on another database");
   }
-  if (batch->builder.count() == 0) return WroteNothing(db, seq_out, err);
   // The engine writes its record header into the headroom; the packed form stays as it is.
   BatchBuilder& builder = const_cast<kist_batch*>(batch)->builder;
   WriteRequest request;
@@ -226,7 +216,6 @@ kist_rc WritePacked(kist_db* db, const kist_write_options* wo, const void* data,
   WriteRequest request;
   const Status s = ValidateBatch(Bytes(data, len), db->engine->limits(), false, &request.summary);
   if (!s.ok()) return FailWith(err, s, KIST_D_PACKED);
-  if (request.summary.count == 0) return WroteNothing(db, seq_out, err);
   request.durability = args.durability;
   request.batch = const_cast<char*>(static_cast<const char*>(data));
   request.batch_bytes = len;

@@ -217,6 +217,7 @@ class DbImpl final : public Db {
   MemoryCharge ChargeJob(uint64_t entries) const;
 
   // ---- write.cc
+  Status WriteNothing(Durability durability, Sequence* seq);
   Status Commit(GroupWriter* w);
   void AwaitCompany();
   WriteQueue::Waiter* LeadGroup(GroupWriter* leader);

@@ -135,12 +135,26 @@ Status DbImpl::Delete(Keyspace* ks, Durability durability, Slice key, Sequence* 
   return WriteSmall(ks, durability, OpKind::kDelete, key, Slice(), 0, seq);
 }
 
+// No commit; but those before it are as safe as behind any other write of that durability.
+Status DbImpl::WriteNothing(Durability durability, Sequence* seq) {
+  if (options_.read_only) return Status::Bare(Code::kReadOnly);
+  const Sequence last = last_seq();
+  if (seq != nullptr) *seq = last;
+  if (durability == Durability::kBuffered) return Status();
+  bool sync = false, buffered = false;
+  {
+    WriteQueue::Token token(&queue_);
+    sync = WantsSync(durability, 0);
+    buffered = durability == Durability::kDefault && options_.write_back;
+  }
+  if (buffered) return Status();
+  if (!sync) return DrainBuffered();
+  return durable_seq() < last ? Sync() : Status();
+}
+
 Status DbImpl::DeleteRange(Keyspace* ks, Durability durability, Slice begin, Slice end,
                            Sequence* seq) {
-  if (!end.empty() && begin == end && !ks->dropped()) {  // deletes nothing
-    if (seq != nullptr) *seq = last_seq();
-    return Status();
-  }
+  if (!end.empty() && begin == end && !ks->dropped()) return WriteNothing(durability, seq);
   return WriteSmall(ks, durability, OpKind::kDeleteRange, begin, end, 0, seq);
 }
 
@@ -193,10 +207,7 @@ Status DbImpl::Write(WriteRequest* request, Sequence* seq) {
   w.summary = request->summary;
   w.footprint = request->footprint;
   w.drops = registry_.drops();
-  if (w.summary.count == 0) {
-    if (seq != nullptr) *seq = last_seq();
-    return Status();
-  }
+  if (w.summary.count == 0) return WriteNothing(request->durability, seq);
   if (w.summary.keyspace_ops == 0) KIST_TRY(CheckKeyspaces(w.batch, w.summary));
   BatchBuilder normal(kRecordHeaderMax);
   bool changed = false;

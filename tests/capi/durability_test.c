@@ -276,6 +276,36 @@ static void durability__flush_makes_durable(void** state) {
   drop_path(path);
 }
 
+/* What changes nothing is no commit, but those before it are as safe as behind any other write. */
+static void durability__of_a_write_that_changes_nothing(void** state) {
+  char* path = new_path();
+  kist_db* db = open_with(path, "sync=never");
+  kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
+  kist_batch* batch = NULL;
+  uint64_t seq = 0;
+  (void)state;
+  OK(kist_batch_new(&batch));
+  put_with(db, "a", KIST_DURABILITY_BUFFERED);
+  OK(kist_write(db, NULL, batch, &seq, &err)); /* with the system, which is this option's way */
+  assert_int_equal(seq, 1);
+  assert_int_equal(kist_durable_seq(db), 0);
+  wo.durability = KIST_DURABILITY_SYNC;
+  OK(kist_write(db, &wo, batch, &seq, &err));
+  assert_int_equal(seq, 1);
+  assert_int_equal(kist_durable_seq(db), 1);
+  put_with(db, "b", KIST_DURABILITY_BUFFERED);
+  OK(kist_delete_range(kist_default(db), &wo, "k", 1, "k", 1, &err));
+  assert_int_equal(kist_last_seq(db), 2);
+  assert_int_equal(kist_durable_seq(db), 2);
+  put_with(db, "c", KIST_DURABILITY_BUFFERED);
+  wo.durability = KIST_DURABILITY_BUFFERED;
+  OK(kist_write(db, &wo, batch, &seq, &err));
+  assert_int_equal(kist_durable_seq(db), 2);
+  kist_batch_free(batch);
+  close_strict(db);
+  drop_path(path);
+}
+
 static void durability__bad_handles(void** state) {
   (void)state;
   ASSERT_FAILS(KIST_E_MISUSE, KIST_D_HANDLE, kist_sync(NULL, &err));
@@ -297,6 +327,7 @@ int main(void) {
       cmocka_unit_test(durability__sync_policies),
       cmocka_unit_test(durability__every_n_counts_from_the_last_sync),
       cmocka_unit_test(durability__flush_makes_durable),
+      cmocka_unit_test(durability__of_a_write_that_changes_nothing),
       cmocka_unit_test(durability__bad_handles),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
