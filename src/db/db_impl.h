@@ -250,7 +250,7 @@ class DbImpl final : public Db {
   Result<std::shared_ptr<SegmentWriter>> NewSegment(uint64_t number, uint64_t reserve);
   Result<std::shared_ptr<SegmentWriter>> NextSegment(uint64_t* number);
   Status SyncLog();  // all that was handed to the operating system; poisons on failure
-  Status SyncDirectory(const char* doing);  // poisons on failure
+  Status SyncDirectory(const char* doing);  // poisons where it was tried and failed
   Status DrainBuffered();                   // takes the token
   void LogThread();
   void LogTurn(uint64_t* due_us, uint64_t* marked);

@@ -1,6 +1,8 @@
 // The log's life beside the write path: segments made ahead of time, syncing, draining buffered
 // commits, marks, poison. Older segments are always synced before newer ones.
 // Threads: any, except where a function names the token holder.
+#include <errno.h>
+
 #include <algorithm>
 #include <new>
 
@@ -40,10 +42,10 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint6
     // on with.
     if (!(s = (*made)->SyncHead()).ok()) return Poison(s, "making a segment of the log durable");
     if (!Planted(Bug::kNoDirSyncOfSegment))
-      KIST_TRY(SyncDirectory("syncing the directory of a new segment of the log"));
+      s = SyncDirectory("syncing the directory of a new segment of the log");
   }
   if (!s.ok()) {
-    static_cast<void>(vfs_->Remove(path).ok());
+    if (!poisoned_.load(std::memory_order_acquire)) static_cast<void>(vfs_->Remove(path).ok());
     return s;
   }
   counters_.segments.fetch_add(1, std::memory_order_relaxed);
@@ -57,7 +59,9 @@ Status DbImpl::SyncDirectory(const char* doing) {
   MutexLock lock(&directory_mutex_);
   if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
   Status s = vfs_->SyncDir(path_);
-  return s.ok() ? s : Poison(s, doing);
+  // Without a descriptor for the directory no sync was tried: nothing is in doubt.
+  const bool tried = s.sys_errno() != EMFILE && s.sys_errno() != ENFILE;
+  return s.ok() || !tried ? s : Poison(s, doing);
 }
 
 Result<std::shared_ptr<SegmentWriter>> DbImpl::NextSegment(uint64_t* number) {
