@@ -323,6 +323,25 @@ void fault_loops__every_other_call(void**) {
   assert_true(runs > 50);
 }
 
+// Nothing was tried, so nothing is in doubt: an error of the call, and the next one works.
+void fault_loops__no_descriptor_for_a_directory(void**) {
+  for (const int error : {EMFILE, ENFILE}) {
+    RecordingVfs base;
+    FaultRun run(&base, "compaction=manual", "no descriptor " + std::to_string(error));
+    ASSERT_OK(run.Open());
+    ASSERT_OK(run.Put("default", "a", "1", kSync));
+    run.faults()->Fail(Fault(kFaultSyncDir, 1, error, true));
+    assert_false(run.Flush().ok());
+    assert_false(run.poisoned());
+    run.faults()->Heal();
+    ASSERT_OK(run.Flush());
+    ASSERT_OK(run.Put("default", "b", "2", kSync));
+    run.CheckVisible();
+    ASSERT_OK(run.Close());
+    run.CheckReopened(&base, false);
+  }
+}
+
 // Large keys make large edits: the manifest is rolled over.
 void fault_loops__every_call_of_a_manifest_roll(void**) {
   const auto roll = [](FaultRun* run) -> Status {
@@ -508,6 +527,7 @@ int main() {
       cmocka_unit_test(fault_loops__every_write),
       cmocka_unit_test(fault_loops__every_failed_write_that_cannot_be_undone),
       cmocka_unit_test(fault_loops__every_other_call),
+      cmocka_unit_test(fault_loops__no_descriptor_for_a_directory),
       cmocka_unit_test(fault_loops__every_call_of_a_manifest_roll),
       cmocka_unit_test(fault_loops__every_read),
       cmocka_unit_test(fault_loops__a_compaction_that_cannot_read_tries_again),
