@@ -249,6 +249,7 @@ class DbImpl final : public Db {
   uint64_t LogReserve(uint64_t bytes) const;
   Result<std::shared_ptr<SegmentWriter>> NewSegment(uint64_t number, uint64_t reserve);
   Result<std::shared_ptr<SegmentWriter>> NextSegment(uint64_t* number);
+  Status GiveUpSegment(uint64_t number, Status why);  // why, or what poisons
   Status SyncLog();  // all that was handed to the operating system; poisons on failure
   Status SyncDirectory(const char* doing);  // poisons where it was tried and failed
   Status DrainBuffered();                   // takes the token

@@ -81,6 +81,18 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NextSegment(uint64_t* number) {
   return NewSegment(*number, reserve);
 }
 
+// The token holder, after a segment's first record failed. The record says where the segment before
+// it ended, and may be on the disk: it has to be gone for good before that one gets another record,
+// or a recovery would take what follows for residue.
+Status DbImpl::GiveUpSegment(uint64_t number, Status why) {
+  Status s = vfs_->Remove(JoinPath(path_, LogFileName(number)));
+  if ((s.ok() || s.Is(Code::kMissing)) && !Planted(Bug::kGivenUpSegmentStays))
+    s = SyncDirectory("syncing the directory of a segment that could not be begun");
+  if (s.ok()) return why;
+  if (poisoned_.load(std::memory_order_acquire)) return s;
+  return Poison(s, "removing a segment of the log that could not be begun");
+}
+
 // Failing is fine: the writer that needs the segment tries again and reports.
 void DbImpl::MakeAhead() {
   uint64_t reserve = 0;

@@ -85,8 +85,7 @@ Status DbImpl::SwitchMemtable() {
   Status started = next->Start(link, durable_seq_.load(std::memory_order_relaxed));
   if (!started.ok()) {
     next.reset();
-    static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(number))).ok());
-    return started;
+    return GiveUpSegment(number, started);
   }
   const uint64_t used = log_->size(), reserved = log_->reserved_bytes();
   counters_.wal_used_bytes.fetch_add(used, std::memory_order_relaxed);

@@ -71,6 +71,7 @@ enum class Bug {
   kHeldNeverRefused = 57,        // memory that grows
   kCoverTooLong = 58,            // rocksdb#1784
   kCopyNotSynced = 59,           // rocksdb#12731
+  kGivenUpSegmentStays = 60,     // cockroach#68319
 };
 
 #ifdef KIST_PLANTED_BUGS

@@ -42,6 +42,13 @@ std::vector<Step> Steps() {
   steps.push_back([](FaultRun* r) { return r->Flush(); });
   steps.push_back([](FaultRun* r) { return r->Compact(); });
   put(10, 40, kSync);
+  steps.push_back([](FaultRun* r) { return r->ChangeKeyspace("one", "default_ttl=100h"); });
+  steps.push_back([](FaultRun* r) {
+    return r->Transaction(
+        {{Change::kPut, "default", K(3), "z"}, {Change::kDelete, "default", K(0), ""}}, kOs);
+  });
+  steps.push_back([](FaultRun* r) { return r->DropKeyspace("one"); });
+  steps.push_back([](FaultRun* r) { return r->CreateKeyspace("one"); });
   steps.push_back([](FaultRun* r) { return r->Sync(); });
   return steps;
 }
@@ -77,7 +84,7 @@ bool SpaceRun(int error, uint64_t n, bool for_ever, uint64_t partial, const char
   int judged = 0;
   for (const Step& step : Steps()) {
     s = step(&run);
-    if (s.ok()) continue;
+    if (s.ok() || s.Is(run.Has("one") ? Code::kExists : Code::kMissing)) continue;
     if (run.poisoned() || !s.Is(Code::kNoSpace)) run.Wrong("told " + s.ToString());
     if (judged++ >= 2) continue;
     run.CheckVisible();

@@ -51,6 +51,17 @@ std::vector<Step> Steps() {
   steps.push_back([](FaultRun* r) { return r->Put("one", K(2), V(61, 70000), kSync); });
   puts(8, 11, 30);
   steps.push_back([](FaultRun* r) { return r->Sync(); });
+  steps.push_back([](FaultRun* r) { return r->ChangeKeyspace("one", "default_ttl=100h"); });
+  steps.push_back([](FaultRun* r) {
+    return r->Transaction(
+        {{Change::kPut, "one", K(3), V(70)}, {Change::kDelete, "default", K(1), ""}}, kOs);
+  });
+  flush();
+  steps.push_back([](FaultRun* r) { return r->DropKeyspace("one"); });
+  steps.push_back([](FaultRun* r) { return r->CreateKeyspace("one"); });
+  steps.push_back([](FaultRun* r) {
+    return r->Transaction({{Change::kPut, "one", K(4), V(71)}}, kSync);
+  });
   puts(11, 13, 30);
   return steps;
 }
@@ -272,32 +283,44 @@ void fault_loops__every_write(void**) {
   std::printf("every write: %llu runs\n", static_cast<unsigned long long>(runs));
 }
 
-void fault_loops__every_failed_write_that_cannot_be_undone(void**) {
-  FailEach([&](uint64_t n) {
-    RecordingVfs base;
-    FaultRun run(&base, "compaction=manual", "write and truncate " + std::to_string(n));
-    Fault fault(kFaultWrite, n, EIO);
-    fault.partial_bytes = UINT64_MAX;  // all of it is there
-    run.faults()->Fail(fault);
-    run.faults()->Fail(Fault(kFaultTruncate, 1, EIO, true));
-    Status s = run.Open();
-    if (s.ok()) {
-      for (const Step& step : Steps()) {
-        if (!step(&run).ok()) break;
-      }
-      if (run.poisoned()) {
-        run.CheckPoisoned();
-      } else {
-        run.CheckVisible();
-      }
-      static_cast<void>(run.Close());
+// The bytes of the Nth write are all there although it failed; cutting them off fails too, or is
+// not durable. Where the database is not poisoned it goes on.
+bool WrittenRun(uint64_t n, int error, bool cut) {
+  RecordingVfs base;
+  FaultRun run(&base, "compaction=manual",
+               "write " + std::to_string(n) + ", errno " + std::to_string(error) +
+                   (cut ? "" : " and truncate"));
+  Fault fault(kFaultWrite, n, error);
+  fault.partial_bytes = UINT64_MAX;
+  run.faults()->Fail(fault);
+  if (!cut) run.faults()->Fail(Fault(kFaultTruncate, 1, EIO, true));
+  Status s = run.Open();
+  if (s.ok()) {
+    for (const Step& step : Steps()) {
+      static_cast<void>(step(&run));
+      if (run.poisoned()) break;
     }
-    const bool hit = run.faults()->Count(kFaultWrite) >= n;
-    run.faults()->Heal();
-    run.CheckPowerCuts(&base, 6);
-    run.CheckReopened(&base, false);
-    return hit;
-  });
+    if (run.poisoned()) {
+      run.CheckPoisoned();
+    } else {
+      run.CheckVisible();
+    }
+    static_cast<void>(run.Close());
+  }
+  const bool hit = run.faults()->Count(kFaultWrite) >= n;
+  run.faults()->Heal();
+  run.CheckPowerCuts(&base, 8);
+  run.CheckReopened(&base, false);
+  return hit;
+}
+
+void fault_loops__every_failed_write_that_cannot_be_undone(void**) {
+  for (const int error : {EIO, ENOSPC}) {
+    for (const bool cut : {false, true}) {
+      if (Quick() && cut) continue;
+      FailEach([&](uint64_t n) { return WrittenRun(n, error, cut); });
+    }
+  }
 }
 
 void fault_loops__every_other_call(void**) {

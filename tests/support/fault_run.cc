@@ -9,6 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "backup/backup.h"
+#include "backup/checkpoint.h"
+#include "backup/stream.h"
+
 namespace kist::test {
 namespace {
 
@@ -187,10 +191,44 @@ Status FaultRun::Batch(const std::vector<Change>& changes, Durability d) {
   return Told(db_->Write(&r, nullptr), changes, d, was);
 }
 
+Status FaultRun::Transaction(const std::vector<Change>& changes, Durability d) {
+  auto txn = db_->NewTxn(true);
+  if (!txn.ok()) return txn.status();
+  for (const Change& c : changes) {
+    Keyspace* k = Ks(c.keyspace);
+    if (k == nullptr) return Status::Bare(Code::kMissing);
+    const Status s =
+        c.kind == Change::kPut ? (*txn)->Put(k, c.key, c.value, 0) : (*txn)->Delete(k, c.key);
+    if (!s.ok()) Wrong("transaction: " + s.ToString());
+  }
+  const bool was = poisoned();
+  return Told((*txn)->Commit(d, nullptr), changes, d, was);
+}
+
 Status FaultRun::CreateKeyspace(const std::string& name) {
   const bool was = poisoned();
   return Told(db_->OpenKeyspace(name, KeyspaceMode::kCreateNew, nullptr).status(),
               {{Change::kCreate, name, "", ""}}, Durability::kSync, was);
+}
+
+Status FaultRun::ChangeKeyspace(const std::string& name, const char* options) {
+  OptionSet set;
+  const Status parsed = set.Parse(options);
+  if (!parsed.ok()) Wrong("options: " + parsed.ToString());
+  return db_->OpenKeyspace(name, KeyspaceMode::kOpen, &set).status();
+}
+
+bool FaultRun::Has(const std::string& keyspace) {
+  const auto names = db_->ListKeyspaces();
+  return std::count(names.begin(), names.end(), keyspace) != 0;
+}
+
+Status FaultRun::DropKeyspace(const std::string& name) {
+  const bool was = poisoned();
+  const Status s =
+      Told(db_->DropKeyspace(name), {{Change::kDrop, name, "", ""}}, Durability::kSync, was);
+  if (s.ok()) keyspaces_.erase(name);
+  return s;
 }
 
 Status FaultRun::Flush() {
@@ -240,11 +278,26 @@ void FaultRun::CheckPoisoned() {
   must(Put("default", "poisoned", "1", Durability::kSync), "synced put");
   must(Put("default", "poisoned", "1", Durability::kBuffered), "buffered put");
   must(Delete("default", "key", Durability::kSync), "delete");
+  must(DeleteRange("default", "a", "z", Durability::kOs), "delete of a range");
   must(Batch({{Change::kPut, "default", "poisoned", "2"}}, Durability::kSync), "batch");
+  must(Transaction({{Change::kPut, "default", "poisoned", "3"}}, Durability::kOs), "transaction");
   must(db_->Flush(), "flush");
   must(Compact(), "compact");
   must(db_->Sync(), "sync");
   must(db_->OpenKeyspace("poisoned", KeyspaceMode::kCreate, nullptr).status(), "new keyspace");
+  for (const std::string& name : db_->ListKeyspaces()) {
+    if (name == "default") continue;
+    must(DropKeyspace(name), "drop of a keyspace");
+    must(ChangeKeyspace(name, "default_ttl=123h"), "change of a keyspace");
+  }
+  // What cannot be known to be on the disk is not copied, and nothing is left of the attempt.
+  MemoryVfs elsewhere;
+  must(MakeCheckpoint(db_.get(), &elsewhere, "/copy", nullptr), "checkpoint");
+  if (elsewhere.Stat("/copy").ok()) Wrong("a refused checkpoint left its directory");
+  auto target = OpenTarget(&elsewhere, "/target", true);
+  if (!target.ok()) Wrong("target: " + target.status().ToString());
+  must(MakeBackup(db_.get(), target->get(), JobControl(), nullptr), "backup");
+  must(Stream::Start(db_.get(), target.Take(), StreamOptions()).status(), "stream");
   if (commits_.size() != before) Wrong("a refused commit counts");
   CheckVisible();
 }

@@ -80,7 +80,12 @@ class FaultRun {
   Status DeleteRange(const std::string& ks, const std::string& begin, const std::string& end,
                      Durability d);
   Status Batch(const std::vector<Change>& changes, Durability d);
+  Status Transaction(const std::vector<Change>& changes, Durability d);
   Status CreateKeyspace(const std::string& name);
+  // An edit of the manifest; tables and values to come get `options`.
+  Status ChangeKeyspace(const std::string& name, const char* options);
+  Status DropKeyspace(const std::string& name);
+  bool Has(const std::string& keyspace);
   Status Flush();
   Status Compact();
   Status Sync();

@@ -13,6 +13,18 @@ Status Injected(const Fault& fault, const char* doing, const std::string& path) 
 
 }  // namespace
 
+template <typename Call>
+Status FaultVfs::Change(uint32_t kind, const char* doing, const std::string& path, Call call) {
+  Fault fault;
+  if (!Hit(kind, path, &fault)) return call();
+  if (fault.done) KIST_TRY(call());
+  const Status s = Injected(fault, doing, path);
+  const bool cannot = kind == kFaultPreallocate || kind == kFaultLink;
+  const bool unsupported =
+      fault.error == EOPNOTSUPP || (kind == kFaultLink && fault.error == EXDEV);
+  return cannot && unsupported && !fault.done ? s.WithCode(Code::kUnsupported) : s;
+}
+
 class FaultFile : public WrapFile {
  public:
   FaultFile(FaultVfs* vfs, std::unique_ptr<File> base, std::string path, uint64_t inode)
@@ -57,14 +69,19 @@ class FaultFile : public WrapFile {
     return Injected(fault, "sync", path_).WithCode(Code::kIo);
   }
   Status Truncate(uint64_t size) override {
-    KIST_TRY(vfs_->Check(kFaultTruncate, "truncate", path_));
-    return base_->Truncate(size);
+    return vfs_->Change(kFaultTruncate, "truncate", path_, [&] { return base_->Truncate(size); });
   }
   Status Preallocate(uint64_t size) override {
-    Fault fault;
-    if (!vfs_->Hit(kFaultPreallocate, path_, &fault)) return base_->Preallocate(size);
-    const Status s = Injected(fault, "preallocate", path_);
-    return fault.error == EOPNOTSUPP ? s.WithCode(Code::kUnsupported) : s;
+    return vfs_->Change(kFaultPreallocate, "preallocate", path_,
+                        [&] { return base_->Preallocate(size); });
+  }
+  Result<uint64_t> Size() override {
+    KIST_TRY(vfs_->Check(kFaultSize, "size", path_));
+    return base_->Size();
+  }
+  Result<uint64_t> NextData(uint64_t offset) override {
+    KIST_TRY(vfs_->Check(kFaultSize, "next data", path_));
+    return base_->NextData(offset);
   }
 
  private:
@@ -149,8 +166,12 @@ Status FaultVfs::Check(uint32_t call, const char* doing, const std::string& path
 
 Result<std::unique_ptr<File>> FaultVfs::Open(const std::string& path, OpenMode mode) {
   const bool create = mode == OpenMode::kCreateNew || mode == OpenMode::kCreateOrTruncate;
-  KIST_TRY(create ? Check(kFaultCreate, "create", path) : Check(kFaultOpen, "open", path));
-  KIST_TRY_ASSIGN(auto file, base_->Open(path, mode));
+  std::unique_ptr<File> file;
+  KIST_TRY(
+      Change(create ? kFaultCreate : kFaultOpen, create ? "create" : "open", path, [&]() -> Status {
+        KIST_TRY_ASSIGN(file, base_->Open(path, mode));
+        return Status();
+      }));
   uint64_t inode = 0;
   if (keep_undo_) {
     KIST_TRY_ASSIGN(const FileInfo info, base_->Stat(path));
@@ -160,30 +181,23 @@ Result<std::unique_ptr<File>> FaultVfs::Open(const std::string& path, OpenMode m
 }
 
 Status FaultVfs::Rename(const std::string& from, const std::string& to) {
-  KIST_TRY(Check(kFaultRename, "rename", from));
-  return base_->Rename(from, to);
+  return Change(kFaultRename, "rename", from, [&] { return base_->Rename(from, to); });
 }
 
 Status FaultVfs::Remove(const std::string& path) {
-  KIST_TRY(Check(kFaultRemove, "remove", path));
-  return base_->Remove(path);
+  return Change(kFaultRemove, "remove", path, [&] { return base_->Remove(path); });
 }
 
 Status FaultVfs::Link(const std::string& from, const std::string& to) {
-  Fault fault;
-  if (!Hit(kFaultLink, to, &fault)) return base_->Link(from, to);
-  const Status s = Injected(fault, "link", to);
-  return fault.error == EXDEV || fault.error == EOPNOTSUPP ? s.WithCode(Code::kUnsupported) : s;
+  return Change(kFaultLink, "link", to, [&] { return base_->Link(from, to); });
 }
 
 Status FaultVfs::MakeDir(const std::string& path) {
-  KIST_TRY(Check(kFaultMakeDir, "create directory", path));
-  return base_->MakeDir(path);
+  return Change(kFaultMakeDir, "create directory", path, [&] { return base_->MakeDir(path); });
 }
 
 Status FaultVfs::RemoveDir(const std::string& path) {
-  KIST_TRY(Check(kFaultRemove, "remove directory", path));
-  return base_->RemoveDir(path);
+  return Change(kFaultRemove, "remove directory", path, [&] { return base_->RemoveDir(path); });
 }
 
 Result<std::vector<std::string>> FaultVfs::List(const std::string& dir) {

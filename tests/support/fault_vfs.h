@@ -35,11 +35,12 @@ enum : uint32_t {
   kFaultLock = 8192,
   kFaultThread = 16384,
   kFaultForkGuard = 32768,
+  kFaultSize = 65536,  // of an open file; NextData too
   // What takes space.
   kFaultSpace = kFaultWrite | kFaultPreallocate | kFaultCreate | kFaultLink | kFaultMakeDir,
   kFaultChanging = kFaultWrite | kFaultSync | kFaultTruncate | kFaultPreallocate | kFaultCreate |
                    kFaultRename | kFaultRemove | kFaultLink | kFaultMakeDir | kFaultSyncDir,
-  kFaultAll = 65535,
+  kFaultAll = 131071,
 };
 
 struct Fault {
@@ -51,6 +52,8 @@ struct Fault {
   uint64_t nth = 1;  // counted from Fail() on, over all calls that match; 1 is the next one
   int error = EIO;
   bool for_ever = false;  // the Nth and all after it
+  // All but writes and syncs: what was asked for happens, and the call fails all the same.
+  bool done = false;
   // kFaultWrite: this many bytes are written before the error.
   uint64_t partial_bytes = 0;
   // kFaultSync: the data reached the disk although the call failed; or it is gone, and reads give
@@ -97,6 +100,9 @@ class FaultVfs : public WrapVfs {
   // Counts the call; true where it fails, with what was asked for in *fault.
   bool Hit(uint32_t call, const std::string& path, Fault* fault);
   Status Check(uint32_t call, const char* doing, const std::string& path);
+  // Does `call` where it is not to fail, or to be done and fail.
+  template <typename Call>
+  Status Change(uint32_t kind, const char* doing, const std::string& path, Call call);
 
   const bool keep_undo_;
   mutable Mutex mutex_;
