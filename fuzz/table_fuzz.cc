@@ -93,12 +93,13 @@ void SalvageFile(Vfs* vfs, const Table::OpenOptions& options, uint8_t refuses) {
   if (!file.ok()) return;
   Refusal on_entry(refuses), on_tombstone(refuses);
   uint32_t keyspace = 0;
-  static_cast<void>(Table::SalvageFile(
-                        file->get(), kPath, options.table_id, options.database_id,
-                        [&](Slice, uint64_t, Slice) { return on_entry.Ask(); },
-                        [&](const RangeTombstone&) { return on_tombstone.Ask(); },
-                        [](uint64_t, const std::string&) {}, refuses % 2 == 0 ? &keyspace : nullptr)
-                        .ok());
+  Table::Salvaging to;
+  to.entry = [&](Slice, uint64_t, Slice) { return on_entry.Ask(); };
+  to.tombstone = [&](const RangeTombstone&) { return on_tombstone.Ask(); };
+  to.damage = [](uint64_t, const std::string&) {};
+  if (refuses % 2 == 0) to.keyspace = &keyspace;
+  static_cast<void>(
+      Table::SalvageFile(file->get(), kPath, options.table_id, options.database_id, to).ok());
 }
 
 // The versions of a key, the newest first, and a range tombstone that begins at it, as a byte says.

@@ -19,7 +19,6 @@ namespace {
 
 constexpr uint32_t kNoKeyspace = UINT32_MAX;
 constexpr size_t kMergeTables = 200;  // at once: each takes a descriptor
-constexpr uint64_t kPollBytes = uint64_t{1} << 20;
 
 }  // namespace
 
@@ -109,11 +108,13 @@ Result<bool> Repairer::CleanTable(const FoundFile& found, uint32_t keyspace) {
 Status Repairer::SalvageTable(const FoundFile& found, std::unique_ptr<File> file,
                               uint32_t keyspace) {
   const std::string name = TableFileName(found.file);
-  const auto nothing = [](Slice, uint64_t, Slice) { return Status(); };
-  const auto no_range = [](const RangeTombstone&) { return Status(); };
-  const auto quiet = [](uint64_t, const std::string&) {};
-  KIST_TRY(Table::SalvageFile(file.get(), Name(name), found.number, database_id_, nothing, no_range,
-                              quiet, &keyspace));
+  Table::Salvaging look;
+  look.entry = [](Slice, uint64_t, Slice) { return Status(); };
+  look.tombstone = [](const RangeTombstone&) { return Status(); };
+  look.damage = [](uint64_t, const std::string&) {};
+  look.progress = [this](uint64_t) { return Progress(0); };
+  look.keyspace = &keyspace;
+  KIST_TRY(Table::SalvageFile(file.get(), Name(name), found.number, database_id_, look));
   if (keyspace == kNoKeyspace) {
     keyspace = state_.next_keyspace += 1000;  // beyond those that other tables may name
   }
@@ -124,12 +125,11 @@ Status Repairer::SalvageTable(const FoundFile& found, std::unique_ptr<File> file
   KIST_TRY_ASSIGN(auto to, vfs_->Open(store_->Path(options.table_id), OpenMode::kCreateNew));
   TableBuilder builder(options, to.get(), store_->Path(options.table_id));
   std::string last;
-  uint64_t last_tag = 0, kept = 0, ranges = 0, unreported = 0;
+  uint64_t last_tag = 0, kept = 0, ranges = 0;
   bool damaged = false;
-  const auto entry = [&](Slice key, uint64_t tag, Slice value) -> Status {
+  Table::Salvaging save;
+  save.entry = [&](Slice key, uint64_t tag, Slice value) -> Status {
     if (damaged && Planted(Bug::kRepairStopsAtDamage)) return Status();
-    unreported += key.size() + value.size();
-    if (unreported >= kPollBytes) KIST_TRY(Progress(std::exchange(unreported, 0)));
     if (kept != 0 && (key < Slice(last) || (key == Slice(last) && tag >= last_tag)))
       return Status();  // from a block that does not belong here
     last.assign(key.data(), key.size());
@@ -137,16 +137,16 @@ Status Repairer::SalvageTable(const FoundFile& found, std::unique_ptr<File> file
     ++kept;
     return builder.Add(key, tag, value);
   };
-  const auto tombstone = [&](const RangeTombstone& t) {
+  save.tombstone = [&](const RangeTombstone& t) {
     ++ranges;
     return builder.AddRangeTombstone(t);
   };
-  const auto damage = [&](uint64_t offset, const std::string& reason) {
+  save.damage = [&](uint64_t offset, const std::string& reason) {
     damaged = true;
     Loss(name, "offset " + std::to_string(offset) + ": " + reason);
   };
-  KIST_TRY(Table::SalvageFile(file.get(), Name(name), found.number, database_id_, entry, tombstone,
-                              damage, &keyspace));
+  save.progress = [this](uint64_t bytes) { return Progress(bytes); };
+  KIST_TRY(Table::SalvageFile(file.get(), Name(name), found.number, database_id_, save));
   report_->append(name + ": " + std::to_string(kept) + " entries of it are saved\n");
   if (kept + ranges == 0 || dropped_.count(keyspace) != 0) return Status();
   TableProperties properties;

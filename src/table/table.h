@@ -136,11 +136,16 @@ class Table {
   Status Salvage(const EntryFn& entry, const DamageFn& damage);
   // The same of a file that Open refuses: looks for blocks by their checksums, without an index.
   // The ids are those that the file was written with; 0: the footer's, where it can be read.
-  // *keyspace, where asked for, is set where the properties can be read.
+  struct Salvaging {
+    EntryFn entry;
+    TombstoneFn tombstone;
+    DamageFn damage;
+    // Told of the bytes of each stretch read; may end it with a Status, as those above may.
+    std::function<Status(uint64_t bytes)> progress = nullptr;
+    uint32_t* keyspace = nullptr;  // set where it is not nullptr and the properties can be read
+  };
   static Status SalvageFile(File* file, const std::string& path, uint64_t table_id,
-                            uint64_t database_id, const EntryFn& entry,
-                            const TombstoneFn& tombstone, const DamageFn& damage,
-                            uint32_t* keyspace = nullptr);
+                            uint64_t database_id, const Salvaging& to);
 
  private:
   Table() = default;

@@ -6,6 +6,7 @@
 // header looks right but lies, at worst its bytes are read in vain, which is bounded.
 // Threads: one a call.
 #include <algorithm>
+#include <utility>
 
 #include "table/format.h"
 #include "table/table.h"
@@ -23,16 +24,8 @@ constexpr uint32_t kSmallBlock = 64 << 10;
 class Salvager {
  public:
   Salvager(File* file, const std::string& path, uint64_t size, const BlockSeal& seal,
-           const Table::EntryFn& entry, const Table::TombstoneFn& tombstone,
-           const Table::DamageFn& damage, uint32_t* keyspace)
-      : file_(file),
-        path_(path),
-        size_(size),
-        seal_(seal),
-        entry_(entry),
-        tombstone_(tombstone),
-        damage_(damage),
-        keyspace_(keyspace) {}
+           const Table::Salvaging& to)
+      : file_(file), path_(path), size_(size), seal_(seal), to_(to) {}
 
   // `end`: where the footer begins, or the file's size where there is none.
   Status Run(uint64_t end) {
@@ -46,7 +39,7 @@ class Salvager {
         at = next;
         continue;
       }
-      if (!damaged) damage_(at, "no block of this table begins here");
+      if (!damaged) to_.damage(at, "no block of this table begins here");
       damaged = true;
       if (++at % kPage != 0) continue;
       KIST_TRY_ASSIGN(next, file_->NextData(at));  // what was never written is not tried
@@ -78,11 +71,11 @@ class Salvager {
     const Slice payload(p + kBlockHeaderBytes, h.payload_bytes);
     if (type == static_cast<uint8_t>(BlockType::kData)) return Entries(at, payload, h.compression);
     if (type == static_cast<uint8_t>(BlockType::kTombstones)) return Tombstones(at, payload);
-    if (type == static_cast<uint8_t>(BlockType::kProperties) && keyspace_ != nullptr) {
+    if (type == static_cast<uint8_t>(BlockType::kProperties) && to_.keyspace != nullptr) {
       TableIdentity identity;
       TableProperties properties;
       if (DecodeProperties(payload, &identity, &properties) == nullptr)
-        *keyspace_ = identity.keyspace;
+        *to_.keyspace = identity.keyspace;
     }
     return Status();
   }
@@ -93,9 +86,9 @@ class Salvager {
     const char* reason = MakeBlock(payload, static_cast<BlockCompression>(compression), nullptr,
                                    BlockUse::kReader, &block, &no_memory);
     if (no_memory) return Status::Bare(Code::kNoMem);
-    if (reason != nullptr) return damage_(at, reason), Status();
+    if (reason != nullptr) return to_.damage(at, reason), Status();
     for (uint32_t e = 0; e < block->entries(); ++e) {
-      KIST_TRY(entry_(block->key(e), block->tag(e), block->value(e)));
+      KIST_TRY(to_.entry(block->key(e), block->tag(e), block->value(e)));
     }
     return Status();
   }
@@ -103,8 +96,8 @@ class Salvager {
   Status Tombstones(uint64_t at, Slice payload) {
     std::vector<RangeTombstone> tombstones;
     const char* reason = DecodeTombstones(payload, &tombstones);
-    if (reason != nullptr) return damage_(at, reason), Status();
-    for (const RangeTombstone& t : tombstones) KIST_TRY(tombstone_(t));
+    if (reason != nullptr) return to_.damage(at, reason), Status();
+    for (const RangeTombstone& t : tombstones) KIST_TRY(to_.tombstone(t));
     return Status();
   }
 
@@ -123,6 +116,10 @@ class Salvager {
       if (got < n) return Status::Corrupt(path_, at + got, "the file ends too early");
       window_at_ = at;
       window_bytes_ = got;
+      if (to_.progress != nullptr) {
+        const uint64_t end = at + got;
+        KIST_TRY(to_.progress(end - std::exchange(told_, end)));
+      }
     }
     *p = window_.get() + (at - window_at_);
     return Status();
@@ -132,22 +129,19 @@ class Salvager {
   const std::string& path_;
   const uint64_t size_;
   const BlockSeal& seal_;
-  const Table::EntryFn& entry_;
-  const Table::TombstoneFn& tombstone_;
-  const Table::DamageFn& damage_;
-  uint32_t* const keyspace_;
+  const Table::Salvaging& to_;
   Buffer window_;
   size_t capacity_ = 0;
   uint64_t window_at_ = 0;
   size_t window_bytes_ = 0;
+  uint64_t told_ = 0;  // how far progress was told of
   uint64_t vain_ = 0;
 };
 
 }  // namespace
 
 Status Table::SalvageFile(File* file, const std::string& path, uint64_t table_id,
-                          uint64_t database_id, const EntryFn& entry, const TombstoneFn& tombstone,
-                          const DamageFn& damage, uint32_t* keyspace) {
+                          uint64_t database_id, const Salvaging& to) {
   KIST_TRY_ASSIGN(const uint64_t size, file->Size());
   uint64_t end = size;
   if (size >= kFooterBytes) {
@@ -160,9 +154,9 @@ Status Table::SalvageFile(File* file, const std::string& path, uint64_t table_id
       if (database_id == 0) database_id = footer.database_id;
     }
   }
-  if (end == size) damage(end, "the footer cannot be read");
+  if (end == size) to.damage(end, "the footer cannot be read");
   const BlockSeal seal(database_id, table_id);
-  return Salvager(file, path, size, seal, entry, tombstone, damage, keyspace).Run(end);
+  return Salvager(file, path, size, seal, to).Run(end);
 }
 
 }  // namespace kist

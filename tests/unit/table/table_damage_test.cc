@@ -263,11 +263,13 @@ void table_damage__salvage_skips_bad_blocks_only(void**) {
     } else {
       auto file = f.vfs->Open("/t", OpenMode::kRead);
       ASSERT_OK(file);
-      const auto tombstone = [&](const RangeTombstone&) { return ++tombstones, Status(); };
+      Table::Salvaging to;
+      to.entry = entry;
+      to.tombstone = [&](const RangeTombstone&) { return ++tombstones, Status(); };
+      to.damage = damage;
       const uint64_t table_id = with_footer && rng.OneIn(2) ? 0 : 12;
-      ASSERT_OK(Table::SalvageFile(file->get(), "/t", table_id,
-                                   table_id == 0 ? 0 : 0x1122334455667788, entry, tombstone,
-                                   damage));
+      const uint64_t database_id = table_id == 0 ? 0 : 0x1122334455667788;
+      ASSERT_OK(Table::SalvageFile(file->get(), "/t", table_id, database_id, to));
     }
     const size_t good = CountIn(f.versions, found);
     assert_int_equal(good, found.size());
@@ -275,6 +277,33 @@ void table_damage__salvage_skips_bad_blocks_only(void**) {
     if (damages != 0) assert_true(told > 0 || good == f.versions.size());
     assert_true(good + damages * 60 >= f.versions.size());
     if (with_footer) assert_int_equal(tombstones, 2);
+  }
+}
+
+// Twenty MiB of nothing that a table has: each stretch read is told of, once, and may be the last.
+void table_damage__salvage_of_garbage_can_be_stopped(void**) {
+  const std::string garbage(size_t{20} << 20, 'x');
+  auto vfs = NewMemoryVfs();
+  WriteAll(vfs.get(), "/t", garbage);
+  auto file = vfs->Open("/t", OpenMode::kRead);
+  ASSERT_OK(file);
+  size_t stop = 0, calls = 0;
+  uint64_t told = 0;
+  Table::Salvaging to;
+  to.entry = [](Slice, uint64_t, Slice) { return Status::Bare(Code::kCorrupt); };
+  to.tombstone = [](const RangeTombstone&) { return Status::Bare(Code::kCorrupt); };
+  to.damage = [](uint64_t, const std::string&) {};
+  to.progress = [&](uint64_t bytes) {
+    told += bytes;
+    return ++calls == stop ? Status::Bare(Code::kCancelled) : Status();
+  };
+  ASSERT_OK(Table::SalvageFile(file->get(), "/t", 12, 13, to));
+  assert_true(calls >= 5);
+  assert_in_range(told, garbage.size() - kBlockHeaderBytes, garbage.size());
+  for (stop = 1; stop <= 3; ++stop) {
+    calls = 0;
+    ASSERT_CODE(Table::SalvageFile(file->get(), "/t", 12, 13, to), Code::kCancelled);
+    assert_int_equal(calls, stop);
   }
 }
 
@@ -290,6 +319,7 @@ int main() {
       cmocka_unit_test(table_damage__newer_version_is_too_new),
       cmocka_unit_test(table_damage__iterator_errors_stick_until_a_seek),
       cmocka_unit_test(table_damage__salvage_skips_bad_blocks_only),
+      cmocka_unit_test(table_damage__salvage_of_garbage_can_be_stopped),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
