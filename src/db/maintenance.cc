@@ -199,7 +199,10 @@ Status DbImpl::VerifyTable(LiveTable* live, const std::function<Status(uint64_t 
 Status DbImpl::VerifyManifest() {
   MutexLock lock(&manifest_mutex_);
   if (manifest_ != nullptr && manifest_->broken()) return Status();
-  KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs_, path_));
+  Result<ManifestState> read = ReadManifest(vfs_, path_);
+  if (read.status().Is(Code::kMissing))
+    return Status::Corrupt(JoinPath(path_, kCurrentFileName), 0, "missing");
+  KIST_TRY_ASSIGN(ManifestState state, std::move(read));
   const std::string path = JoinPath(path_, ManifestFileName(state.manifest_number));
   KIST_TRY_ASSIGN(auto reader, SegmentReader::Open(vfs_, path, SegmentType::kManifest));
   if (reader->head_damage() != 0 && !Planted(Bug::kHeadDamageIgnored))
@@ -232,6 +235,9 @@ Status DbImpl::VerifyLogs() {
   for (const auto& [number, lsn] : wanted) {
     const Status s = VerifyLog(JoinPath(path_, LogFileName(number)), lsn);
     if (s.Is(Code::kMissing) && LogIsPast(number)) continue;
+    if (s.Is(Code::kMissing))
+      return Status::Corrupt(JoinPath(path_, LogFileName(number)), 0,
+                             "a log that is needed is missing");
     KIST_TRY(s);
   }
   return Status();

@@ -79,7 +79,10 @@ Status DbImpl::Start() {
   if (options_.read_only) return StartReadOnly();
   KIST_TRY(OpenDirectory());
   if (owned_vfs_ == nullptr) reserve_.Start(vfs_, JoinPath(path_, kReserveFileName));
-  KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs_, path_));
+  Result<ManifestState> read = ReadManifest(vfs_, path_);
+  if (read.status().Is(Code::kMissing))  // though its name is there
+    return Status::Corrupt(JoinPath(path_, kCurrentFileName), 0, "a link that leads nowhere");
+  KIST_TRY_ASSIGN(ManifestState state, std::move(read));
   Recovery recovery;
   Status recovered = Recover(state, &recovery);
   if (!recovered.ok()) {  // the tables it made are nobody's: a failed open changes nothing

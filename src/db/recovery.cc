@@ -13,8 +13,10 @@ namespace kist {
 namespace {
 
 // A manifest that knows of no log yet is of a database that nobody has written to, or an older
-// copy.
+// copy. What is no file tells of nothing: a repair cannot remove a directory.
 Status CheckNoCommits(Vfs* vfs, const ManifestState& state, const std::string& log) {
+  const Result<FileInfo> info = vfs->Stat(log);
+  if (info.ok() ? !info->is_file : info.status().Is(Code::kMissing)) return Status();
   KIST_TRY_ASSIGN(const auto reader, SegmentReader::Salvage(vfs, log, SegmentType::kLog));
   if (!reader->has_link() || reader->info().database_id != state.database_id) return Status();
   SegmentReader::Record record;

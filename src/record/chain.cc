@@ -101,7 +101,10 @@ Status ChainWalk::Load(const std::vector<ChainSegment>& segments) {
     if (segment.id < options_.first_id) continue;
     Node node;
     node.segment = segment;
-    KIST_TRY_ASSIGN(node.reader, SegmentReader::Probe(vfs_, segment.path, options_.type));
+    auto probed = SegmentReader::Probe(vfs_, segment.path, options_.type);
+    if (probed.status().Is(Code::kMissing))
+      return Status::Corrupt(segment.path, 0, "a name without a file");
+    KIST_TRY_ASSIGN(node.reader, std::move(probed));
     const SegmentInfo& info = node.reader->info();
     if (node.reader->has_prefix() && info.id != segment.id) {
       return Status::Corrupt(segment.path, 16, "holds segment " + std::to_string(info.id));

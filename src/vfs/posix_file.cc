@@ -24,6 +24,12 @@ constexpr size_t kTransferMax = size_t{1} << 30;  // Linux moves at most 2 GiB -
 constexpr size_t kPartsMax = 64;                  // POSIX promises IOV_MAX >= 16, Linux has 1024
 static_assert(sizeof(off_t) == 8, "files above 2 GiB");
 
+const char* KindOf(mode_t mode) {
+  if (S_ISDIR(mode)) return "a directory";
+  if (S_ISFIFO(mode)) return "a pipe";
+  return S_ISSOCK(mode) ? "a socket" : "a device";
+}
+
 bool InRange(uint64_t offset, uint64_t n) {
   return offset <= static_cast<uint64_t>(INT64_MAX) &&
          n <= static_cast<uint64_t>(INT64_MAX) - offset;
@@ -50,6 +56,23 @@ Result<Fd> PosixOpen(const std::string& path, int flags, const char* doing) {
     fd = above;
   }
   return Fd(fd);
+}
+
+// O_NONBLOCK: a pipe without a writer is waited for otherwise. A file is only waited for where
+// somebody holds a lease on it, which the kernel then takes back.
+Result<Fd> PosixOpenFile(const std::string& path, int flags, const char* doing) {
+  Result<Fd> fd = PosixOpen(path, flags | O_NONBLOCK | O_NOCTTY, doing);
+  struct stat st;
+  if (fd.ok()) {
+    if (fstat((*fd).get(), &st) != 0) return Status::FromErrno(errno, doing, path);
+  } else {
+    const int err = fd.status().sys_errno();
+    if (err == EAGAIN) return PosixOpen(path, flags | O_NOCTTY, doing);
+    const bool odd = err == EISDIR || err == ENXIO || err == ENODEV;
+    if (!odd || stat(path.c_str(), &st) != 0) return fd;
+  }
+  if (S_ISREG(st.st_mode)) return fd;
+  return Status::Corrupt(path, 0, std::string(KindOf(st.st_mode)) + ", where a file should be");
 }
 
 PosixFile::~PosixFile() {

@@ -36,6 +36,9 @@ class Fd {
 
 // open(2) with O_CLOEXEC, past EINTR, above descriptor 2.
 Result<Fd> PosixOpen(const std::string& path, int flags, const char* doing);
+// The same for a file, never waiting: what stands in its place and is none (a directory, a pipe, a
+// socket, a device) is kCorrupt.
+Result<Fd> PosixOpenFile(const std::string& path, int flags, const char* doing);
 
 class PosixFile : public File {
  public:

@@ -89,7 +89,9 @@ Result<std::unique_ptr<FileLock>> PosixLock(const std::string& path) {
     // lock.
     if (Stat([&] { return stat(path.c_str(), &st); }) == 0 && Contains(registry.held, st))
       return Held(path);
-    KIST_TRY_ASSIGN(Fd fd, PosixOpen(path, O_RDWR | O_CREAT, "lock"));
+    Result<Fd> opened = PosixOpenFile(path, O_RDWR | O_CREAT, "lock");
+    if (opened.status().Is(Code::kCorrupt)) return opened.status().WithCode(Code::kIo);
+    KIST_TRY_ASSIGN(Fd fd, std::move(opened));
     if (Stat([&] { return fstat(fd.get(), &st); }) != 0)
       return Status::FromErrno(errno, "lock", path);
     if (Contains(registry.held, st)) return Held(path);

@@ -43,7 +43,7 @@ class PosixVfsImpl : public Vfs {
         doing = "create";
         break;
     }
-    KIST_TRY_ASSIGN(Fd fd, PosixOpen(path, flags, doing));
+    KIST_TRY_ASSIGN(Fd fd, PosixOpenFile(path, flags, doing));
     return std::unique_ptr<File>(std::make_unique<PosixFile>(std::move(fd), path));
   }
 

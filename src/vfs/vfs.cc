@@ -47,7 +47,13 @@ Result<std::string> ReadFile(Vfs* vfs, const std::string& path, uint64_t limit) 
 Status ReplaceFile(Vfs* vfs, const std::string& path, Slice data) {
   const std::string temporary = path + ".tmp";
   {
-    KIST_TRY_ASSIGN(auto file, vfs->Open(temporary, OpenMode::kCreateOrTruncate));
+    auto opened = vfs->Open(temporary, OpenMode::kCreateOrTruncate);
+    if (opened.status().Is(Code::kCorrupt)) {  // no file: it goes, like one of somebody who died
+      Status gone = vfs->Remove(temporary);
+      if (!gone.ok()) return opened.status().WithCode(Code::kIo);
+      opened = vfs->Open(temporary, OpenMode::kCreateOrTruncate);
+    }
+    KIST_TRY_ASSIGN(auto file, std::move(opened));
     Status s = file->Write(0, data);
     if (s.ok() && !Planted(Bug::kNoSyncOfCurrent)) s = file->Sync();
     if (!s.ok()) {

@@ -9,8 +9,9 @@
 //      later Sync says nothing about them: never sync the same bytes again.
 // Errors: EINTR, short reads and short writes never reach a caller. ENOSPC, EDQUOT, EFBIG of
 // anything but Sync are kNoSpace; a failed Sync is kIo with its errno. ENOENT is kMissing, EEXIST
-// and ENOTEMPTY kExists.
-// Threads: Vfs, any thread. File: any thread; writers of one file do not overlap their ranges.
+// and ENOTEMPTY kExists. Opening and locking never wait; where what stands in a file's place is
+// none opening is kCorrupt, locking kIo. Threads: Vfs, any thread. File: any thread; writers of one
+// file do not overlap their ranges.
 #pragma once
 
 #include <atomic>
