@@ -13,6 +13,7 @@
 // mutex_, log_mutex_, then the locks inside other objects.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -172,6 +173,7 @@ class DbImpl final : public Db {
     Edit edit;
     std::vector<RefPtr<LiveTable>> added;  // by position of edit.added
     size_t drops_memtables = 0;            // so many of the oldest are in tables now
+    std::map<uint32_t, uint32_t> slots;    // of its tables' keyspaces, by FindSlots
   };
 
   // ---- open.cc, recovery.cc
@@ -287,6 +289,7 @@ class DbImpl final : public Db {
   JobContext MakeJob(const KeyspaceOptions& options);
   Status Install(Outcome* outcome);
   static void MarkObsolete(const Version& base, const Edit& edit);
+  void FindSlots(Outcome* outcome);
   Result<RefPtr<Version>> ApplyOutcome(const Version& base, const Outcome& outcome);
   Status RollManifest() KIST_REQUIRES(manifest_mutex_);
   void PublishView(RefPtr<View> view) KIST_REQUIRES(mutex_);

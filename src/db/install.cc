@@ -31,7 +31,24 @@ void DbImpl::PublishView(RefPtr<View> view) {
   if (old != nullptr) epoch_.Retire(old, [](void* v) { static_cast<View*>(v)->Unref(); });
 }
 
-// The version after the outcome; `base` is not changed.
+// One look at which keyspaces there are, since a drop may come at any time. A table of one that is
+// gone is nobody's: neither the manifest nor the version lists it, and its file goes.
+void DbImpl::FindSlots(Outcome* outcome) {
+  Edit& edit = outcome->edit;
+  const auto find = [&](uint32_t id) {
+    if (auto ks = registry_.Find(id)) outcome->slots[id] = ks->slot();
+  };
+  for (const NewTable& t : edit.added) find(t.keyspace);
+  for (const RemovedTable& r : edit.removed) find(r.keyspace);
+  for (size_t i = edit.added.size(); i-- > 0;) {
+    if (outcome->slots.count(edit.added[i].keyspace) != 0) continue;
+    outcome->added[i]->MarkObsolete();
+    outcome->added.erase(outcome->added.begin() + static_cast<ptrdiff_t>(i));
+    edit.added.erase(edit.added.begin() + static_cast<ptrdiff_t>(i));
+  }
+}
+
+// The version after the outcome, whose slots are found; `base` is not changed.
 Result<RefPtr<Version>> DbImpl::ApplyOutcome(const Version& base, const Outcome& outcome) {
   auto version = RefPtr<Version>::Adopt(new Version);
   version->keyspaces = base.keyspaces;
@@ -46,8 +63,8 @@ Result<RefPtr<Version>> DbImpl::ApplyOutcome(const Version& base, const Outcome&
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   for (uint32_t id : ids) {
-    auto ks = registry_.Find(id);
-    if (!ks) continue;  // dropped meanwhile; its tables go with the drop's own edit
+    const auto known = outcome.slots.find(id);
+    if (known == outcome.slots.end()) continue;  // its tables go with the drop's own edit
     std::vector<std::pair<int, RefPtr<LiveTable>>> added;
     std::vector<std::pair<int, uint64_t>> removed;
     for (size_t i = 0; i < outcome.edit.added.size(); ++i) {
@@ -57,7 +74,7 @@ Result<RefPtr<Version>> DbImpl::ApplyOutcome(const Version& base, const Outcome&
     for (const RemovedTable& r : outcome.edit.removed) {
       if (r.keyspace == id) removed.emplace_back(r.level, r.number);
     }
-    const uint32_t slot = ks->slot();
+    const uint32_t slot = known->second;
     if (slot >= version->keyspaces.size()) version->keyspaces.resize(slot + 1);
     KIST_TRY_ASSIGN(RefPtr<KeyspaceVersion> kv,
                     ApplyToKeyspace(version->Find(slot, id), id, added, removed));
@@ -126,12 +143,10 @@ Status DbImpl::Install(Outcome* outcome) {
     KIST_TRY(SyncDirectory("syncing the directory of new tables"));
   }
   Edit& edit = outcome->edit;
-  if (outcome->drops_memtables == 0) {
-    // A compaction of a keyspace that was dropped meanwhile has no one to tell.
-    for (const RemovedTable& r : edit.removed) {
-      if (!registry_.Contains(r.keyspace)) return Status::Bare(Code::kCancelled);
-    }
-  }
+  // A compaction of a keyspace that was dropped meanwhile has no one to tell.
+  const bool compaction = !edit.removed.empty();
+  FindSlots(outcome);
+  if (compaction && outcome->slots.empty()) return Status::Bare(Code::kCancelled);
   RefPtr<Version> base;
   {
     MutexLock lock(&mutex_);

@@ -116,6 +116,7 @@ Status DbImpl::Compact(Keyspace* keyspace, Slice begin, Slice end, const JobCont
     }
     epoch_.Drain();  // not Collect: whoever asked for the space looks at once
     CollectDead();
+    if (s.Is(Code::kCancelled) && ks->dropped()) continue;  // which is told above
     KIST_TRY(std::move(s));
   }
 }

@@ -327,6 +327,7 @@ Status DbImpl::PublishOpened(StartFiles* files, Recovery* recovery) {
   durable_seq_.store(last_lsn_, std::memory_order_release);
   {
     MutexLock lock(&mutex_);
+    FindSlots(&recovery->outcome);
     auto version = ApplyOutcome(*version_, recovery->outcome);
     if (!version.ok()) return version.status();  // unreachable: tables of level 0 may overlap
     version_ = version.Take();
