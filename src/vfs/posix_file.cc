@@ -62,15 +62,15 @@ Result<Fd> PosixOpen(const std::string& path, int flags, const char* doing) {
 // somebody holds a lease on it, which the kernel then takes back.
 Result<Fd> PosixOpenFile(const std::string& path, int flags, const char* doing) {
   Result<Fd> fd = PosixOpen(path, flags | O_NONBLOCK | O_NOCTTY, doing);
+  const int err = fd.status().sys_errno();
+  if (err == EAGAIN) return PosixOpen(path, flags | O_NOCTTY, doing);
+  if (!fd.ok() && err != EISDIR && err != ENXIO && err != ENODEV) return fd;
   struct stat st;
-  if (fd.ok()) {
-    if (fstat((*fd).get(), &st) != 0) return Status::FromErrno(errno, doing, path);
-  } else {
-    const int err = fd.status().sys_errno();
-    if (err == EAGAIN) return PosixOpen(path, flags | O_NOCTTY, doing);
-    const bool odd = err == EISDIR || err == ENXIO || err == ENODEV;
-    if (!odd || stat(path.c_str(), &st) != 0) return fd;
-  }
+  int rc;
+  do {
+    rc = fd.ok() ? fstat((*fd).get(), &st) : stat(path.c_str(), &st);
+  } while (rc != 0 && errno == EINTR);
+  if (rc != 0) return fd.ok() ? Status::FromErrno(errno, doing, path) : fd.status();
   if (S_ISREG(st.st_mode)) return fd;
   return Status::Corrupt(path, 0, std::string(KindOf(st.st_mode)) + ", where a file should be");
 }
