@@ -23,7 +23,7 @@ class NewDirectory {
 
   const std::string& path() const { return path_; }
   Vfs* vfs() const { return vfs_; }
-  void Unlock() { lock_.reset(); }  // for who opens the database in it
+  FileLock* lock() const { return lock_.get(); }  // for who opens the database in it
   Status Finish();                  // its entry in the parent durable
 
  private:

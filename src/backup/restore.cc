@@ -222,7 +222,6 @@ Status Restore::WriteManifest() {
 }
 
 Status Restore::ReplayAndVerify(Progress* progress) {
-  dir_->Unlock();
   OptionSet options;
   KIST_TRY(options.Parse(
       "create_if_missing=false; compaction=manual; sync=never; write_buffer_size=64MiB"));
@@ -237,7 +236,8 @@ Status Restore::ReplayAndVerify(Progress* progress) {
     replayed += bytes;
     return replayed < kFetchBytes ? Status() : count_replayed();
   };
-  KIST_TRY_ASSIGN(auto db, Db::Open(dir_->path(), options, LogSink(), dir_->vfs(), on_replayed));
+  KIST_TRY_ASSIGN(
+      auto db, Db::Open(dir_->path(), options, LogSink(), dir_->vfs(), on_replayed, dir_->lock()));
   replayed = left;  // what counts as log and is no commit
   Status s;
   if (db->last_seq() != plan_.seq) {

@@ -233,10 +233,12 @@ struct JobControl {
 class Db {
  public:
   // path ":memory:": vfs is made inside. `vfs` nullptr: PosixVfs(). replayed: told of the bytes of
-  // each commit that comes back from the log; its error ends the opening.
+  // each commit that comes back from the log; its error ends the opening. held: the directory's
+  // lock, where the caller has it and keeps it until the Db is destroyed.
   using Replayed = std::function<Status(uint64_t bytes)>;
   static Result<std::unique_ptr<Db>> Open(const std::string& path, const OptionSet& options,
-                                          const LogSink& log, Vfs* vfs, Replayed replayed = {});
+                                          const LogSink& log, Vfs* vfs, Replayed replayed = {},
+                                          FileLock* held = nullptr);
   virtual ~Db() = default;
   // Drains, syncs, stops background work, releases files and lock. Iterators, snapshots and
   // keyspace references may live on until they are destroyed, which is before the Db itself is;

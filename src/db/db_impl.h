@@ -35,6 +35,7 @@
 #include "record/segment.h"
 #include "util/memory_budget.h"
 #include "version/manifest.h"
+#include "vfs/locked_vfs.h"
 
 namespace kist {
 
@@ -69,12 +70,12 @@ struct DbCounters {
 class DbImpl final : public Db {
  public:
   DbImpl(std::string path, const DbOptions& options, const LogSink& log, Replayed replayed,
-         Vfs* vfs, std::unique_ptr<Vfs> owned_vfs);
+         FileLock* held, Vfs* vfs, std::unique_ptr<Vfs> owned_vfs);
   ~DbImpl() override;
   Status Start();  // open.cc: recovers and starts background work
 
   Status Close() override;
-  Vfs* vfs() override { return vfs_; }
+  Vfs* vfs() override { return names_.base(); }
   const DbOptions& options() const override { return options_; }
   Status SetOption(Slice name, Slice value) override;
 
@@ -330,10 +331,12 @@ class DbImpl final : public Db {
   const LogSink log_sink_;
   const Replayed replayed_;  // may be empty
   std::unique_ptr<Vfs> owned_vfs_;
-  Vfs* const vfs_;
+  LockedVfs names_;
+  Vfs* const vfs_ = &names_;
+  FileLock* const held_;  // the caller's, or nullptr: lock_ is taken
+  std::unique_ptr<FileLock> lock_;
   BatchLimits limits_;
   uint64_t database_id_ = 0;
-  std::unique_ptr<FileLock> lock_;
   bool log_timer_ = false;  // the sync policy has an interval; live, like options_
 
   // ---- self-synchronised
@@ -346,7 +349,7 @@ class DbImpl final : public Db {
   std::unique_ptr<TableStore> store_;
   SpaceReserve reserve_;
   DbCounters counters_;
-  OpStats ops_{vfs_};
+  OpStats ops_{names_.base()};
   std::atomic<View*> view_{nullptr};  // owns a reference
   std::atomic<Sequence> visible_seq_{0};
   std::atomic<Sequence> durable_seq_{0};

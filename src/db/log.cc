@@ -58,6 +58,7 @@ Result<std::shared_ptr<SegmentWriter>> DbImpl::NewSegment(uint64_t number, uint6
 Status DbImpl::SyncDirectory(const char* doing) {
   MutexLock lock(&directory_mutex_);
   if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+  KIST_TRY(names_.Check());
   Status s = vfs_->SyncDir(path_);
   // Without a descriptor for the directory no sync was tried: nothing is in doubt.
   const bool tried = s.sys_errno() != EMFILE && s.sys_errno() != ENFILE;

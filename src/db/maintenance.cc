@@ -367,6 +367,8 @@ void DbImpl::Release() {
   epoch_.Drain();
   if (store_ != nullptr && !poisoned_.load(std::memory_order_acquire) && !options_.read_only)
     store_->RemoveDead();
+  // What iterators and pins still hold is removed by nobody: the directory may be another's now.
+  names_.End();
   lock_.reset();
 }
 

@@ -26,13 +26,14 @@ constexpr char kMemoryDir[] = "/memory";
 }  // namespace
 
 DbImpl::DbImpl(std::string path, const DbOptions& options, const LogSink& log, Replayed replayed,
-               Vfs* vfs, std::unique_ptr<Vfs> owned_vfs)
+               FileLock* held, Vfs* vfs, std::unique_ptr<Vfs> owned_vfs)
     : path_(std::move(path)),
       options_(options),
       log_sink_(log),
       replayed_(std::move(replayed)),
       owned_vfs_(std::move(owned_vfs)),
-      vfs_(owned_vfs_ != nullptr ? owned_vfs_.get() : vfs) {
+      names_(owned_vfs_ != nullptr ? owned_vfs_.get() : vfs),
+      held_(held) {
   limits_.max_key_bytes = options.max_key_size;
   limits_.max_value_bytes = options.max_value_size;
 }
@@ -43,7 +44,8 @@ DbImpl::~DbImpl() {
 }
 
 Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& set,
-                                     const LogSink& log, Vfs* vfs, Replayed replayed) {
+                                     const LogSink& log, Vfs* vfs, Replayed replayed,
+                                     FileLock* held) {
   if (path.empty()) return Status::Invalid("the path of a database must not be empty");
   std::unique_ptr<Vfs> owned;
   std::string dir = path;
@@ -57,8 +59,8 @@ Result<std::unique_ptr<Db>> Db::Open(const std::string& path, const OptionSet& s
   if (owned == nullptr) {
     KIST_TRY_ASSIGN(dir, vfs->Absolute(path));
   }
-  auto db = std::make_unique<DbImpl>(std::move(dir), set.values(), log, std::move(replayed), vfs,
-                                     std::move(owned));
+  auto db = std::make_unique<DbImpl>(std::move(dir), set.values(), log, std::move(replayed), held,
+                                     vfs, std::move(owned));
   KIST_TRY(db->Start());
   return std::unique_ptr<Db>(std::move(db));
 }
@@ -107,7 +109,10 @@ Status DbImpl::OpenDirectory() {
   } else if (!info->is_directory) {
     return Status::Invalid(path_ + ": not a directory");
   }
-  KIST_TRY_ASSIGN(lock_, vfs_->Lock(JoinPath(path_, kLockFileName)));
+  if (held_ == nullptr) {
+    KIST_TRY_ASSIGN(lock_, vfs_->Lock(JoinPath(path_, kLockFileName)));
+  }
+  names_.Begin(held_ != nullptr ? held_ : lock_.get());
   KIST_TRY_ASSIGN(std::vector<std::string> names, vfs_->List(path_));
   const bool has_current = std::find(names.begin(), names.end(), kCurrentFileName) != names.end();
   if (has_current) {

@@ -41,7 +41,7 @@ Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
   next_file_.store(next, std::memory_order_relaxed);
   reserve_.KeepForOpen();
   KIST_TRY(Replay(state, recovery));
-  clock_.Start(vfs_, std::max(state.time_floor_ms, recovery->newest_ms));
+  clock_.Start(vfs(), std::max(state.time_floor_ms, recovery->newest_ms));
   ChainOptions options;
   options.database_id = database_id_;
   options.first_id = state.log_number;
@@ -88,7 +88,7 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
   }
   std::sort(segments.begin(), segments.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
-  if (options_.read_only) clock_.Start(vfs_, state.time_floor_ms);
+  if (options_.read_only) clock_.Start(vfs(), state.time_floor_ms);
   if (state.log_number == 0) {  // just created or repaired: there never was a log
     for (const ChainSegment& s : segments) KIST_TRY(CheckNoCommits(vfs_, state, s.path));
     recovery->chain.clean = true;

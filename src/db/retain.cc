@@ -80,6 +80,7 @@ Result<std::unique_ptr<PinnedState>> DbImpl::PinState() {
   RefPtr<Version> version;
   MutexLock manifest_lock(&manifest_mutex_);
   if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+  KIST_TRY(names_.Check());  // what is copied is looked up by name
   pin->state = manifest_state_;
   {
     MutexLock lock(&mutex_);

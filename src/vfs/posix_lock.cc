@@ -45,7 +45,8 @@ Registry& TheRegistry() {
 
 class PosixFileLock : public FileLock {
  public:
-  PosixFileLock(Fd fd, const LockKey& key) : fd_(std::move(fd)), key_(key) {}
+  PosixFileLock(Fd fd, const LockKey& key, std::string path)
+      : fd_(std::move(fd)), key_(key), path_(std::move(path)) {}
   ~PosixFileLock() override {
     if (getpid() != key_.owner) return;
     Registry& registry = TheRegistry();
@@ -54,10 +55,12 @@ class PosixFileLock : public FileLock {
                         registry.held.end());
     flock(fd_.get(), LOCK_UN);
   }
+  Status Check() const override;
 
  private:
   const Fd fd_;
   const LockKey key_;
+  const std::string path_;
 };
 
 Status Held(const std::string& path) {
@@ -72,6 +75,19 @@ int Stat(Call call) {
     rc = call();
   } while (rc != 0 && errno == EINTR);
   return rc;
+}
+
+// What cannot be looked at for another reason (no permission any more, say) is left to the call
+// that follows.
+Status PosixFileLock::Check() const {
+  struct stat st;
+  const int err = Stat([&] { return stat(path_.c_str(), &st); }) == 0 ? 0 : errno;
+  if (err == 0 ? st.st_dev == key_.device && st.st_ino == key_.inode
+               : err != ENOENT && err != ENOTDIR)
+    return Status();
+  return Status::Error(Code::kIo,
+                       path_ + ": not the file that was locked: the directory was moved or removed",
+                       0, ESTALE);
 }
 
 bool Contains(const std::vector<LockKey>& held, const struct stat& st) {
@@ -111,7 +127,7 @@ Result<std::unique_ptr<FileLock>> PosixLock(const std::string& path) {
       continue;
     const LockKey key{getpid(), st.st_dev, st.st_ino};
     registry.held.reserve(registry.held.size() + 1);
-    auto held = std::make_unique<PosixFileLock>(std::move(fd), key);
+    auto held = std::make_unique<PosixFileLock>(std::move(fd), key, path);
     registry.held.push_back(key);
     return std::unique_ptr<FileLock>(std::move(held));
   }

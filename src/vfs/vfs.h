@@ -59,6 +59,8 @@ class File {
 class FileLock {
  public:
   virtual ~FileLock() = default;
+  // kIo, with ESTALE, where its path leads to another file by now, or to none.
+  virtual Status Check() const { return Status(); }
 };
 
 class Thread {

@@ -11,6 +11,7 @@
 #include "backup/restore.h"
 #include "backup/stream.h"
 #include "backup/summary.h"
+#include "key/file_name.h"
 #include "support/clock_vfs.h"
 #include "support/copies_fixture.h"
 #include "support/fault_vfs.h"
@@ -41,6 +42,39 @@ std::vector<std::string> Objects(Vfs* vfs, const std::string& part) {
   }
   return out;
 }
+
+// Asks for the lock of one directory before each call that changes something in it.
+class LockAsker : public WrapVfs {
+ public:
+  LockAsker(Vfs* base, std::string dir) : WrapVfs(base), dir_(std::move(dir)) {}
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    if (mode != OpenMode::kRead) Ask(path);
+    return base_->Open(path, mode);
+  }
+  Status Rename(const std::string& from, const std::string& to) override {
+    Ask(from);
+    return base_->Rename(from, to);
+  }
+  Status Remove(const std::string& path) override {
+    Ask(path);
+    return base_->Remove(path);
+  }
+  Status SyncDir(const std::string& dir) override {
+    Ask(JoinPath(dir, "any"));
+    return base_->SyncDir(dir);
+  }
+  int asked() const { return asked_.load(); }
+  int got() const { return got_.load(); }
+
+ private:
+  void Ask(const std::string& path) {
+    if (ParentDir(path) != dir_) return;
+    ++asked_;
+    if (base_->Lock(JoinPath(dir_, kLockFileName)).ok()) ++got_;
+  }
+  const std::string dir_;
+  std::atomic<int> asked_{0}, got_{0};
+};
 
 // Tables of the target that no base names.
 size_t Unneeded(Vfs* vfs) {
@@ -402,6 +436,20 @@ void backup__restore_fails_cleanly_at_every_call(void**) {
 
 // A writer that opens the target while another one puts leaves the other's temporary file alone;
 // what a dead one left goes after a day.
+// Whoever looks for the database meanwhile finds it locked until it is finished.
+void backup__a_restore_keeps_the_lock(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  CommitHistory history(Seed("lock"));
+  history.Use(db.get());
+  history.Steps(100);
+  Backup(db.get(), vfs.get());
+  LockAsker asker(vfs.get(), "/restored");
+  ASSERT_OK(RestoreTo(&asker, "/restored", {}));
+  assert_true(asker.asked() > 10);
+  assert_int_equal(asker.got(), 0);
+}
+
 void backup__temporaries_of_others_stay_for_a_day(void**) {
   class Reopening final : public ObjectSource {
    public:
@@ -531,6 +579,7 @@ int main() {
       cmocka_unit_test(backup__refuses_damage_by_name),
       cmocka_unit_test(backup__fails_cleanly_at_every_call_of_the_target),
       cmocka_unit_test(backup__restore_fails_cleanly_at_every_call),
+      cmocka_unit_test(backup__a_restore_keeps_the_lock),
       cmocka_unit_test(backup__temporaries_of_others_stay_for_a_day),
       cmocka_unit_test(backup__beside_a_load),
       cmocka_unit_test(backup__prune_keeps_what_kept_states_need),
