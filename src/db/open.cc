@@ -424,7 +424,8 @@ Status DbImpl::StartReadOnly() {
       if (!before.status().Is(Code::kMissing)) return std::move(before).status();
       Result<std::vector<std::string>> names = vfs_->List(path_);
       if (!names.ok()) return std::move(names).status();
-      KIST_TRY(CheckNoDatabase(path_, *names));
+      s = CheckNoDatabase(path_, *names);
+      if (!s.ok()) continue;  // one that is being made has its CURRENT by now
       return Status::Error(Code::kMissing,
                            path_ + ": no database in this directory, and read_only is on");
     }

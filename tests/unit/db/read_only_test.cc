@@ -210,6 +210,26 @@ void read_only__opens_beside_a_recovery(void**) {
       "recovery", [](Writer* w) { w->Open(); }, true);
 }
 
+// Before CURRENT is there, there is no database yet; a look at what is there may come after.
+void read_only__opens_beside_a_creation(void**) {
+  int missing = 0;
+  for (uint64_t look = 1;; ++look) {
+    MemoryVfs base;
+    ASSERT_OK(base.MakeDir(kDamageDir));
+    std::unique_ptr<Writer> writer;
+    HookVfs vfs(&base, look, [&] { writer = std::make_unique<Writer>(&base); });
+    auto opened = Db::Open(kDamageDir, DamageOptions("read_only=true"), LogSink(), &vfs);
+    if (opened.ok()) {
+      ASSERT_OK((*opened)->Close());
+    } else {
+      ASSERT_CODE(opened, Code::kMissing);
+      ++missing;
+    }
+    if (!vfs.Disarm()) break;
+  }
+  assert_int_equal(missing, 1);  // where the last look came before it
+}
+
 // A directory in which a file comes and goes at every look: a failure beside it may be its doing,
 // so it is tried again, but not for ever.
 class Restless : public WrapVfs {
@@ -252,6 +272,7 @@ int main() {
       cmocka_unit_test(read_only__opens_beside_flush_and_compaction),
       cmocka_unit_test(read_only__opens_beside_another_opening),
       cmocka_unit_test(read_only__opens_beside_a_recovery),
+      cmocka_unit_test(read_only__opens_beside_a_creation),
       cmocka_unit_test(read_only__gives_up_in_a_restless_directory),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
