@@ -2,6 +2,7 @@
 // target has are shared; others are verified here before they go there.
 // Threads: see generation.h.
 #include <algorithm>
+#include <set>
 
 #include "backup/generation.h"
 #include "db/retain.h"
@@ -108,7 +109,52 @@ Status GenerationWriter::MakeBase(const PinnedState& pin, int64_t captured_ms,
     KIST_TRY(shipped());
     if (db_->NowMs() - base_claim_.time_ms < kClaimMs / 2) break;
   }
-  return Publish(pin, captured_ms);
+  KIST_TRY(db_->KeepTime());  // the newest base is told by the time
+  const std::vector<BaseTable> tables = tables_;
+  KIST_TRY(Publish(pin, captured_ms));
+  Status s = CheckPublished(tables);
+  if (s.Is(Code::kConflict)) {  // nobody is to restore from it
+    ObjectName name;
+    name.kind = ObjectKind::kBase;
+    name.generation = generation_;
+    name.lsn = base_lsn();
+    static_cast<void>(target_->Delete(FormatObjectName(name)).ok());
+  }
+  KIST_TRY(std::move(s));
+  DropClaim(&base_claim_);
+  return Status();
+}
+
+// A pruning whose clock is far ahead takes every claim for that of a dead writer. Either it has
+// seen the listing, or its mark, or what is missing, is seen now. The mark of one that heeds our
+// claim may name what it spares.
+Status GenerationWriter::CheckPublished(const std::vector<BaseTable>& tables) {
+  uint64_t first = 0, end = 0;
+  {
+    MutexLock lock(&mutex_);
+    first = base_first_;
+    end = next_index_;
+  }
+  KIST_TRY_ASSIGN(const Catalog catalog,
+                  Catalog::Load(target_, Catalog::Part::kWhole, generation_));
+  std::set<std::string> names;
+  for (const BaseTable& t : tables) names.insert(FormatObjectName(NameOf(t)));
+  const auto g = catalog.generations.find(generation_);
+  bool stands =
+      g != catalog.generations.end() && g->second.started && g->second.bases.count(base_lsn()) != 0;
+  for (uint64_t i = first; stands && i < end; ++i) stands = g->second.ranges.count(i) != 0;
+  for (const std::string& name : names) stands = stands && catalog.tables.count(name) != 0;
+  for (const auto& [object, mark] : catalog.prunes) {
+    if (mark.time_ms - base_claim_.time_ms < kClaimMs) continue;
+    const auto cut = mark.cuts.find(generation_);
+    stands = stands && (cut == mark.cuts.end() || cut->second <= first);
+    for (const BaseTable& t : mark.tables)
+      stands = stands && names.count(FormatObjectName(NameOf(t))) == 0;
+  }
+  if (stands) return Status();
+  return Status::Error(Code::kConflict, target_->url() + ": objects of generation " +
+                                            std::to_string(generation_) +
+                                            " were removed while it was written");
 }
 
 Status GenerationWriter::Publish(const PinnedState& pin, int64_t captured_ms) {
@@ -156,7 +202,6 @@ Status GenerationWriter::Publish(const PinnedState& pin, int64_t captured_ms) {
     first_ranges_.erase(first_ranges_.begin(), first_ranges_.lower_bound(pin.state.log_number));
   }
   base_lsn_.store(pin.state.flushed_lsn, std::memory_order_release);
-  DropClaim(&base_claim_);
   return Status();
 }
 

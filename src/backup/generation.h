@@ -95,6 +95,7 @@ class GenerationWriter {
                   const std::function<Status(uint64_t)>& progress);
   Status PutRange();
   Status Publish(const PinnedState& pin, int64_t captured_ms);
+  Status CheckPublished(const std::vector<BaseTable>& tables);
 
   Db* const db_;
   Target* const target_;

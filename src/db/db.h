@@ -316,6 +316,8 @@ class Db {
   virtual std::vector<LogExtent> LogExtents() = 0;  // the segments there are, oldest first
   virtual const std::string& path() const = 0;
   virtual int64_t NowMs() = 0;  // the database's time
+  // No later opening goes back behind what NowMs has said, unless the disk is full now.
+  virtual Status KeepTime() = 0;
 };
 
 Status DestroyDb(const std::string& path, Vfs* vfs);

@@ -125,6 +125,7 @@ class DbImpl final : public Db {
   LogCapture CaptureLog() override;
   Status SealLog() override;
   int64_t NowMs() override { return clock_.NowMs(); }
+  Status KeepTime() override;
 
   // For iterators: the newest view with a reference, and the newest visible sequence of it.
   RefPtr<View> AcquireView(Sequence* seq);
@@ -297,7 +298,7 @@ class DbImpl final : public Db {
   RefPtr<View> BuildView() KIST_REQUIRES(mutex_);
   void RemoveOldLogs();
   void TrimRetained();
-  std::vector<LogExtent> FindRetained(SegmentLink link);
+  Result<std::vector<LogExtent>> FindRetained(SegmentLink link);
   void UpdatePressure() KIST_REQUIRES(mutex_);
   // Decides what a failed background job means: retried later, or poison.
   void BackgroundFailed(const Status& s, bool flush);

@@ -168,14 +168,22 @@ void DbImpl::TrimRetained() {
 }
 
 // At open: which segments before `link` are an unbroken run that retention still covers.
-std::vector<LogExtent> DbImpl::FindRetained(SegmentLink link) {
+// All that the log's end leads back to. What cannot be read for the moment is no end: the segment
+// would be removed.
+Result<std::vector<LogExtent>> DbImpl::FindRetained(SegmentLink link) {
   std::vector<LogExtent> found;
   uint64_t bytes = 0;
   while (link.previous_id != 0 && options_.log_retention > 0) {
     const std::string path = JoinPath(path_, LogFileName(link.previous_id));
     auto opened = SegmentReader::Open(vfs_, path, SegmentType::kLog);
-    if (!opened.ok() || !(*opened)->has_link() || (*opened)->info().nonce != link.previous_nonce)
+    const Code code = opened.status().code();
+    if (code == Code::kMissing) break;
+    if (!opened.ok() && code != Code::kCorrupt && code != Code::kTooNew) return opened.status();
+    if (!opened.ok() || !(*opened)->has_link() || (*opened)->info().nonce != link.previous_nonce) {
+      Log(2, "feeds begin behind a kept segment of the log that is damaged: " +
+                 (opened.ok() ? path : opened.status().ToString()));
       break;
+    }
     bytes += (*opened)->size();
     if (bytes > options_.log_retention) break;
     found.insert(found.begin(),

@@ -282,13 +282,13 @@ Status DbImpl::MakeStartFiles(const ManifestState& state, const Recovery& recove
 }
 
 Status DbImpl::FinishOpen(const ManifestState& state, Recovery* recovery) {
+  KIST_TRY_ASSIGN(std::vector<LogExtent> retained, FindRetained(recovery->chain.next));
   StartFiles files;
   Status made = MakeStartFiles(state, *recovery, &files);
   if (made.Is(Code::kNoSpace) && reserve_.Release())
     made = MakeStartFiles(state, *recovery, &files);
   KIST_TRY(std::move(made));
   last_lsn_ = recovery->chain.next.start_lsn;
-  std::vector<LogExtent> retained = FindRetained(recovery->chain.next);
   std::vector<uint64_t> logs = {files.log->info().id};
   if (recovery->memtable) {
     const std::vector<ReplayedLog> replayed = ReplayedLogs(*recovery);

@@ -103,6 +103,12 @@ LogCapture DbImpl::CaptureLog() {
   return {durable_seq_.load(std::memory_order_acquire), clock_.NowMs()};
 }
 
+Status DbImpl::KeepTime() {
+  Outcome nothing_but_the_time;
+  Status s = Install(&nothing_but_the_time);
+  return s.Is(Code::kNoSpace) ? Status() : s;
+}
+
 // A segment that stays although no memtable needs it: its end is made durable and its reserved tail
 // given back.
 Status DbImpl::KeepSegment(const std::shared_ptr<SegmentWriter>& segment) {

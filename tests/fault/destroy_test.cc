@@ -98,6 +98,41 @@ void destroy__a_crash_leaves_all_or_nothing(void**) {
   assert_true(whole > 0 && whole < judged);
 }
 
+// A call fails, or fails and happens all the same, once or for ever: the database is whole, or is
+// refused and can be destroyed again, and files that are not Kist's stay.
+void destroy__fails_at_every_call(void**) {
+  RecordingVfs made;
+  CommitHistory history(Seed("destroy, faults"));
+  Make(&made, &history);
+  uint64_t failed = 0;
+  for (int how = 0; how < 4; ++how) {
+    for (uint64_t n = 1, hit = 1; hit != 0; ++n) {
+      MemoryVfs vfs(made.memory()->Image());
+      ASSERT_OK(vfs.Open(JoinPath(kDir, "notes"), OpenMode::kCreateNew).status());
+      FaultVfs faults(&vfs);
+      Fault fault(kFaultAll, n, n % 2 == 0 ? EIO : EACCES, (how & 1) != 0);
+      fault.done = (how & 2) != 0;
+      faults.Fail(fault);
+      const Status s = DestroyDb(kDir, &faults);
+      hit = faults.failures();
+      failed += hit != 0;
+      assert_true(s.ok() || s.Is(Code::kIo) || s.Is(Code::kPermission));
+      auto db = OpenAt(&vfs, "create_if_missing=false");
+      if (db.ok() && (s.ok() || Dump(db->get()) != history.At(history.last())))
+        fail_msg("call %d: it opens with a part of what it held", static_cast<int>(n));
+      if (!db.ok() && !db.status().Is(Code::kCorrupt) && !db.status().Is(Code::kMissing))
+        fail_msg("call %d: %s", static_cast<int>(n), db.status().ToString().c_str());
+      db = Status::Bare(Code::kClosed);
+      const Status again = DestroyDb(kDir, &vfs);
+      if (!again.ok() && !again.Is(Code::kMissing))
+        fail_msg("call %d: %s", static_cast<int>(n), again.ToString().c_str());
+      assert_int_equal(vfs.List(kDir)->size(), 1);
+      ASSERT_OK(vfs.Stat(JoinPath(kDir, "notes")));
+    }
+  }
+  assert_true(failed > 40);
+}
+
 // A database that is opened and closed between the look and the lock has other files then.
 void destroy__looks_again_behind_the_lock(void**) {
   class AtLock : public WrapVfs {
@@ -128,6 +163,7 @@ int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
       cmocka_unit_test(destroy__a_crash_leaves_all_or_nothing),
+      cmocka_unit_test(destroy__fails_at_every_call),
       cmocka_unit_test(destroy__looks_again_behind_the_lock),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -203,6 +203,56 @@ void open_loops__recovery_reads_the_log_a_fixed_number_of_times(void**) {
   }
 }
 
+// Commits that log_retention keeps for feeds are not given up for a call that fails for a moment.
+void open_loops__a_failing_call_costs_no_kept_log(void**) {
+  const char* options = "log_retention=1MiB";
+  Files files;
+  Sequence last = 0;
+  {
+    MemoryVfs vfs;
+    auto db = MustOpen(&vfs, options);
+    auto ks = db->DefaultKeyspace();
+    for (uint64_t i = 0; i < 12; ++i) {
+      ASSERT_OK(db->Put(ks.get(), kSync, "key" + std::to_string(i), "value", 0, &last));
+      if (i % 3 == 2) ASSERT_OK(db->Flush());
+    }
+    ks = RefPtr<Keyspace>();
+    ASSERT_OK(db->Close());
+    files = FilesOf(&vfs);
+  }
+  uint64_t failed = 0;
+  for (const uint32_t calls : {kFaultOpen, kFaultRead, kFaultSize, kFaultList}) {
+    for (const int error : {EIO, EMFILE, ENOMEM, EACCES}) {
+      for (uint64_t n = 1, hit = 1; hit != 0; ++n) {
+        auto vfs = VfsOf(files);
+        FaultVfs faults(vfs.get());
+        faults.Fail(Fault(calls, n, error));
+        auto db = Db::Open(kDamageDir, DamageOptions(options), LogSink(), &faults);
+        hit = faults.failures();
+        faults.Heal();
+        failed += !db.ok();
+        if (!db.ok()) db = Db::Open(kDamageDir, DamageOptions(options), LogSink(), vfs.get());
+        ASSERT_OK(db);
+        auto feed = (*db)->NewFeed(0);
+        if (!feed.ok())
+          fail_msg("calls %u, %d, errno %d: %s", calls, static_cast<int>(n), error,
+                   feed.status().ToString().c_str());
+        FeedCommit commit;
+        bool got = false;
+        for (uint64_t i = 0; i < 12; ++i) {
+          ASSERT_OK((*feed)->Next(0, &commit, &got));
+          assert_true(got);
+        }
+        assert_int_equal(commit.seq, last);
+        feed = Status::Bare(Code::kClosed);
+        ASSERT_OK((*db)->Close());
+      }
+    }
+  }
+  std::printf("kept logs: %llu openings failed\n", static_cast<unsigned long long>(failed));
+  assert_true(failed > 20);
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -213,6 +263,7 @@ int main() {
       cmocka_unit_test(open_loops__kills_amid_a_large_log_leave_no_more),
       cmocka_unit_test(open_loops__a_thousand_kills_leave_a_bounded_directory),
       cmocka_unit_test(open_loops__leftovers_stay_where_the_log_is_damaged),
+      cmocka_unit_test(open_loops__a_failing_call_costs_no_kept_log),
       cmocka_unit_test(open_loops__recovery_reads_the_log_a_fixed_number_of_times),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -40,7 +40,11 @@ struct Sample {
 
   // A log made ahead of its time, which no commit has reached.
   bool IsSpare(const std::string& name) const {
-    return TypeOf(name) == FileType::kLog && ParseFileName(name)->number != log_number;
+    return TypeOf(name) == FileType::kLog && ParseFileName(name)->number > log_number;
+  }
+  // One that is kept although all of it is in tables.
+  bool IsRetained(const std::string& name) const {
+    return TypeOf(name) == FileType::kLog && ParseFileName(name)->number < log_number;
   }
 };
 

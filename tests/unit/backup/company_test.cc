@@ -11,6 +11,7 @@
 #include "backup/prune.h"
 #include "backup/stream.h"
 #include "backup/summary.h"
+#include "support/clock_vfs.h"
 #include "support/copies_fixture.h"
 #include "support/fault_vfs.h"
 
@@ -114,6 +115,66 @@ void company__a_backup_bears_a_pruning_at_every_call(void**) {
   Interrupt(
       "backup, prune", [](Scene* s, Target* t) { Backup(s->db.get(), t); },
       [](Scene* s) { Prune(s->vfs.get(), 1); });
+}
+
+// The clock of whoever prunes is years ahead, so that every claim looks stale to it: a backup or a
+// stream that has said that a commit is in the target is right all the same.
+void company__a_pruning_whose_clock_is_ahead(void**) {
+  const auto ahead = [](Scene* s) {
+    ClockVfs clock(s->vfs.get(), s->vfs->WallMs() + int64_t{3652} * 24 * 3600 * 1000);
+    Prune(&clock, 1);
+  };
+  const uint64_t seed = Seed("clock ahead");
+  uint64_t refused = 0, fine = 0;
+  for (uint64_t n = 1 + seed % Stride();; n += Stride()) {
+    Scene scene(seed);
+    bool hit = false;
+    auto target = Interrupted(Open(scene.vfs.get()), n, [&] {
+      hit = true;
+      ahead(&scene);
+    });
+    Sequence seq = 0;
+    const Status s = MakeBackup(scene.db.get(), target.get(), {}, &seq);
+    s.ok() ? ++fine : ++refused;
+    if (s.ok()) Expect(scene.vfs.get(), scene.history, {}, seq);
+    if (!s.ok()) ASSERT_CODE(s, Code::kConflict);
+    ExpectAll(scene.vfs.get(), scene.history);
+    Backup(scene.db.get(), Open(scene.vfs.get()).get());
+    Expect(scene.vfs.get(), scene.history, {}, scene.history.last());
+    if (!hit) break;
+    assert_true(n < 1000);
+  }
+  std::printf("clock ahead: %d backups done, %d refused\n", static_cast<int>(fine),
+              static_cast<int>(refused));
+}
+
+// The clock goes back while the database is closed, behind what its last backup was stamped with:
+// the newest base is the one of the newest commits, for a pruning and for a restore.
+void company__a_clock_that_goes_back(void**) {
+  for (const int64_t days : {1, 400, 3652}) {
+    auto base = NewMemoryVfs();
+    ClockVfs clock(base.get());
+    CommitHistory history(Seed("clock back"));
+    auto db = OpenDb(&clock, "/db");
+    history.Use(db.get());
+    history.Steps(30);
+    clock.JumpWallMs(days * 24 * 3600 * 1000);  // nothing is written at that time
+    Backup(db.get(), Open(&clock).get());
+    ASSERT_OK(db->Close());
+    clock.JumpWallMs(-days * 24 * 3600 * 1000);
+    db = OpenDb(&clock, "/db");
+    history.Use(db.get());
+    history.Steps(10);
+    history.Put();
+    Backup(db.get(), Open(&clock).get());
+    Expect(&clock, history, {}, history.last());
+    Prune(&clock, 1);
+    Expect(&clock, history, {}, history.last());
+    PruneReport report;
+    ASSERT_OK(PruneTarget(&clock, Open(&clock).get(), {0, 1000}, {}, &report));
+    Expect(&clock, history, {}, history.last());
+    ASSERT_OK(db->Close());
+  }
 }
 
 void company__a_pruning_bears_a_backup_at_every_call(void**) {
@@ -378,6 +439,8 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(company__a_backup_bears_a_pruning_at_every_call),
       cmocka_unit_test(company__a_pruning_bears_a_backup_at_every_call),
+      cmocka_unit_test(company__a_pruning_whose_clock_is_ahead),
+      cmocka_unit_test(company__a_clock_that_goes_back),
       cmocka_unit_test(company__a_dead_prunings_mark_is_heeded_and_taken_over),
       cmocka_unit_test(company__a_restore_bears_a_pruning_at_every_call),
       cmocka_unit_test(company__a_stream_bears_a_pruning_at_every_call),
