@@ -1,7 +1,11 @@
 /* fork: in a child every call on a handle of its parent returns KIST_E_FORKED, and freeing frees
- * memory only. */
+ * memory only; a child may open databases of its own, also where its parent forked amid everything
+ * that a database does. That each function of kist.h is called here is held by tests/tidy/lists.py.
+ */
 #include "support/tempdir.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 static kist_db* db;
@@ -257,6 +261,191 @@ static int open_another(void) {
   return 0;
 }
 
+/* The whole interface on a database of the child's own, in directory `where`. */
+static int everything_else(const char* where) {
+  char own_path[4200], target[4200], copy[4200], restored[4200], text[4096];
+  kist_options* settings = NULL;
+  kist_option_info info = KIST_OPTION_INFO_INIT;
+  kist_prune_options keep = KIST_PRUNE_OPTIONS_INIT;
+  kist_generation generations[4] = {KIST_GENERATION_INIT};
+  kist_stream* shipping = NULL;
+  kist_keyspace* one = NULL;
+  kist_feed* following = NULL;
+  kist_batch* writes = NULL;
+  kist_snapshot* then = NULL;
+  kist_db* mine = NULL;
+  kist_slice packed;
+  kist_pin pin;
+  const void* data = NULL;
+  void* owned = NULL;
+  uint64_t seq = 0;
+  size_t n = 0;
+  snprintf(own_path, sizeof own_path, "%s.own", where);
+  snprintf(target, sizeof target, "%s.target", where);
+  snprintf(copy, sizeof copy, "%s.copy", where);
+  snprintf(restored, sizeof restored, "%s.restored", where);
+  CHECK(kist_version() != 0 && kist_version_string() != NULL && kist_build_info() != NULL);
+  CHECK(kist_rc_name(KIST_E_FORKED) != NULL && kist_rc_text(KIST_E_FORKED) != NULL);
+  CHECK(kist_option_describe(0, &info) == KIST_OK);
+  CHECK(kist_options_new(&settings) == KIST_OK);
+  CHECK(kist_options_parse(settings, "memory_budget=8MiB; log_retention=1MiB", NULL) == KIST_OK);
+  CHECK(kist_options_set_u64(settings, "write_buffer_size", 65536, NULL) == KIST_OK);
+  CHECK(kist_options_set_logger(settings, KIST_LOG_INFO, NULL, NULL, NULL) == KIST_OK);
+  CHECK(kist_options_get(settings, "log_retention", text, sizeof text, &n, NULL) == KIST_OK);
+  CHECK(kist_open(own_path, settings, &mine, NULL) == KIST_OK);
+  kist_options_free(settings);
+  CHECK(kist_keyspace_open(mine, "one", KIST_KEYSPACE_CREATE, NULL, &one, NULL) == KIST_OK);
+  CHECK(kist_keyspace_id(one) != 0);
+  CHECK(kist_batch_new(&writes) == KIST_OK);
+  CHECK(kist_batch_put(writes, one, "a", 1, "1", 1, 0, NULL) == KIST_OK);
+  CHECK(kist_batch_count(writes) == 1 && kist_batch_data(writes, &data, &n) == KIST_OK);
+  CHECK(kist_write(mine, NULL, writes, &seq, NULL) == KIST_OK);
+  kist_batch_clear(writes);
+  kist_batch_free(writes);
+  CHECK(kist_snapshot_new(mine, &then, NULL) == KIST_OK && kist_snapshot_seq(then) == seq);
+  kist_snapshot_free(then);
+  CHECK(kist_get_pin(one, NULL, "a", 1, &pin, NULL) == KIST_OK);
+  kist_pin_release(&pin);
+  CHECK(kist_get_copy(one, NULL, "a", 1, &owned, &n, NULL) == KIST_OK);
+  kist_free(owned);
+  CHECK(kist_feed_open(mine, 0, &following, NULL) == KIST_OK);
+  CHECK(kist_feed_next(following, 0, &seq, NULL, &packed, NULL) == KIST_OK);
+  kist_feed_free(following);
+  CHECK(kist_flush(mine, NULL) == KIST_OK);
+  CHECK(kist_compact(one, NULL, 0, NULL, 0, NULL, NULL) == KIST_OK);
+  CHECK(kist_checkpoint(mine, copy, NULL) == KIST_OK);
+  CHECK(kist_stream_start(mine, target, NULL, &shipping, NULL) == KIST_OK);
+  CHECK(kist_stream_wait(shipping, kist_last_seq(mine), -1, NULL) == KIST_OK);
+  CHECK(kist_stream_stop(shipping, -1, NULL) == KIST_OK);
+  CHECK(kist_backup(mine, target, NULL, NULL, NULL) == KIST_OK);
+  keep.keep_count = 1;
+  CHECK(kist_prune(target, &keep, NULL, NULL, NULL) == KIST_OK);
+  CHECK(kist_generations(target, generations, 4, &n, NULL) == KIST_OK && n > 0);
+  CHECK(kist_restore(target, restored, NULL, NULL, NULL, NULL) == KIST_OK);
+  kist_keyspace_free(one);
+  CHECK(kist_close(mine, KIST_CLOSE_STRICT, NULL) == KIST_OK);
+  CHECK(kist_repair(copy, NULL, text, sizeof text, &n, NULL) >= 0);
+  CHECK(kist_destroy(own_path, NULL) == KIST_OK && kist_destroy(copy, NULL) == KIST_OK);
+  CHECK(kist_destroy(restored, NULL) == KIST_OK);
+  remove_tree(target);
+  return 0;
+}
+
+static int everything_of_its_own(void) {
+  char* mine = new_path();
+  const int line = everything_else(mine);
+  drop_path(mine);
+  return line;
+}
+
+static atomic_int done;
+static char* load_path;
+
+static void* write_load(void* arg) {
+  uint64_t i;
+  for (i = (uint64_t)(uintptr_t)arg << 32; !atomic_load(&done); ++i) {
+    kist_write_options wo = KIST_WRITE_OPTIONS_INIT;
+    char value[500];
+    memset(value, 'v', sizeof value);
+    wo.durability = i % 7 == 0 ? KIST_DURABILITY_SYNC : KIST_DURABILITY_OS;
+    OK(kist_put(i % 2 ? ks : own, &wo, &i, i % 64 ? 8 : 7, value, i % sizeof value, &err));
+  }
+  return NULL;
+}
+
+static void* read_load(void* arg) {
+  (void)arg;
+  while (!atomic_load(&done)) {
+    kist_iter* walk = NULL;
+    kist_pin pin;
+    int i;
+    OK(kist_iter_new(ks, NULL, &walk, &err));
+    for (i = 0; i < 50 && kist_iter_next(walk, NULL) == KIST_OK; ++i) {
+    }
+    kist_iter_free(walk);
+    OK(kist_get_pin(ks, NULL, "a", 1, &pin, &err));
+    kist_pin_release(&pin);
+  }
+  return NULL;
+}
+
+static void* change_load(void* arg) {
+  int i;
+  (void)arg;
+  for (i = 0; !atomic_load(&done); ++i) {
+    char place[4200];
+    kist_keyspace* short_lived = NULL;
+    kist_txn* change = NULL;
+    snprintf(place, sizeof place, "%s.checkpoint", load_path);
+    OK(kist_flush(db, &err));
+    OK(kist_keyspace_open(db, "short", KIST_KEYSPACE_CREATE, NULL, &short_lived, &err));
+    OK(kist_txn_begin(db, KIST_TXN_SERIALIZABLE, &change, &err));
+    OK(kist_txn_put(change, short_lived, "t", 1, "1", 1, 0, &err));
+    OK(kist_txn_commit(change, NULL, NULL, &err));
+    kist_txn_free(change);
+    kist_keyspace_free(short_lived);
+    OK(kist_keyspace_drop(db, "short", &err));
+    if (i % 4 == 3) OK(kist_compact(ks, NULL, 0, NULL, 0, NULL, &err));
+    if (i % 4 == 1) OK(kist_checkpoint(db, place, &err));
+    if (i % 4 == 1) OK(kist_destroy(place, &err));
+    snprintf(place, sizeof place, "%s.target", load_path);
+    if (i % 4 == 2) OK(kist_backup(db, place, NULL, NULL, &err));
+  }
+  return NULL;
+}
+
+static int amid_a_load(void) {
+  int line;
+  alarm(120); /* whoever waits for a lock that a thread of the parent had waits for ever */
+  line = every_call();
+  if (line == 0) line = free_everything();
+  return line != 0 ? line : everything_of_its_own();
+}
+
+static void fork__amid_a_load(void** state) {
+  const int rounds = getenv("KIST_TEST_QUICK") != NULL ? 4 : 12;
+  char target[4200];
+  kist_stream* shipping = NULL;
+  pthread_t threads[6];
+  uintptr_t i;
+  (void)state;
+#if defined(__SANITIZE_THREAD__)
+  print_message("the sanitizer does not follow threads into children\n");
+  skip();
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+  print_message("the sanitizer does not follow threads into children\n");
+  skip();
+#endif
+#endif
+  load_path = new_path();
+  snprintf(target, sizeof target, "%s.target", load_path);
+  OK(kist_stream_start(db, target, NULL, &shipping, &err));
+  atomic_store(&done, 0);
+  for (i = 0; i < 6; ++i)
+    assert_int_equal(pthread_create(&threads[i], NULL,
+                                    i < 3   ? write_load
+                                    : i < 5 ? read_load
+                                            : change_load,
+                                    (void*)(i + 1)),
+                     0);
+  for (i = 0; i < (uintptr_t)rounds; ++i) {
+    usleep((useconds_t)(i * 7919 % 20000));
+    in_child(amid_a_load);
+  }
+  atomic_store(&done, 1);
+  for (i = 0; i < 6; ++i) assert_int_equal(pthread_join(threads[i], NULL), 0);
+  OK(kist_stream_wait(shipping, kist_last_seq(db), -1, &err));
+  OK(kist_stream_stop(shipping, -1, &err));
+  OK(kist_verify(db, NULL, &err));
+  drop_path(load_path);
+}
+
+static void fork__a_child_has_everything_of_its_own(void** state) {
+  (void)state;
+  in_child(everything_of_its_own);
+}
+
 static void fork__a_child_opens_databases_of_its_own(void** state) {
   (void)state;
   in_child(open_another);
@@ -283,6 +472,8 @@ int main(void) {
       TEST(fork__closing_in_a_child_frees_memory_only),
       TEST(fork__a_child_opens_databases_of_its_own),
       TEST(fork__grandchildren_too),
+      TEST(fork__a_child_has_everything_of_its_own),
+      TEST(fork__amid_a_load),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

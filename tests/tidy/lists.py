@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Every test that tests/bugs.txt and tests/guarantees.txt name exists and is run by its program.
 
-Every line names one, and every promise has its line. A program is a file of tests, its folders
-joined by dots: unit.record.chain is tests/unit/record/chain_test.cc, consumer.abi is
-tests/consumer/abi.py. A case is a function <file>__<case>, in a script <case>, that stands in it
-twice: where it is written and where it is listed.
+Every line names one, and every promise has its line; every function of the interface is called in a
+fork child. A program is a file of tests, its folders joined by dots: unit.record.chain is
+tests/unit/record/chain_test.cc, consumer.abi is tests/consumer/abi.py. A case is a function
+<file>__<case>, in a script <case>, that stands in it twice: where it is written and where it is
+listed.
 """
 import re
 import sys
@@ -63,6 +64,14 @@ def every_promise_has_tests():
     return [f"wanted {PROMISES}, got {listed}"] if listed != PROMISES else []
 
 
+def each_function_meets_a_fork():
+    """Those of the interface that tests/capi/fork_test.c does not call."""
+    exported = (TESTS.parent / "src" / "capi" / "kist.map").read_text()
+    functions = re.findall(r"^    (kist_\w+);", exported, re.MULTILINE)
+    calls = (TESTS / "capi/fork_test.c").read_text()
+    yield from (name for name in functions if not re.search(rf"\b{name}\(", calls))
+
+
 def the_rule_bites():
     good = (
         "a#1 | it broke | unit.record.chain: nothing_is_nothing",
@@ -82,7 +91,8 @@ def the_rule_bites():
 
 cases = Cases()
 for check in (
-    every_test_exists, each_entry_stands_once, every_promise_has_tests, the_rule_bites,
+    every_test_exists, each_entry_stands_once, every_promise_has_tests,
+    each_function_meets_a_fork, the_rule_bites,
 ):
     cases.run("lists__" + check.__name__, check)
 cases.finish()
