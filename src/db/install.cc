@@ -2,6 +2,7 @@
 // became unneeded. Nothing is removed before the edit that stops listing it is durable.
 // Threads: any; one at a time by manifest_mutex_.
 #include <algorithm>
+#include <cerrno>
 #include <new>
 
 #include "db/db_impl.h"
@@ -90,15 +91,17 @@ Status DbImpl::RollManifest() {
   {
     MutexLock lock(&directory_mutex_);
     if (poisoned_.load(std::memory_order_acquire)) return PoisonStatus();
+    bool in_doubt = false;
     try {
-      made = Manifest::Create(vfs_, path_, number, &manifest_state_);
+      made = Manifest::Create(vfs_, path_, number, &manifest_state_, &in_doubt);
     } catch (const std::bad_alloc&) {
-      return Poison(Status::Bare(Code::kNoMem), "starting a new manifest");
     }
-    if (!made.ok() && !made.status().Is(Code::kNoSpace)) {
-      // CURRENT may name either manifest now: nothing may change until the database is opened
-      // again.
-      return Poison(made.status(), "starting a new manifest");
+    const Status& s = made.status();
+    const bool lacks = s.Is(Code::kNoMem) || s.sys_errno() == EMFILE || s.sys_errno() == ENFILE;
+    if (!made.ok() && !s.Is(Code::kNoSpace) && (in_doubt || !lacks)) {
+      // CURRENT may name either manifest, or the disk fails: nothing may change until the database
+      // is opened again.
+      return Poison(s, "starting a new manifest");
     }
   }
   if (!made.ok()) {  // CURRENT is as it was: the old manifest goes on

@@ -179,7 +179,8 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir) {
 }
 
 Result<std::unique_ptr<Manifest>> Manifest::Create(Vfs* vfs, const std::string& dir,
-                                                   uint64_t number, ManifestState* state) {
+                                                   uint64_t number, ManifestState* state,
+                                                   bool* in_doubt) {
   std::unique_ptr<Manifest> m(new Manifest);
   m->number_ = number;
   SegmentWriter::Options options;
@@ -195,7 +196,7 @@ Result<std::unique_ptr<Manifest>> Manifest::Create(Vfs* vfs, const std::string& 
   m->first_bytes_ = m->writer_->size();
   if (!Planted(Bug::kNoDirSyncOfManifest)) KIST_TRY(vfs->SyncDir(dir));
   KIST_TRY(ReplaceFile(vfs, JoinPath(dir, kCurrentFileName),
-                       EncodeCurrent({state->database_id, number})));
+                       EncodeCurrent({state->database_id, number}), in_doubt));
   state->manifest_number = number;
   return m;
 }

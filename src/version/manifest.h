@@ -71,9 +71,10 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir);
 class Manifest {
  public:
   // Writes a new manifest whose first edit is `state`'s snapshot, and points CURRENT at it; state
-  // gets the new number.
+  // gets the new number. *in_doubt, where asked for: whether an error came when CURRENT could name
+  // either; else it is as it was.
   static Result<std::unique_ptr<Manifest>> Create(Vfs* vfs, const std::string& dir, uint64_t number,
-                                                  ManifestState* state);
+                                                  ManifestState* state, bool* in_doubt = nullptr);
   Status Append(const Edit& edit);
   // After the last Append: says durably where the edits end, so that damage to the last one, which
   // no later record proves, is told from what a crash tore.

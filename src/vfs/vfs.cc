@@ -44,7 +44,7 @@ Result<std::string> ReadFile(Vfs* vfs, const std::string& path, uint64_t limit) 
   return data;
 }
 
-Status ReplaceFile(Vfs* vfs, const std::string& path, Slice data) {
+Status ReplaceFile(Vfs* vfs, const std::string& path, Slice data, bool* in_doubt) {
   const std::string temporary = path + ".tmp";
   {
     auto opened = vfs->Open(temporary, OpenMode::kCreateOrTruncate);
@@ -63,6 +63,7 @@ Status ReplaceFile(Vfs* vfs, const std::string& path, Slice data) {
       return s;
     }
   }
+  if (in_doubt != nullptr) *in_doubt = true;
   Status s = vfs->Rename(temporary, path);
   if (!s.ok()) {
     static_cast<void>(vfs->Remove(temporary));

@@ -144,7 +144,7 @@ std::string ParentDir(const std::string& path);  // "." where there is none
 Result<std::string> ReadFile(Vfs* vfs, const std::string& path,
                              uint64_t limit = uint64_t{64} << 20);
 // The whole of `data` under `path`, durable with its directory entry: tmp file, sync, rename,
-// SyncDir.
-Status ReplaceFile(Vfs* vfs, const std::string& path, Slice data);
+// SyncDir. *in_doubt, where asked for: whether an error came when `path` could be the new one.
+Status ReplaceFile(Vfs* vfs, const std::string& path, Slice data, bool* in_doubt = nullptr);
 
 }  // namespace kist

@@ -384,7 +384,9 @@ void fault_loops__every_call_of_a_manifest_roll(void**) {
     run.faults()->Fail(fault);
     const Status s = roll(&run);
     const bool hit = run.faults()->failures() != 0;
-    if (s.Is(Code::kNoSpace)) {
+    // CURRENT is as it was, and the old manifest goes on.
+    const bool lacks = (error == EMFILE || error == ENOMEM) && calls == kFaultCreate;
+    if (s.Is(Code::kNoSpace) || lacks) {
       if (run.poisoned()) run.Wrong("poisoned by " + s.ToString());
       if (!roll(&run).ok()) run.Wrong("does not heal");
     }
@@ -401,6 +403,8 @@ void fault_loops__every_call_of_a_manifest_roll(void**) {
     const uint32_t every = kFaultWrite | kFaultSync | kFaultCreate | kFaultRename;
     runs += FailEach([&](uint64_t n) { return around(every, n, where, EIO); });
     runs += FailEach([&](uint64_t n) { return around(kFaultSpace, n, where, ENOSPC); });
+    for (const int error : {EMFILE, ENOMEM})
+      runs += FailEach([&](uint64_t n) { return around(kFaultCreate, n, where, error); });
   }
   std::printf("every call of a manifest roll: %llu runs\n", static_cast<unsigned long long>(runs));
 }
