@@ -85,6 +85,7 @@ Result<RefPtr<Version>> DbImpl::ApplyOutcome(const Version& base, const Outcome&
 }
 
 Status DbImpl::RollManifest() {
+  KIST_TRY(names_.Check());  // before anything is in doubt
   const uint64_t number = next_file_.fetch_add(1, std::memory_order_relaxed);
   const uint64_t old = manifest_->number();
   Result<std::unique_ptr<Manifest>> made = Status::Bare(Code::kNoMem);

@@ -85,9 +85,10 @@ Status PosixFileLock::Check() const {
   if (err == 0 ? st.st_dev == key_.device && st.st_ino == key_.inode
                : err != ENOENT && err != ENOTDIR)
     return Status();
-  return Status::Error(Code::kIo,
-                       path_ + ": not the file that was locked: the directory was moved or removed",
-                       0, ESTALE);
+  return Status::Error(
+      Code::kIo,
+      path_ + ": not the file that was locked: it, or its directory, was moved or removed", 0,
+      ESTALE);
 }
 
 bool Contains(const std::vector<LockKey>& held, const struct stat& st) {
