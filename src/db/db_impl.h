@@ -207,6 +207,7 @@ class DbImpl final : public Db {
   Status StartThread(const char* name, std::function<void()> body);
   Status StartCompaction();
   void StopThreads();
+  void SaveTime();
   void Release();
 
   // ---- maintenance.cc
@@ -357,6 +358,7 @@ class DbImpl final : public Db {
   std::atomic<uint64_t> next_file_{1};
   std::atomic<bool> poisoned_{false};
   std::atomic<bool> closing_{false};
+  std::atomic<bool> ttl_seen_{false};  // in a commit since the open, or in the log before it
   std::atomic<bool> log_turn_{false};  // of the log thread, at work
   std::atomic<bool> stop_jobs_{false};
   std::atomic<uint32_t> delay_us_per_mib_{0};  // what writers are slowed down by

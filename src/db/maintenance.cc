@@ -6,6 +6,7 @@
 
 #include "db/db_impl.h"
 #include "key/file_name.h"
+#include "util/alloc.h"
 #include "util/check.h"
 #include "util/planted.h"
 #include "vfs/crew.h"
@@ -309,6 +310,27 @@ Status DbImpl::SetOption(Slice name, Slice value) {
   return Status();
 }
 
+// What has expired stays so, whatever the clock is set to while the database is closed. Nothing
+// that was committed depends on it.
+void DbImpl::SaveTime() {
+  bool any = ttl_seen_.load(std::memory_order_relaxed);
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& kv : version_->keyspaces) {
+      if (!kv) continue;
+      for (const Level& level : kv->levels) {
+        for (const auto& f : level.files()) any |= f->properties().ttl_entries != 0;
+      }
+    }
+  }
+  MutexLock lock(&manifest_mutex_);
+  const int64_t now = clock_.NowMs();
+  if (!any || manifest_ == nullptr || now <= manifest_state_.time_floor_ms) return;
+  Edit edit;
+  edit.time_floor_ms = now;
+  if (manifest_->Append(edit).ok()) manifest_state_.time_floor_ms = now;
+}
+
 Status DbImpl::Close() {
   Status s;
   if (!options_.read_only) {
@@ -336,6 +358,7 @@ Status DbImpl::Close() {
     if (!poisoned_.load(std::memory_order_acquire))
       static_cast<void>(vfs_->Remove(JoinPath(path_, LogFileName(ahead_number))).ok());
   }
+  if (s.ok() && !options_.read_only) BestEffort([this] { SaveTime(); });
   if (s.ok()) {
     MutexLock lock(&manifest_mutex_);
     if (manifest_ != nullptr) s = manifest_->Seal();

@@ -148,6 +148,7 @@ Status DbImpl::ReplayBatch(Slice batch, Sequence seq, int64_t time_ms, Recovery*
   BatchLimits limits;  // the format's own: the options may have been lowered since
   KIST_TRY(ValidateBatch(batch, limits, true, &summary));
   recovery->newest_ms = std::max(recovery->newest_ms, time_ms);
+  if (summary.has_ttl) ttl_seen_.store(true, std::memory_order_relaxed);
   const uint64_t bytes = ReserveBytes(summary);
   if (recovery->memtable && !options_.read_only && !recovery->no_space &&
       !recovery->memtable->empty() &&

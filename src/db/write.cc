@@ -427,7 +427,10 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
         WantsSync(w->durability, last_lsn_ + count - durable_seq_.load(std::memory_order_relaxed));
     buffered &= w->durability == Durability::kBuffered ||
                 (w->durability == Durability::kDefault && options_.write_back);
-    ttl_or_time |= w->summary.has_ttl;
+    if (w->summary.has_ttl) {
+      ttl_or_time = true;
+      ttl_seen_.store(true, std::memory_order_relaxed);
+    }
   }
   KIST_TRY(memtable_->Reserve(entries, bytes, keyspaces));
   if (buffered && log_->size() - log_->flushed_size() + bytes > options_.write_back_size)

@@ -1,6 +1,7 @@
 // Expiry over flush and compaction (promises G14, G16): an expired version hides older ones like a
 // delete, wherever they lie; a snapshot from before the expiry still sees it; clock jumps change
 // nothing but what has expired.
+#include "backup/checkpoint.h"
 #include "support/clock_vfs.h"
 #include "support/crash_harness.h"
 #include "vfs/memory_vfs.h"
@@ -122,6 +123,34 @@ void expiry__clock_jumps(void**) {
   }
 }
 
+// Set back while the database is closed; a checkpoint is opened by the same clock.
+void expiry__the_clock_is_set_back_meanwhile(void**) {
+  for (const bool flushed : {false, true}) {
+    for (const bool reopened : {false, true}) {
+      Fixture f;
+      f.Put("k", "old", 0);
+      f.Put("k", "new", 50);
+      if (flushed) ASSERT_OK(f.db->Flush());
+      if (reopened) {
+        ASSERT_OK(f.db->Close());
+        f.Open();
+      }
+      f.vfs.AdvanceMs(100);
+      assert_string_equal(f.Get("k").c_str(), "-");
+      ASSERT_OK(MakeCheckpoint(f.db.get(), &f.vfs, "/copy", nullptr));
+      ASSERT_OK(f.db->Close());
+      f.vfs.JumpWallMs(-90);
+      f.Open();
+      assert_string_equal(f.Get("k").c_str(), "-");
+      ASSERT_OK(f.db->Close());
+      auto copy = Db::Open("/copy", f.set, LogSink(), &f.vfs);
+      ASSERT_OK(copy);
+      f.db = copy.Take();
+      assert_string_equal(f.Get("k").c_str(), "-");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -131,6 +160,7 @@ int main() {
       cmocka_unit_test(expiry__never_uncovers_an_older_version),
       cmocka_unit_test(expiry__a_snapshot_from_before_still_sees_it),
       cmocka_unit_test(expiry__clock_jumps),
+      cmocka_unit_test(expiry__the_clock_is_set_back_meanwhile),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
