@@ -427,10 +427,7 @@ Status DbImpl::CommitGroup(GroupWriter** group, size_t count) {
         WantsSync(w->durability, last_lsn_ + count - durable_seq_.load(std::memory_order_relaxed));
     buffered &= w->durability == Durability::kBuffered ||
                 (w->durability == Durability::kDefault && options_.write_back);
-    if (w->summary.has_ttl) {
-      ttl_or_time = true;
-      ttl_seen_.store(true, std::memory_order_relaxed);
-    }
+    ttl_or_time |= w->summary.has_ttl;
   }
   KIST_TRY(memtable_->Reserve(entries, bytes, keyspaces));
   if (buffered && log_->size() - log_->flushed_size() + bytes > options_.write_back_size)
@@ -502,6 +499,7 @@ void DbImpl::CountGroup(GroupWriter** group, size_t count, uint64_t bytes, uint6
   for (size_t i = 0; i < count; ++i) {
     const GroupWriter& w = *group[i];
     entries += w.summary.count;
+    if (w.summary.has_ttl) ttl_seen_.store(true, std::memory_order_relaxed);
     add(w.batched                   ? counters_.batches
         : w.kind == OpKind::kPut    ? counters_.puts
         : w.kind == OpKind::kDelete ? counters_.deletes
