@@ -43,6 +43,7 @@ class ChainWalk {
     KIST_TRY(Walk(&broke));
     if (!broke) KIST_TRY(Trailing());
     Finish(broke);
+    KIST_TRY(CheckLast());
     return std::move(result_);
   }
 
@@ -56,6 +57,7 @@ class ChainWalk {
   Status FindPath();
   Status FindPredecessor(Step* step, Step* before);
   Status CheckFirst() const;
+  Status CheckLast() const;
   Status Walk(bool* broke);
   Status EnterStep(size_t i);
   Status ReadStep(size_t i, bool* broke);
@@ -192,6 +194,20 @@ Status ChainWalk::CheckFirst() const {
   if (present || root) return Status();
   return Status::Corrupt(options_.first_path, 0,
                          "segment " + std::to_string(options_.first_id) + " is missing");
+}
+
+// Nothing else tells of a last segment that is gone. An opening that was cut short has sealed the
+// one that it found last, before it made its own.
+Status ChainWalk::CheckLast() const {
+  if (!options_.closed || result_.kept.empty()) return Status();
+  const ChainKept& last = result_.kept.back();
+  for (const Step& step : path_) {
+    const SealKind seal = step.node->reader->seal();
+    if (step.node->id() >= last.id && (seal == SealKind::kClosed || seal == SealKind::kRecovered))
+      return Status();
+  }
+  return Status::Corrupt(last.path, last.end,
+                         "the segment that follows, which was closed in order, is missing");
 }
 
 Status ChainWalk::Walk(bool* broke) {

@@ -49,6 +49,7 @@ struct ChainOptions {
   std::string first_path;  // for the message when it is missing
   // The newest segment known to have become durable (0: unknown): it or a newer one must be valid.
   uint64_t durable_id = 0;
+  bool closed = false;  // in order, once: the segment with the last commit was sealed
   Sequence base_lsn = 0;  // everything up to here is in tables; such records are not visited
 };
 

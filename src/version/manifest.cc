@@ -170,6 +170,7 @@ Result<ManifestState> ReadManifest(Vfs* vfs, const std::string& dir) {
     return Status::Corrupt(path, reader.break_offset(), reason);
   }
   state.manifest_bytes = reader.offset();
+  state.closed = reader.seal() == SealKind::kClosed && residue.bytes == 0;
   if (residue.bytes != 0) {
     state.broken_end = path + ": offset " + std::to_string(reader.offset()) +
                        ": the last edit is incomplete or damaged (" + reader.break_reason() +

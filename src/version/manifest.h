@@ -45,6 +45,7 @@ struct ManifestState {
   // Of the manifest as it was read: where it breaks off and why; empty where it ends cleanly. What
   // stands there was torn by a crash, or was a whole edit and is damaged.
   std::string broken_end;
+  bool closed = false;  // and whether a close in order sealed it
 
   // kCorrupt where the edit contradicts the state.
   Status Apply(const Edit& edit);

@@ -5,7 +5,9 @@
 #include <cstdio>
 
 #include "record/segment.h"
+#include "support/crash_states.h"
 #include "support/damage.h"
+#include "support/fault_vfs.h"
 
 namespace kist::test {
 namespace {
@@ -152,6 +154,75 @@ void sectors__files_renamed(void**) {
         assert_true(FilesOf(vfs.get()) == files);
       }
     }
+  }
+}
+
+// Of a database that was closed while its log had several segments, because tables found no space,
+// every one is needed, the last one too.
+void sectors__each_of_several_logs_is_missed(void**) {
+  MemoryVfs vfs;
+  {
+    FaultVfs faults(&vfs);
+    auto db = Db::Open(kDamageDir, DamageOptions(), LogSink(), &faults);
+    ASSERT_OK(db);
+    auto ks = (*db)->DefaultKeyspace();
+    Fault no_tables(kFaultCreate, 1, ENOSPC, true);
+    no_tables.path_contains = ".kst";
+    faults.Fail(no_tables);
+    for (int i = 0; i < 8; ++i) {
+      ASSERT_OK((*db)->Put(ks.get(), Durability::kSync, "key" + std::to_string(i),
+                           std::string(20000, 'x'), 0, nullptr));
+    }
+    ks = RefPtr<Keyspace>();
+    ASSERT_OK((*db)->Close());
+  }
+  const Files files = FilesOf(&vfs);
+  size_t logs = 0;
+  for (const auto& [name, data] : files) {
+    if (TypeOf(name) != FileType::kLog) continue;
+    ++logs;
+    for (const bool removed : {true, false}) {
+      for (const char* how : {"read_only=true", ""}) {
+        Files less = files;
+        removed ? static_cast<void>(less.erase(name)) : less[name].clear();
+        auto image = VfsOf(less);
+        const auto db = Db::Open(kDamageDir, DamageOptions(how), LogSink(), image.get());
+        if (db.ok()) fail_msg("%s %s: opens", name.c_str(), removed ? "removed" : "emptied");
+        ASSERT_CODE(db, Code::kCorrupt);
+        assert_true(FilesOf(image.get()) == less);
+      }
+    }
+  }
+  assert_true(logs >= 3);
+  // What an opening of it leaves that a crash cuts short is whole, with and without space for
+  // tables.
+  for (const bool tables : {true, false}) {
+    RecordingVfs recording(VfsOf(files)->Image());
+    FaultVfs faults(&recording);
+    Fault no_tables(kFaultCreate, 1, ENOSPC, true);
+    no_tables.path_contains = ".kst";
+    if (!tables) faults.Fail(no_tables);
+    std::string error, held;
+    {
+      auto db = Db::Open(kDamageDir, DamageOptions("memory_budget=16MiB"), LogSink(), &faults);
+      ASSERT_OK(db);
+      held = Serialise(ReadAll(db->get(), &error));
+      ASSERT_OK((*db)->Close());
+    }
+    CrashOptions co;
+    co.random_subsets = Quick() ? 2 : 20;
+    const uint64_t states =
+        CrashStates(recording.GetTrace(), co).ForEach([&](const CrashState& state) {
+          auto crashed = state.MakeVfs();
+          auto db =
+              Db::Open(kDamageDir, DamageOptions("memory_budget=16MiB"), LogSink(), crashed.get());
+          if (!db.ok())
+            fail_msg("%s: %s", state.ToString().c_str(), db.status().ToString().c_str());
+          assert_true(Serialise(ReadAll(db->get(), &error)) == held && error.empty());
+          return true;
+        });
+    std::printf("several logs: %llu crash states\n", static_cast<unsigned long long>(states));
+    assert_true(states > 50);
   }
 }
 
@@ -331,6 +402,7 @@ int main() {
       cmocka_unit_test(sectors__misdirected),
       cmocka_unit_test(sectors__files_renamed),
       cmocka_unit_test(sectors__files_without_content_hold_nothing),
+      cmocka_unit_test(sectors__each_of_several_logs_is_missed),
       cmocka_unit_test(sectors__every_byte_is_covered),
       cmocka_unit_test(sectors__every_byte_of_a_kept_log_is_covered),
   };
