@@ -68,6 +68,7 @@ Status GenerationWriter::AddTable(LiveTable* table, const Catalog& catalog,
                                   const std::function<Status(uint64_t)>& progress) {
   const std::string path = JoinPath(db_->path(), TableFileName(table->number()));
   KIST_TRY_ASSIGN(auto file, db_->vfs()->Open(path, OpenMode::kRead));
+  KIST_TRY(db_->CheckLocked());
   TableSource source(std::move(file), path, table->bytes(), progress);
   BaseTable t;
   t.number = table->number();

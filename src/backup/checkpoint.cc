@@ -50,6 +50,7 @@ class Checkpoint {
     seq_ = std::max(db_->durable_seq(), pin->state.flushed_lsn);
     for (const auto& table : pin->tables) KIST_TRY(AddTable(*table));
     KIST_TRY(AddLog(pin->state.log_number));
+    KIST_TRY(db_->CheckLocked());
     ManifestState state = std::move(pin->state);
     const uint64_t number = std::max(state.next_file, last_segment_ + 1);
     state.next_file = number + 1;

@@ -15,6 +15,7 @@ Status LogTail::Open(uint64_t segment) {
   place_.segment = segment;
   pending_ = false;
   auto opened = SegmentReader::Open(db_->vfs(), Name(), SegmentType::kLog);
+  KIST_TRY(db_->CheckLocked());
   if (!opened.ok()) return std::move(opened).status();
   reader_ = opened.Take();
   if (!reader_->has_link()) return Status::Corrupt(Name(), 0, "a segment without a chain record");

@@ -315,6 +315,8 @@ class Db {
   virtual Status SealLog() = 0;
   virtual std::vector<LogExtent> LogExtents() = 0;  // the segments there are, oldest first
   virtual const std::string& path() const = 0;
+  // After opening a file by its name: whether it was this database's, see vfs/locked_vfs.h.
+  virtual Status CheckLocked() const = 0;
   virtual int64_t NowMs() = 0;  // the database's time
   // No later opening goes back behind what NowMs has said, unless the disk is full now.
   virtual Status KeepTime() = 0;

@@ -134,6 +134,7 @@ class DbImpl final : public Db {
   SnapshotList* snapshots() { return &snapshots_; }
   std::vector<LogExtent> LogExtents() override;
   const std::string& path() const override { return path_; }
+  Status CheckLocked() const override { return names_.Check(); }
   // What handles hold is to grow by so much: kNoMem where the budget does not allow it. The cache
   // gives way. own_bytes: of blocks that are held already and shall not count. budget.cc
   Status AdmitHeld(size_t bytes, size_t own_bytes = 0);
@@ -182,6 +183,7 @@ class DbImpl final : public Db {
   Status StartReadOnly();
   Status OpenReadOnlyState(const ManifestState& state);
   Status OpenDirectory();
+  Status NoDatabase() const;
   Status CreateDatabase();
   Status CheckFiles(const ManifestState& state);
   Status LoadState(const ManifestState& state);

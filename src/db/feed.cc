@@ -26,6 +26,7 @@ Status Gone(Sequence from) {
 Status FeedImpl::OpenSegment(uint64_t number) {
   auto opened = SegmentReader::Open(db_->vfs(), JoinPath(db_->path(), LogFileName(number)),
                                     SegmentType::kLog);
+  KIST_TRY(db_->CheckLocked());
   if (!opened.ok())
     return opened.status().Is(Code::kMissing) ? Gone(last_) : std::move(opened).status();
   reader_ = opened.Take();

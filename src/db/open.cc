@@ -95,6 +95,11 @@ Status DbImpl::Start() {
   return StartThreads();
 }
 
+Status DbImpl::NoDatabase() const {
+  return Status::Error(Code::kMissing,
+                       path_ + ": no database in this directory, and create_if_missing is off");
+}
+
 // Makes and locks the directory, and creates a database in it where there is none.
 Status DbImpl::OpenDirectory() {
   Result<FileInfo> info = vfs_->Stat(path_);
@@ -109,6 +114,13 @@ Status DbImpl::OpenDirectory() {
   } else if (!info->is_directory) {
     return Status::Invalid(path_ + ": not a directory");
   }
+  if (!options_.create_if_missing) {  // else a directory without one would be left with a LOCK
+    KIST_TRY_ASSIGN(const std::vector<std::string> there, vfs_->List(path_));
+    const bool any = std::any_of(there.begin(), there.end(), [](const std::string& name) {
+      return ParseFileName(name).has_value();
+    });
+    if (!any) return NoDatabase();
+  }
   if (held_ == nullptr) {
     KIST_TRY_ASSIGN(lock_, vfs_->Lock(JoinPath(path_, kLockFileName)));
   }
@@ -122,11 +134,7 @@ Status DbImpl::OpenDirectory() {
     return Status();
   }
   KIST_TRY(CheckNoDatabase(path_, names));
-  if (!options_.create_if_missing) {
-    return Status::Error(Code::kMissing,
-                         path_ + ": no database in this directory, and create_if_missing is off");
-  }
-  return CreateDatabase();
+  return options_.create_if_missing ? CreateDatabase() : NoDatabase();
 }
 
 // The least that an open finds complete: an empty state. The open that follows gives it a log.

@@ -149,6 +149,31 @@ static void moved__away_and_back(void** state) {
   close_strict(db);
 }
 
+/* A feed goes from segment to segment by name. */
+static void moved__a_feed_gives_no_others_commits(void** state) {
+  kist_db *old = open_with(path, OPTIONS "; log_retention=1GiB"), *db;
+  kist_feed* feed = NULL;
+  kist_slice packed;
+  kist_rc rc;
+  int given = 0;
+  (void)state;
+  assert_int_equal(fill(old, 0, KEYS, 'o'), KEYS);
+  OK(kist_feed_open(old, 0, &feed, &err));
+  OK(kist_feed_next(feed, 0, NULL, NULL, &packed, &err));
+  assert_int_equal(rename(path, aside), 0);
+  db = open_with(path, OPTIONS "; log_retention=1GiB");
+  assert_int_equal(fill(db, 0, KEYS, 'n'), KEYS);
+  while ((rc = kist_feed_next(feed, 0, NULL, NULL, &packed, NULL)) == KIST_OK) {
+    assert_null(memchr(packed.data, 'n', packed.len));
+    ++given;
+  }
+  assert_true(given < KEYS);
+  assert_int_equal(rc, KIST_E_IO);
+  kist_feed_free(feed);
+  close_strict(db);
+  kist_close(old, KIST_CLOSE_STRICT, NULL);
+}
+
 /* An iterator that outlives its database keeps tables that a compaction has replaced. */
 static void moved__freed_after_another_one_was_made(void** state) {
   kist_db* db = open_with(path, OPTIONS);
@@ -181,6 +206,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(moved__away_and_made_again, set_up, tear_down),
       cmocka_unit_test_setup_teardown(moved__away_and_made_again_at_work, set_up, tear_down),
       cmocka_unit_test_setup_teardown(moved__away_and_back, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(moved__a_feed_gives_no_others_commits, set_up, tear_down),
       cmocka_unit_test_setup_teardown(moved__freed_after_another_one_was_made, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,7 @@ static void open__an_empty_directory_is_no_database(void** state) {
   (void)state;
   assert_int_equal(mkdir(path, 0755), 0);
   ASSERT_RC(KIST_E_MISSING, try_open(path, "create_if_missing=false", &db, &err));
+  assert_int_equal(count_files(path, ""), 0); /* no lock either */
   OK(try_open(path, "", &db, &err));
   close_strict(db);
   drop_path(path);
