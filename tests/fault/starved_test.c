@@ -151,6 +151,30 @@ static void try_scan(kist_db* db) {
   kist_iter_free(it);
 }
 
+/* A keyspace that comes and goes, a range of keys that nobody asks for, and the feed of all that.
+ */
+static void try_others(kist_db* db) {
+  kist_err err = KIST_ERR_INIT;
+  kist_keyspace* one = NULL;
+  kist_feed* feed = NULL;
+  kist_slice packed;
+  uint64_t seq;
+  if (may_be("keyspace", kist_keyspace_open(db, "one", KIST_KEYSPACE_CREATE, NULL, &one, &err),
+             &err)) {
+    may_be("put", kist_put(one, NULL, "k", 1, "v", 1, &err), &err);
+    may_be("delete_range", kist_delete_range(one, NULL, "a", 1, "z", 1, &err), &err);
+    may_be("drop", kist_keyspace_drop(db, "one", &err), &err);
+    kist_keyspace_free(one);
+  }
+  may_be("delete_range", kist_delete_range(kist_default(db), NULL, "x", 1, "y", 1, &err), &err);
+  if (may_be("feed", kist_feed_open(db, kist_last_seq(db) / 2, &feed, &err), &err)) {
+    while (may_be("feed next", kist_feed_next(feed, 0, &seq, NULL, &packed, &err), &err) &&
+           seq != 0 && seq < kist_last_seq(db)) {
+    }
+    kist_feed_free(feed);
+  }
+}
+
 static void try_all(kist_db* db, int pipe_end) {
   static char stats[1 << 16];
   kist_err err = KIST_ERR_INIT;
@@ -175,6 +199,7 @@ static void try_all(kist_db* db, int pipe_end) {
   kist_pin_release(&pins[1]);
   try_txn(db, pipe_end);
   may_be("flush", kist_flush(db, &err), &err);
+  try_others(db);
   may_be("compact", kist_compact(kist_default(db), NULL, 0, NULL, 0, NULL, &err), &err);
   try_scan(db);
   may_be("stats", kist_stats(db, KIST_STATS_JSON, stats, sizeof stats, NULL, &err), &err);
@@ -186,12 +211,15 @@ static void try_copies(kist_db* db, const char* path) {
   char copy[4200], target[4200], restored[4200];
   kist_err err = KIST_ERR_INIT;
   kist_stream* stream = NULL;
+  kist_prune_options keep = KIST_PRUNE_OPTIONS_INIT;
   snprintf(copy, sizeof copy, "%s.copy", path);
   snprintf(target, sizeof target, "%s.target", path);
   snprintf(restored, sizeof restored, "%s.restored", path);
   if (may_be("checkpoint", kist_checkpoint(db, copy, &err), &err))
     may_be("repair", kist_repair(copy, NULL, NULL, 0, NULL, &err), &err);
-  if (may_be("backup", kist_backup(db, target, NULL, NULL, &err), &err))
+  keep.keep_count = 1;
+  if (may_be("backup", kist_backup(db, target, NULL, NULL, &err), &err) &&
+      may_be("prune", kist_prune(target, &keep, NULL, NULL, &err), &err))
     may_be("restore", kist_restore(target, restored, NULL, NULL, NULL, &err), &err);
   if (may_be("stream", kist_stream_start(db, target, NULL, &stream, &err), &err))
     may_be("stop", kist_stream_stop(stream, 0, &err), &err);
@@ -221,7 +249,8 @@ struct outcome {
 
 static struct outcome run(enum want what, long long nth, long long many) {
   static const char* const text =
-      "memory_budget=4MiB; write_buffer_size=64KiB; cache_size=0; block_size=1KiB";
+      "memory_budget=4MiB; write_buffer_size=64KiB; cache_size=0; block_size=1KiB; "
+      "log_retention=1MiB";
   char* path = new_path();
   char told[64];
   size_t count = 0, i;
