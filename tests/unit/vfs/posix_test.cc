@@ -8,10 +8,13 @@
 #include <cerrno>
 
 #include "support/unit_test.h"
+#include "vfs/posix_file.h"
 #include "vfs/vfs.h"
 
 using kist::Code;
+using kist::Fd;
 using kist::OpenMode;
+using kist::PosixFile;
 using kist::PosixVfs;
 using kist::test::TempDir;
 
@@ -141,12 +144,13 @@ static void posix__descriptors_close_on_exec_and_do_not_leak(void**) {
 }
 
 static void posix__full_disk_is_no_space(void**) {
-  auto full = PosixVfs()->Open("/dev/full", OpenMode::kReadWrite);
-  if (!full.ok()) {
+  Fd device(open("/dev/full", O_RDWR | O_CLOEXEC));
+  if (device.get() < 0) {
     print_message("/dev/full cannot be opened here\n");
     skip();
   }
-  const auto s = (*full)->Write(0, "x");
+  PosixFile full(std::move(device), "/dev/full");
+  const auto s = full.Write(0, "x");
   ASSERT_CODE(s, Code::kNoSpace);
   assert_int_equal(s.sys_errno(), ENOSPC);
 }
@@ -171,16 +175,11 @@ static void posix__file_size_limit_is_no_space_and_fails_preallocation_whole(voi
 static void posix__failed_sync_is_io_with_its_errno(void**) {
   int ends[2];
   assert_int_equal(pipe(ends), 0);
-  auto file = PosixVfs()->Open("/proc/self/fd/" + std::to_string(ends[1]), OpenMode::kReadWrite);
-  if (!file.ok()) {
-    print_message("a pipe cannot be opened by its name in /proc here\n");
-    skip();
-  }
-  const auto s = (*file)->Sync();  // a pipe cannot be synced
+  PosixFile file(Fd(ends[1]), "pipe");
+  const auto s = file.Sync();  // a pipe cannot be synced
   ASSERT_CODE(s, Code::kIo);
   assert_int_equal(s.sys_errno(), EINVAL);
   close(ends[0]);
-  close(ends[1]);
 }
 
 static void posix__threads_block_signals_and_failures_are_reported(void**) {
