@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "key/file_name.h"
 #include "record/codec.h"
 #include "util/coding.h"
 #include "util/crc32c.h"
@@ -285,8 +286,8 @@ Result<RangeHeader> DecodeRangeHeader(Slice all, const std::string& object) {
   h.previous_crc = in.Take32();
   h.payload_crc = in.Take32();
   h.crc = Load32(bytes.data() + kRangeHeaderBytes - 4);
-  if (h.payload_bytes == 0 || h.payload_bytes % 8 != 0 || h.position % 8 != 0 ||
-      h.position > UINT64_MAX / 4 || h.payload_bytes > UINT64_MAX / 4)
+  if (h.segment.id > kFileNumberMax || h.payload_bytes == 0 || h.payload_bytes % 8 != 0 ||
+      h.position % 8 != 0 || h.position > UINT64_MAX / 4 || h.payload_bytes > UINT64_MAX / 4)
     return Status::Corrupt(object, 104, "a range that cannot be");
   return h;
 }
@@ -327,6 +328,9 @@ Result<BaseListing> DecodeBase(Slice bytes, const std::string& object) {
   if (tables > bytes.size() / kTableBytes)
     return Status::Corrupt(object, 72, "more tables than it has");
   TakeTables(&in, tables, &b.tables);
+  for (const BaseTable& t : b.tables) {
+    if (t.number > kFileNumberMax) return Status::Corrupt(object, 72, "an impossible file number");
+  }
   const Slice edit_bytes = in.TakeBytes();
   KIST_TRY(CheckEnd(in, object));
   Result<Edit> edit = DecodeEdit(edit_bytes);

@@ -36,7 +36,8 @@ Status DbImpl::Recover(const ManifestState& state, Recovery* recovery) {
   uint64_t next = state.next_file;
   for (const std::string& name : names) {
     const auto parsed = ParseFileName(name);
-    if (parsed && !Planted(Bug::kFileNumberReused)) next = std::max(next, parsed->number + 1);
+    if (parsed && parsed->number < kFileNumberStray && !Planted(Bug::kFileNumberReused))
+      next = std::max(next, parsed->number + 1);
   }
   next_file_.store(next, std::memory_order_relaxed);
   reserve_.KeepForOpen();

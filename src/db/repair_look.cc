@@ -56,7 +56,7 @@ Result<bool> Repairer::ListFiles() {
   for (const std::string& name : names) {
     const auto parsed = ParseFileName(name);
     if (!parsed) continue;
-    next_file_ = std::max(next_file_, parsed->number + 1);
+    if (parsed->number < kFileNumberStray) next_file_ = std::max(next_file_, parsed->number + 1);
     const FileType type = parsed->type;
     if (type == FileType::kLock || type == FileType::kReserve) continue;
     found |= type != FileType::kTemporary;

@@ -11,7 +11,7 @@ namespace kist {
 namespace {
 
 constexpr size_t kDigitsMin = 6;
-constexpr size_t kDigitsMax = 18;  // so that counting on from any number never overflows
+constexpr size_t kDigitsMax = 18;
 constexpr Slice kManifestPrefix = "MANIFEST-";
 
 std::string Numbered(const char* prefix, uint64_t number, const char* suffix) {

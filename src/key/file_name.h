@@ -6,6 +6,8 @@
 //   RESERVE          space for deletes on a full disk
 // Numbers have at least six digits. Only the canonical form parses, so that a file that Kist did
 // not name is never taken for its own, and each file has one name. Threads: pure functions.
+// Names have at most 18 digits, which no counter that began at 1 ever needs: what claims a number
+// above kFileNumberMax is damaged, and a file above kFileNumberStray is one that somebody put there.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +24,9 @@ struct FileName {
   FileType type = FileType::kTemporary;
   uint64_t number = 0;  // of logs, tables and manifests
 };
+
+constexpr uint64_t kFileNumberMax = 100'000'000'000'000'000;
+constexpr uint64_t kFileNumberStray = 1'000'000'000'000'000;
 
 constexpr char kCurrentFileName[] = "CURRENT";
 constexpr char kLockFileName[] = "LOCK";

@@ -4,6 +4,7 @@
 // Threads: any; no state.
 #include "version/edit.h"
 
+#include "key/file_name.h"
 #include "util/coding.h"
 
 namespace kist {
@@ -56,12 +57,18 @@ std::string TablePayload(const NewTable& t) {
   return s;
 }
 
-NewTable TakeTable(Decoder* d) {
+uint64_t TakeFileNumber(Decoder* d, bool* possible) {
+  const uint64_t number = d->Take64();
+  if (number > kFileNumberMax) *possible = false;
+  return number;
+}
+
+NewTable TakeTable(Decoder* d, bool* possible) {
   NewTable t;
   TableProperties& p = t.properties;
   t.keyspace = d->Take32();
   t.level = d->Take8();
-  t.number = d->Take64();
+  t.number = TakeFileNumber(d, possible);
   p.file_bytes = d->Take64();
   p.smallest_key = std::string(d->TakeBytes());
   p.largest_key = std::string(d->TakeBytes());
@@ -82,12 +89,13 @@ NewTable TakeTable(Decoder* d) {
 }
 
 Status DecodeField(uint8_t tag, Decoder* d, Edit* e) {
+  bool possible = true;
   switch (tag) {
     case kLogNumber:
-      e->log_number = d->Take64();
+      e->log_number = TakeFileNumber(d, &possible);
       break;
     case kNextFile:
-      e->next_file = d->Take64();
+      e->next_file = TakeFileNumber(d, &possible);
       break;
     case kFlushedLsn:
       e->flushed_lsn = d->Take64();
@@ -102,7 +110,7 @@ Status DecodeField(uint8_t tag, Decoder* d, Edit* e) {
       e->next_keyspace = d->Take32();
       break;
     case kAddTable: {
-      e->added.push_back(TakeTable(d));
+      e->added.push_back(TakeTable(d, &possible));
       if (e->added.back().level >= kMaxLevel) {
         return Status::Error(Code::kCorrupt, "a table at an impossible level");
       }
@@ -112,7 +120,7 @@ Status DecodeField(uint8_t tag, Decoder* d, Edit* e) {
       RemovedTable r;
       r.keyspace = d->Take32();
       r.level = d->Take8();
-      r.number = d->Take64();
+      r.number = TakeFileNumber(d, &possible);
       e->removed.push_back(r);
       break;
     }
@@ -140,7 +148,7 @@ Status DecodeField(uint8_t tag, Decoder* d, Edit* e) {
       }
       d->Take(d->rest().size());
   }
-  return Status();
+  return possible ? Status() : Status::Error(Code::kCorrupt, "an impossible file number");
 }
 
 }  // namespace

@@ -305,6 +305,32 @@ static void open__destroy_removes_our_files_alone(void** state) {
   drop_path(path);
 }
 
+/* Ours count on from their own numbers: what follows the largest that a name can have is no name.
+ */
+static void open__a_file_with_a_huge_number_leads_nowhere(void** state) {
+  const char* const strays[] = {"999999999999999999.kst", "999999999999999999.log",
+                                "MANIFEST-999999999999999999"};
+  char *path = new_path(), stray[4200];
+  kist_db* db = open_plain(path);
+  (void)state;
+  put(kist_default(db), "a", "1");
+  close_strict(db);
+  for (size_t i = 0; i < sizeof strays / sizeof *strays; ++i) {
+    snprintf(stray, sizeof stray, "%s/%s", path, strays[i]);
+    fclose(fopen(stray, "w"));
+    db = open_plain(path);
+    put(kist_default(db), strays[i], "2");
+    OK(kist_flush(db, &err));
+    put(kist_default(db), "a", strays[i]);
+    close_strict(db);
+    db = open_plain(path);
+    expect(kist_default(db), NULL, strays[i], "2");
+    expect(kist_default(db), NULL, "a", strays[i]);
+    close_strict(db);
+  }
+  drop_path(path);
+}
+
 static void open__sequence_numbers_go_on(void** state) {
   char* path = new_path();
   kist_db* db = open_plain(path);
@@ -340,6 +366,7 @@ int main(void) {
       cmocka_unit_test(open__missing_current_is_damage),
       cmocka_unit_test(open__bad_arguments),
       cmocka_unit_test(open__destroy_removes_our_files_alone),
+      cmocka_unit_test(open__a_file_with_a_huge_number_leads_nowhere),
       cmocka_unit_test(open__sequence_numbers_go_on),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,18 @@ void manifest__edit_unknown_tags(void**) {
   ASSERT_OK(DecodeEdit(may));
 }
 
+void manifest__edit_file_numbers_have_an_end(void**) {
+  Edit edit;
+  edit.next_file = kFileNumberMax;
+  edit.removed.push_back({0, 0, kFileNumberMax});
+  ASSERT_OK(DecodeEdit(EncodeEdit(edit)));
+  edit.next_file = kFileNumberMax + 1;
+  ASSERT_CODE(DecodeEdit(EncodeEdit(edit)), Code::kCorrupt);
+  edit.next_file = 1;
+  edit.removed[0].number = UINT64_MAX;
+  ASSERT_CODE(DecodeEdit(EncodeEdit(edit)), Code::kCorrupt);
+}
+
 void manifest__edit_every_cut_is_refused_or_shorter(void**) {
   const std::string bytes = EncodeEdit(Full());
   for (size_t n = 0; n < bytes.size(); ++n) {
@@ -461,6 +473,7 @@ int main() {
       cmocka_unit_test(manifest__edit_round_trip),
       cmocka_unit_test(manifest__edit_golden_bytes),
       cmocka_unit_test(manifest__edit_unknown_tags),
+      cmocka_unit_test(manifest__edit_file_numbers_have_an_end),
       cmocka_unit_test(manifest__edit_every_cut_is_refused_or_shorter),
       cmocka_unit_test(manifest__current_golden_bytes),
       cmocka_unit_test(manifest__round_trip),
