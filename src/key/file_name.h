@@ -7,7 +7,8 @@
 // Numbers have at least six digits. Only the canonical form parses, so that a file that Kist did
 // not name is never taken for its own, and each file has one name. Threads: pure functions.
 // Names have at most 18 digits, which no counter that began at 1 ever needs: what claims a number
-// above kFileNumberMax is damaged, and a file above kFileNumberStray is one that somebody put there.
+// above kFileNumberMax is damaged, and a file from kFileNumberStray on is one that somebody put
+// there.
 #pragma once
 
 #include <cstdint>
