@@ -482,11 +482,11 @@ static void options__databases_open_at_each_bound(void** state) {
       OK(kist_options_set_u64(options, info.name, number_of(end == 0 ? low : dots + 2, &rest),
                               &err));
       ASSERT_RC(KIST_OK, kist_open(":memory:", options, &db, &err));
+      const int lasts = strcmp(info.name, "default_ttl") != 0 || end == 1; /* not a millisecond */
       put(kist_default(db), "k", "v");
-      expect(kist_default(db), NULL, "k", "v");
+      if (lasts) expect(kist_default(db), NULL, "k", "v");
       OK(kist_flush(db, &err));
-      if (strcmp(info.name, "default_ttl") != 0 || end == 1)
-        expect(kist_default(db), NULL, "k", "v");
+      if (lasts) expect(kist_default(db), NULL, "k", "v");
       close_strict(db);
       kist_options_free(options);
     }
