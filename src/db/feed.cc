@@ -168,9 +168,8 @@ void DbImpl::TrimRetained() {
   }
 }
 
-// At open: which segments before `link` are an unbroken run that retention still covers.
-// All that the log's end leads back to. What cannot be read for the moment is no end: the segment
-// would be removed.
+// At open: which segments before `link` are an unbroken run that retention still covers. What cannot
+// be read for the moment does not end it: the segment would be removed.
 Result<std::vector<LogExtent>> DbImpl::FindRetained(SegmentLink link) {
   std::vector<LogExtent> found;
   uint64_t bytes = 0;
