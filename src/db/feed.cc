@@ -168,8 +168,8 @@ void DbImpl::TrimRetained() {
   }
 }
 
-// At open: which segments before `link` are an unbroken run that retention still covers. What cannot
-// be read for the moment does not end it: the segment would be removed.
+// At open: which segments before `link` are an unbroken run that retention still covers. What
+// cannot be read for the moment does not end it: the segment would be removed.
 Result<std::vector<LogExtent>> DbImpl::FindRetained(SegmentLink link) {
   std::vector<LogExtent> found;
   uint64_t bytes = 0;
