@@ -15,6 +15,11 @@ namespace {
 
 constexpr uint64_t kManifestRollBytes = uint64_t{1} << 20;
 
+bool Removes(const Edit& edit, uint64_t number) {
+  return std::any_of(edit.removed.begin(), edit.removed.end(),
+                     [number](const RemovedTable& r) { return r.number == number; });
+}
+
 }  // namespace
 
 RefPtr<View> DbImpl::BuildView() {
@@ -32,8 +37,9 @@ void DbImpl::PublishView(RefPtr<View> view) {
   if (old != nullptr) epoch_.Retire(old, [](void* v) { static_cast<View*>(v)->Unref(); });
 }
 
-// One look at which keyspaces there are, since a drop may come at any time. A table of one that is
-// gone is nobody's: neither the manifest nor the version lists it, and its file goes.
+// One look at which keyspaces there are, since a drop may come at any time. A new table of one that
+// is gone is nobody's: neither the manifest nor the version lists it, and its file goes. One that
+// was to be moved is listed until the drop's own edit.
 void DbImpl::FindSlots(Outcome* outcome) {
   Edit& edit = outcome->edit;
   const auto find = [&](uint32_t id) {
@@ -43,7 +49,7 @@ void DbImpl::FindSlots(Outcome* outcome) {
   for (const RemovedTable& r : edit.removed) find(r.keyspace);
   for (size_t i = edit.added.size(); i-- > 0;) {
     if (outcome->slots.count(edit.added[i].keyspace) != 0) continue;
-    outcome->added[i]->MarkObsolete();
+    if (!Removes(edit, edit.added[i].number)) outcome->added[i]->MarkObsolete();
     outcome->added.erase(outcome->added.begin() + static_cast<ptrdiff_t>(i));
     edit.added.erase(edit.added.begin() + static_cast<ptrdiff_t>(i));
   }
