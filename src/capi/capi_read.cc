@@ -277,6 +277,7 @@ kist_rc MultiGetAll(kist_keyspace* ks, const ReadArgs& args, size_t count, const
   while (pinned.count < count) {
     Epoch::Guard guard(*db->epoch);
     const ReadState state = db->engine->FixState(snapshot);
+    if (Unlikely(ks->keyspace->dropped())) return FailDropped(err);
     const size_t end = snapshot == nullptr ? count : std::min(count, pinned.count + kGuardedMax);
     for (size_t n = 0; pinned.count < end; pinned.count += n) {
       const size_t i = pinned.count;

@@ -136,8 +136,11 @@ Status CheckAgainst(const TxnFootprint& footprint, Slice batch) {
 // For good only where the caller holds the write token; otherwise a conflict is certain, and none
 // is not.
 Status DbImpl::CheckFootprint(const TxnFootprint& footprint, Sequence* looked_at) {
-  Sequence newest = 0;
-  RefPtr<View> view = AcquireView(&newest);
+  // The sequence before the view, which then holds every commit up to it. Reads have it the other
+  // way round.
+  const Sequence newest = last_seq();
+  Sequence in_view = 0;
+  RefPtr<View> view = AcquireView(&in_view);
   if (looked_at != nullptr) *looked_at = newest;
   if (newest == footprint.since) return Status();
   Epoch::Guard guard(epoch_);

@@ -132,6 +132,8 @@ Status DbIteratorImpl::Open() {
   KIST_TRY(db_->AdmitHeld(sizeof *this));
   Sequence newest = 0;
   const RefPtr<View> view = db_->AcquireView(&newest);
+  if (keyspace_->dropped())  // behind the view, as in Get
+    return Status::Error(Code::kMissing, "keyspace '" + keyspace_->name() + "' was dropped");
   if (!explicit_snapshot_) {
     seq_ = newest;
     time_ms_ = db_->clock().NowMs();
@@ -178,9 +180,7 @@ Status DbIteratorImpl::Refresh() {
   position_ = Position::kUnpositioned;
   key_ = value_ = Slice();
   backwards_ = false;
-  Status s = keyspace_->dropped()
-                 ? Status::Error(Code::kMissing, "keyspace '" + keyspace_->name() + "' was dropped")
-                 : Open();
+  Status s = Open();
   if (!s.ok()) {
     merged_ = NewMergingIterator({});
     status_ = s;
@@ -445,8 +445,6 @@ void DbIteratorImpl::StepPrev() {
 }
 
 Result<std::unique_ptr<DbIterator>> DbImpl::NewIterator(Keyspace* ks, const IterOptions& options) {
-  if (ks->dropped())
-    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   auto keyspace = RefPtr<KeyspaceImpl>::Share(static_cast<KeyspaceImpl*>(ks));
   auto it = std::make_unique<DbIteratorImpl>(this, std::move(keyspace), options);
   KIST_TRY(it->Open());

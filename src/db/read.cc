@@ -86,11 +86,12 @@ void ReleaseMemtable(void* memtable) { static_cast<Memtable*>(memtable)->Unref()
 
 Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
                    ReadFound* found) {
-  if (__builtin_expect(ks->dropped(), 0))
-    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   // The view before the sequence: what is missing from the view was committed after the call began.
+  // And before the look at the keyspace: a view that lacks its data comes after it was dropped.
   View* view = view_.load(
       std::memory_order_seq_cst);  // pairs with PublishView; ordered after the guard's claim
+  if (__builtin_expect(ks->dropped(), 0))
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   const Sequence seq =
       snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
   const auto now = [&] {
@@ -155,16 +156,16 @@ RefPtr<View> DbImpl::AcquireView(Sequence* seq) {
 
 Result<std::unique_ptr<Snapshot>> DbImpl::NewSnapshot() {
   auto s = std::make_unique<SnapshotNode>(&snapshots_);
-  snapshots_.Register(s.get(), visible_seq_, clock_.NowMs());
+  snapshots_.Register(s.get(), visible_seq_, &clock_);
   return std::unique_ptr<Snapshot>(std::move(s));
 }
 
 Status DbImpl::ApproximateSize(Keyspace* ks, Slice begin, Slice end, uint64_t* bytes) {
   *bytes = 0;
-  if (ks->dropped())
-    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   Sequence seq = 0;
   RefPtr<View> view = AcquireView(&seq);
+  if (ks->dropped())
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
   for (const auto& m : view->memtables) *bytes += m->ApproximateBytes(ks->id(), begin, end);
   const KeyspaceVersion* kv = view->version->Find(static_cast<KeyspaceImpl*>(ks)->slot(), ks->id());
   if (kv == nullptr) return Status();

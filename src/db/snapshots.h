@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "compaction/drop_rule.h"
+#include "db/clock.h"
 #include "db/db.h"
 #include "util/mutex.h"
 
@@ -28,11 +29,12 @@ class SnapshotNode final : public Snapshot {
 
 class SnapshotList {
  public:
-  // visible: the newest commit that readers see, read under the list's lock.
-  void Register(SnapshotNode* s, const std::atomic<Sequence>& visible, int64_t time_ms) {
+  // visible: the newest commit that readers see. It and the time are read under the list's lock: a
+  // job whose sample the snapshot is not in has looked at both before.
+  void Register(SnapshotNode* s, const std::atomic<Sequence>& visible, DbClock* clock) {
     MutexLock lock(&mutex_);
     s->seq = visible.load(std::memory_order_acquire);
-    s->time_ms = time_ms;
+    s->time_ms = clock->NowMs();
     s->prev_ = last_;
     (last_ != nullptr ? last_->next_ : first_) = s;
     last_ = s;
