@@ -91,6 +91,9 @@ Edit MadeUp(fuzz::FuzzInput* input) {
       case 13:
         e.time_floor_ms = static_cast<int64_t>(number);
         break;
+      case 14:
+        e.newest_log = number;
+        break;
       default:
         e.next_keyspace = what;
     }

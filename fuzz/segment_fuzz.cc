@@ -71,7 +71,7 @@ void ReadEach(Vfs* vfs, const fuzz::Oddity& odd, uint64_t limit, bool sound) {
 
 void Replay(Vfs* vfs) {
   ChainOptions options;
-  options.first_id = options.durable_id = 1;
+  options.first_id = options.begun_id = 1;
   options.first_path = kPath;
   Sequence last = 0;
   const auto chain =

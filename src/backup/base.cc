@@ -165,6 +165,7 @@ Status GenerationWriter::Publish(const PinnedState& pin, int64_t captured_ms) {
   base.time_ms = captured_ms;
   base.tables = std::move(tables_);
   base.state = pin.state;
+  base.state.newest_log = 0;  // what follows in ranges says it
   base.shipped_lsn = shipped_lsn();
   {
     MutexLock lock(&mutex_);

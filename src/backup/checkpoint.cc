@@ -54,6 +54,7 @@ class Checkpoint {
     ManifestState state = std::move(pin->state);
     const uint64_t number = std::max(state.next_file, last_segment_ + 1);
     state.next_file = number + 1;
+    state.newest_log = last_segment_;
     state.time_floor_ms = std::max(state.time_floor_ms, db_->NowMs());
     KIST_TRY(Manifest::Create(dir_->vfs(), dir_->path(), number, &state).status());
     if (seq != nullptr) *seq = seq_;

@@ -214,6 +214,7 @@ Status Restore::FinishSegments() {
 Status Restore::WriteManifest() {
   ManifestState state = plan_.base.state;
   state.log_number = headers_.empty() ? 0 : headers_.front().segment.id;
+  state.newest_log = headers_.empty() ? 0 : headers_.back().segment.id;
   state.last_lsn = std::min(state.last_lsn, plan_.seq);
   uint64_t number = state.next_file;
   if (!headers_.empty()) number = std::max(number, headers_.back().segment.id + 1);
@@ -268,7 +269,7 @@ Status Restore::StartAfresh() {
   Vfs* vfs = dir_->vfs();
   KIST_TRY_ASSIGN(ManifestState state, ReadManifest(vfs, dir_->path()));
   const uint64_t old = state.manifest_number;
-  state.log_number = 0;
+  state.log_number = state.newest_log = 0;
   state.flushed_lsn = plan_.seq;
   state.last_lsn = plan_.seq;
   const uint64_t number = std::max(state.next_file, old + 1);

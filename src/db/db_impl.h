@@ -265,6 +265,7 @@ class DbImpl final : public Db {
   void NoteUnsynced();
   void WakeLogThread();
   void MakeAhead();
+  void NameNewestLog();
   void RaiseDurable(Sequence seq);
   Status Poison(const Status& cause, const char* doing);
   Status PoisonStatus();
@@ -358,6 +359,7 @@ class DbImpl final : public Db {
   std::atomic<Sequence> visible_seq_{0};
   std::atomic<Sequence> durable_seq_{0};
   std::atomic<uint64_t> next_file_{1};
+  std::atomic<uint64_t> newest_log_{0};  // the segment that commits go to; set after it was begun
   std::atomic<bool> poisoned_{false};
   std::atomic<bool> closing_{false};
   std::atomic<bool> ttl_seen_{false};  // in a commit since the open, or in the log before it

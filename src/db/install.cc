@@ -165,6 +165,8 @@ Status DbImpl::Install(Outcome* outcome) {
   // A keyspace that a later commit dropped is still the manifest's until that drop is flushed, so
   // edits that name it stay valid.
   KIST_TRY_ASSIGN(RefPtr<Version> version, ApplyOutcome(*base, *outcome));
+  const uint64_t newest_log = newest_log_.load(std::memory_order_acquire);
+  if (newest_log > manifest_state_.newest_log) edit.newest_log = newest_log;
   edit.next_file = next_file_.load(std::memory_order_relaxed);
   edit.time_floor_ms = clock_.NowMs();
   ManifestState next = manifest_state_;

@@ -111,6 +111,23 @@ void DbImpl::MakeAhead() {
   ahead_number_ = number;
 }
 
+// The manifest learns of the segment that commits go to, so that it is missed where it is gone. The
+// next edit, of a flush or of anything else, says it where this one cannot.
+void DbImpl::NameNewestLog() {
+  {
+    MutexLock lock(&manifest_mutex_);
+    const uint64_t newest = newest_log_.load(std::memory_order_acquire);
+    if (newest <= std::max(manifest_state_.log_number, manifest_state_.newest_log)) return;
+  }
+  Outcome nothing_but_the_name;
+  Status s = Install(&nothing_but_the_name);
+  if (s.Is(Code::kNoSpace)) {
+    const SpaceReserve::Loan loan(&reserve_);
+    if (loan.made_space()) s = Install(&nothing_but_the_name);
+  }
+  static_cast<void>(s.ok());
+}
+
 Status DbImpl::PoisonStatus() {
   MutexLock lock(&mutex_);
   try {
@@ -269,6 +286,7 @@ void DbImpl::LogTurn(uint64_t* due_us, uint64_t* marked) {
       NoteUnsynced();
     }
   }
+  NameNewestLog();
   chunks_.Fill();
   MakeAhead();
   std::shared_ptr<SegmentWriter> segment;

@@ -270,6 +270,7 @@ Status DbImpl::MakeStartFiles(const ManifestState& state, const Recovery& recove
     edit.log_number = number;
     edit.flushed_lsn = so.durable_lsn;
   }
+  edit.newest_log = number;
   edit.last_lsn = chain.next.start_lsn;
   edit.next_file = next_file_.load(std::memory_order_relaxed);
   edit.time_floor_ms = clock_.NowMs();
@@ -336,6 +337,7 @@ Status DbImpl::PublishOpened(StartFiles* files, Recovery* recovery) {
     manifest_ = std::move(files->manifest);
     manifest_state_ = std::move(files->state);
   }
+  newest_log_.store(number, std::memory_order_release);
   visible_seq_.store(last_lsn_, std::memory_order_release);
   durable_seq_.store(last_lsn_, std::memory_order_release);
   {

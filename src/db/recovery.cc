@@ -102,6 +102,8 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
   options.database_id = database_id_;
   options.first_id = state.log_number;
   options.first_path = JoinPath(path_, LogFileName(state.log_number));
+  options.begun_path = JoinPath(path_, LogFileName(state.newest_log));
+  options.begun_id = Planted(Bug::kNewestLogNotMissed) ? 0 : state.newest_log;
   options.closed = state.closed;
   options.base_lsn = state.flushed_lsn;
   if (!options_.read_only) KIST_TRY(ClearBeforeReplay(state, segments, options));

@@ -36,6 +36,9 @@ Status Repairer::FindLogs(std::vector<LogPart>* parts) {
       Loss(LogFileName(before), "missing, with the commits that it held");
   }
   std::reverse(parts->begin(), parts->end());
+  if (state_.newest_log > state_.log_number && !files.empty() &&
+      files.rbegin()->first < state_.newest_log)
+    Loss(LogFileName(state_.newest_log), "missing, with the commits that it held");
   if (before == UINT64_MAX && state_.log_number != 0 && files.count(state_.log_number) == 0)
     Loss(LogFileName(state_.log_number), "missing, with the commits that it held");
   return Status();

@@ -29,6 +29,7 @@ void ApplyLoosely(const Edit& e, ManifestState* state) {
     keyspaces[t.keyspace].tables[{t.level, t.number}] = t.properties;
   for (uint32_t id : e.dropped) keyspaces.erase(id);
   if (e.log_number) state->log_number = *e.log_number;
+  if (e.newest_log) state->newest_log = *e.newest_log;
   if (e.flushed_lsn) state->flushed_lsn = *e.flushed_lsn;
   if (e.last_lsn) state->last_lsn = *e.last_lsn;
   if (e.time_floor_ms) state->time_floor_ms = *e.time_floor_ms;

@@ -112,6 +112,7 @@ Status DbImpl::SwitchMemtable() {
     log_cond_.Signal();
   }
   memtable_ = memtable.get();
+  newest_log_.store(number, std::memory_order_release);
   PublishView(std::move(view));
   UpdatePressure();
   flush_cond_.Signal();

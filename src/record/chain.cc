@@ -56,6 +56,7 @@ class ChainWalk {
   Status Load(const std::vector<ChainSegment>& segments);
   Status FindPath();
   Status FindPredecessor(Step* step, Step* before);
+  Status CheckBegun() const;
   Status CheckFirst() const;
   Status CheckLast() const;
   Status Walk(bool* broke);
@@ -123,19 +124,9 @@ Status ChainWalk::Load(const std::vector<ChainSegment>& segments) {
 }
 
 Status ChainWalk::FindPath() {
-  Node* head = NewestValidBelow(UINT64_MAX);
-  if (options_.durable_id >= options_.first_id && options_.durable_id != 0 &&
-      (head == nullptr || head->id() < options_.durable_id)) {
-    Node* n = Find(options_.durable_id);
-    const std::string path = n != nullptr      ? n->segment.path
-                             : head != nullptr ? head->segment.path
-                                               : options_.first_path;
-    return Status::Corrupt(path, 0,
-                           "segment " + std::to_string(options_.durable_id) +
-                               ", which was durable, is missing or damaged");
-  }
+  KIST_TRY(CheckBegun());
   Step step;
-  step.node = head;
+  step.node = NewestValidBelow(UINT64_MAX);
   while (step.node != nullptr) {
     Step before;
     KIST_TRY(FindPredecessor(&step, &before));
@@ -144,6 +135,16 @@ Status ChainWalk::FindPath() {
   }
   std::reverse(path_.begin(), path_.end());
   return CheckFirst();
+}
+
+Status ChainWalk::CheckBegun() const {
+  if (options_.begun_id == 0 || options_.begun_id < options_.first_id) return Status();
+  for (const Node& n : nodes_) {
+    if (n.id() == options_.begun_id && n.reader->has_prefix()) return Status();
+  }
+  return Status::Corrupt(
+      options_.begun_path, 0,
+      "segment " + std::to_string(options_.begun_id) + ", which was begun, is missing or damaged");
 }
 
 // Leaves before->node empty where the path ends. Across a gap it goes on with what must have stood
@@ -372,7 +373,7 @@ void ChainWalk::Finish(bool broke) {
                                   [&n](const ChainKept& k) { return k.id == n.id(); });
     if (!kept) r.abandoned.push_back(n.segment);
     if (kept || !n.looked_at || n.records != 0) continue;
-    if (n.id() != options_.first_id) r.empty.push_back(n.segment);  // which must be there
+    if (n.id() != options_.first_id && n.id() != options_.begun_id) r.empty.push_back(n.segment);
   }
   r.last_lsn = options_.base_lsn;
   r.next.previous_lsn = options_.base_lsn;

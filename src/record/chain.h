@@ -47,10 +47,12 @@ struct ChainOptions {
   // names it.
   uint64_t first_id = 0;
   std::string first_path;  // for the message when it is missing
-  // The newest segment known to have become durable (0: unknown): it or a newer one must be valid.
-  uint64_t durable_id = 0;
-  bool closed = false;  // in order, once: the segment with the last commit was sealed
-  Sequence base_lsn = 0;  // everything up to here is in tables; such records are not visited
+  // A segment that was begun, its head and its directory entry synced before (0: unknown): it must
+  // be there. Its chain record may be lost.
+  uint64_t begun_id = 0;
+  std::string begun_path;  // for the message when it is missing
+  bool closed = false;     // in order, once: the segment with the last commit was sealed
+  Sequence base_lsn = 0;   // everything up to here is in tables; such records are not visited
 };
 
 // What counts of one segment.
@@ -79,8 +81,10 @@ struct ChainResult {
   bool clean = false;  // closed in order: nothing was dropped, next.start_lsn follows without a gap
   std::vector<ChainKept> kept;
   std::vector<ChainSegment> abandoned;  // hold nothing that counts
-  std::vector<ChainSegment> empty;  // of these, without any record, residue included; not first_id
-  SegmentLink next;                 // of the segment that goes on from here
+  // Of these, without any record, residue included; first_id and begun_id, which must be there, are
+  // not among them.
+  std::vector<ChainSegment> empty;
+  SegmentLink next;  // of the segment that goes on from here
 };
 
 // Called for each record above base_lsn in order. Its error ends the replay and is returned.

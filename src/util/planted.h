@@ -72,6 +72,7 @@ enum class Bug {
   kCoverTooLong = 58,            // rocksdb#1784
   kCopyNotSynced = 59,           // rocksdb#12731
   kGivenUpSegmentStays = 60,     // cockroach#68319
+  kNewestLogNotMissed = 61,      // rocksdb#10080
 };
 
 #ifdef KIST_PLANTED_BUGS

@@ -22,6 +22,7 @@ enum Tag : uint8_t {
   kAddKeyspace = 9,
   kDropKeyspace = 10,
   kKeyspaceOptions = 11,
+  kNewestLog = 128,
 };
 constexpr uint8_t kFirstSkippable = 128;
 constexpr int kMaxLevel = 64;
@@ -94,6 +95,9 @@ Status DecodeField(uint8_t tag, Decoder* d, Edit* e) {
     case kLogNumber:
       e->log_number = TakeFileNumber(d, &possible);
       break;
+    case kNewestLog:
+      e->newest_log = TakeFileNumber(d, &possible);
+      break;
     case kNextFile:
       e->next_file = TakeFileNumber(d, &possible);
       break;
@@ -156,6 +160,7 @@ Status DecodeField(uint8_t tag, Decoder* d, Edit* e) {
 std::string EncodeEdit(const Edit& e) {
   std::string s;
   if (e.log_number) Field64(&s, kLogNumber, *e.log_number);
+  if (e.newest_log) Field64(&s, kNewestLog, *e.newest_log);
   if (e.next_file) Field64(&s, kNextFile, *e.next_file);
   if (e.flushed_lsn) Field64(&s, kFlushedLsn, *e.flushed_lsn);
   if (e.last_lsn) Field64(&s, kLastLsn, *e.last_lsn);

@@ -4,6 +4,7 @@
 //   last_lsn u64 | 5 time_floor_ms i64 | 6 next_keyspace u32 7 add table: u32 keyspace, u8 level,
 //   u64 number, properties | 8 remove table: u32 keyspace, u8 level, u64 number 9 add keyspace: u32
 //   id, u64 lsn, name, options | 10 drop keyspace: u32 id | 11 keyspace options: u32 id, options
+//   | 128 newest_log u64
 // Applied wholly or not at all.
 #pragma once
 
@@ -38,6 +39,7 @@ struct NewKeyspace {
 
 struct Edit {
   std::optional<uint64_t> log_number;     // segments below it are not needed
+  std::optional<uint64_t> newest_log;     // this segment was begun and is there
   std::optional<uint64_t> next_file;      // no file has this number or a higher one
   std::optional<Sequence> flushed_lsn;    // every commit up to it is in tables
   std::optional<Sequence> last_lsn;       // no commit up to it will be made again

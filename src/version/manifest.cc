@@ -103,6 +103,7 @@ Status ManifestState::Apply(const Edit& e) {
     }
   }
   if (e.log_number) log_number = *e.log_number;
+  if (e.newest_log) newest_log = *e.newest_log;
   if (e.next_file) next_file = *e.next_file;
   if (e.flushed_lsn) flushed_lsn = *e.flushed_lsn;
   if (e.last_lsn) last_lsn = *e.last_lsn;
@@ -114,6 +115,7 @@ Status ManifestState::Apply(const Edit& e) {
 Edit ManifestState::Snapshot() const {
   Edit e;
   e.log_number = log_number;
+  if (newest_log > log_number) e.newest_log = newest_log;
   e.next_file = next_file;
   e.flushed_lsn = flushed_lsn;
   e.last_lsn = last_lsn;

@@ -36,6 +36,7 @@ struct ManifestState {
   uint64_t manifest_number = 0;
   uint64_t manifest_bytes = 0;
   uint64_t log_number = 0;
+  uint64_t newest_log = 0;  // a segment that is there; says nothing where it is below log_number
   uint64_t next_file = 1;
   Sequence flushed_lsn = 0;
   Sequence last_lsn = 0;

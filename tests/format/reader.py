@@ -238,9 +238,11 @@ class Segment:
         return greatest
 
 
-def log_path(directory, log_number):
+def log_path(directory, log_number, newest):
     """The segments that count, oldest first, each with where its successor cuts it (or None)."""
     segments = {}
+    if newest > log_number:
+        must(Segment(os.path.join(directory, f"{newest:06}.log"), 1).id == newest, "the newest log")
     for name in sorted(os.listdir(directory)):
         if name.endswith(".log") and int(name[:-4]) >= log_number:
             segment = Segment(os.path.join(directory, name), 1)
@@ -264,7 +266,7 @@ def log_path(directory, log_number):
 def commits(directory, state):
     """(LSN, time, batch) of each commit that no table holds."""
     reached = None
-    for segment, cut in log_path(directory, state.log_number):
+    for segment, cut in log_path(directory, state.log_number, state.newest_log):
         must(segment.database == state.database, f"{segment.path}: of another database")
         must(reached is None or segment.previous_lsn == reached, f"{segment.path}: a gap before it")
         for record in segment.records(cut, 2):
@@ -287,7 +289,7 @@ class State:
         must(crc32c(current[:36]) == struct.unpack_from("<I", current, 36)[0], "CURRENT: checksum")
         version, self.database, self.manifest = struct.unpack_from("<H6xQQ", current, 8)
         must(version == 1, f"CURRENT: version {version}")
-        self.log_number = self.flushed = 0
+        self.log_number = self.newest_log = self.flushed = 0
         self.keyspaces, self.tables = {}, {}  # id -> name; (keyspace, level, number) -> facts
         segment = Segment(os.path.join(directory, f"MANIFEST-{self.manifest:06}"), 2)
         must(segment.valid and segment.id == self.manifest, "the manifest's head")
@@ -309,6 +311,8 @@ class State:
         for tag, field in fields:
             if tag == 1:
                 self.log_number = field.take("Q")
+            elif tag == 128:
+                self.newest_log = field.take("Q")
             elif tag == 3:
                 self.flushed = field.take("Q")
             must(tag <= 11 or tag >= 128, f"an edit's tag {tag}")

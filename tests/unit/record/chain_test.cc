@@ -269,21 +269,33 @@ void chain__the_first_segment_keeps_its_head(void**) {
   log.MustRefuse(1, "holds no segment");
 }
 
-void chain__the_newest_durable_segment_must_be_there(void**) {
+void chain__the_newest_begun_segment_must_be_there(void**) {
   Log log;
   auto* a = log.Add(1, {}, {"1"});
   log.AddAfter(2, a, {"2"});
   log.options.first_id = 1;
-  log.options.durable_id = 2;
+  log.options.begun_id = 2;
+  log.options.begun_path = SegmentPath(2);
   log.MustReplay({"1", "2"});
-  const std::string second = FileBytes(log.vfs.get(), SegmentPath(2));
-  log.Cut(2, 0);
-  log.MustRefuse(2, "segment 2, which was durable");
+  log.Damage(2, 20);
+  log.MustRefuse(2, "segment 2, which was begun");
   log.Remove(2);
-  log.MustRefuse(1, "segment 2, which was durable");
-  log.Remove(1);
-  log.options.first_path = SegmentPath(1);
-  log.MustRefuse(1, "segment 2, which was durable");
+  log.MustRefuse(2, "segment 2, which was begun");
+  log.options.first_id = 3;  // of an older manifest: it says nothing
+  log.options.first_path = SegmentPath(3);
+  log.options.base_lsn = 2;
+  log.MustRefuse(3, "segment 3 is missing");
+}
+
+void chain__the_newest_begun_segment_may_be_empty(void**) {
+  Log log;
+  auto* a = log.Add(1, {}, {"1"});
+  log.AddAfter(2, a, {"2"});
+  log.options.begun_id = 2;
+  log.Cut(2, kSegmentDataStart2);
+  assert_int_equal(log.MustReplay({"1"}).empty.size(), 0);
+  log.options.begun_id = 0;
+  assert_int_equal(log.MustReplay({"1"}).empty.size(), 1);
 }
 
 void chain__a_segment_cut_short_while_made_is_residue(void**) {
@@ -512,19 +524,6 @@ void chain__its_beginning_may_be_unknown(void**) {
   log.MustReplay({"3"});
 }
 
-void chain__a_newest_one_that_was_durable_is_damaged(void**) {
-  Log log;
-  auto* a = log.Add(1, {}, {"1"});
-  log.AddAfter(2, a, {"2"});
-  log.options.durable_id = 2;
-  log.Damage(2, kSegmentDataStart2 + 4);
-  log.MustRefuse(2, "which was durable");
-  log.options.first_id = 3;  // of an older manifest: it says nothing
-  log.options.first_path = SegmentPath(3);
-  log.options.base_lsn = 2;
-  log.MustRefuse(3, "segment 3 is missing");
-}
-
 #ifdef NDEBUG  // debug builds abort
 void chain__segments_must_ascend(void**) {
   Log log;
@@ -576,7 +575,8 @@ int main() {
       cmocka_unit_test(chain__missing_and_swapped_segments),
       cmocka_unit_test(chain__the_first_segment_must_be_there),
       cmocka_unit_test(chain__the_first_segment_keeps_its_head),
-      cmocka_unit_test(chain__the_newest_durable_segment_must_be_there),
+      cmocka_unit_test(chain__the_newest_begun_segment_must_be_there),
+      cmocka_unit_test(chain__the_newest_begun_segment_may_be_empty),
       cmocka_unit_test(chain__a_segment_cut_short_while_made_is_residue),
       cmocka_unit_test(chain__a_mark_is_a_promise),
       cmocka_unit_test(chain__openings_that_are_cut_short_repeat),
@@ -589,7 +589,7 @@ int main() {
       cmocka_unit_test(chain__a_record_of_another_kind_is_corrupt),
       cmocka_unit_test(chain__a_predecessor_below_the_first_cannot_be),
       cmocka_unit_test(chain__its_beginning_may_be_unknown),
-      cmocka_unit_test(chain__a_newest_one_that_was_durable_is_damaged),
+
 #ifdef NDEBUG
       cmocka_unit_test(chain__segments_must_ascend),
 #endif

@@ -44,7 +44,7 @@ class Engine {
 
  private:
   struct Manifest {  // every change is durable at once, as version/ makes it
-    uint64_t first_id = 0, durable_id = 0, last_id = 0;
+    uint64_t first_id = 0, begun_id = 0, last_id = 0;
     Sequence base = 0;
   };
   struct Live {
@@ -63,7 +63,7 @@ class Engine {
     o.database_id = 42;
     o.first_id = manifest_.first_id;
     o.first_path = SegmentPath(o.first_id);
-    o.durable_id = manifest_.durable_id;
+    o.begun_id = manifest_.begun_id;
     o.base_lsn = manifest_.base;
     std::vector<Commit> found;
     for (const Commit& c : history_) {
@@ -111,7 +111,7 @@ class Engine {
     if (!made.ok() || !(*made)->Sync().ok() || !disk_.SyncDir("/db").ok()) return false;
     history_.resize(found);
     must_kill_ = must_power_ = found;
-    manifest_.durable_id = manifest_.last_id = id;
+    manifest_.begun_id = manifest_.last_id = id;
     if (manifest_.first_id == 0) manifest_.first_id = r.kept.empty() ? id : r.kept.front().id;
     live_.clear();
     for (const ChainKept& k : r.kept) live_.push_back({k.id, k.last_lsn});

@@ -62,11 +62,14 @@ void manifest__edit_round_trip(void**) {
 void manifest__edit_golden_bytes(void**) {
   Edit e;
   e.log_number = 7;
+  e.newest_log = 9;
   e.dropped.push_back(5);
   e.removed.push_back({1, 6, 300});
   ASSERT_SLICE(Hex(EncodeEdit(e)),
                "0108000000"
                "0700000000000000"
+               "8008000000"
+               "0900000000000000"
                "080d000000"
                "01000000"
                "06"
@@ -76,7 +79,7 @@ void manifest__edit_golden_bytes(void**) {
 }
 
 void manifest__edit_unknown_tags(void**) {
-  const std::string must("\x0c\0\0\0\0", 5), may("\x80\x01\0\0\0x", 6);
+  const std::string must("\x0c\0\0\0\0", 5), may("\x81\x01\0\0\0x", 6);
   ASSERT_CODE(DecodeEdit(must), Code::kTooNew);
   ASSERT_OK(DecodeEdit(may));
 }
