@@ -428,6 +428,7 @@ Status DbImpl::StartReadOnly() {
   }
   if (!info->is_directory) return Status::Invalid(path_ + ": not a directory");
   Status s;
+  std::string damage;  // that the look before has met
   for (int i = 0; i < kReadOnlyTries; ++i) {
     Result<CurrentFile> before = ReadCurrent(vfs_, path_);
     if (!before.ok()) {
@@ -453,7 +454,10 @@ Status DbImpl::StartReadOnly() {
     // An opening removes what an earlier one left before it writes a manifest.
     Result<std::vector<std::string>> names_after = vfs_->List(path_);
     const bool moved = names.ok() && names_after.ok() && *names != *names_after;
-    if (!changed && !rolled && !moved) return s;
+    // What was read of the log may be older than what was read behind it: damage is there again.
+    const bool again = !s.Is(Code::kCorrupt) || s.message() == damage;
+    if (!changed && !rolled && !moved && again) return s;
+    damage = s.message();
     Release();
     registry_.Clear();
   }

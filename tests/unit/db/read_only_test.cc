@@ -2,6 +2,7 @@
 // beside a writer who, between any two calls of the reader, makes tables and removes them, rolls
 // the log and the manifest.
 #include <functional>
+#include <thread>
 
 #include "support/damage.h"
 #include "support/fault_vfs.h"
@@ -11,11 +12,12 @@ namespace {
 
 constexpr Durability kSync = Durability::kSync;
 
-// Calls a hook before the Nth call that looks at the file system.
+// Calls a hook before the Nth call that looks at the file system, and another one some calls later.
 class HookVfs : public WrapVfs {
  public:
-  HookVfs(Vfs* base, uint64_t nth, std::function<void()> hook)
-      : WrapVfs(base), nth_(nth), hook_(std::move(hook)) {}
+  HookVfs(Vfs* base, uint64_t nth, std::function<void()> hook, uint64_t later = 0,
+          std::function<void()> then = {})
+      : WrapVfs(base), nth_(nth), later_(later), hook_(std::move(hook)), then_(std::move(then)) {}
 
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     Tick();
@@ -33,7 +35,7 @@ class HookVfs : public WrapVfs {
   // Whether it came to that; from now on it will not.
   bool Disarm() {
     const bool reached = calls_ >= nth_;
-    calls_ = nth_;
+    calls_ = nth_ + later_;
     return reached;
   }
 
@@ -55,21 +57,25 @@ class HookVfs : public WrapVfs {
   };
   void Tick() {
     if (++calls_ == nth_) hook_();
+    if (later_ != 0 && calls_ == nth_ + later_) then_();
   }
 
-  const uint64_t nth_;
-  const std::function<void()> hook_;
+  const uint64_t nth_, later_;
+  const std::function<void()> hook_, then_;
   uint64_t calls_ = 0;
 };
 
 // One database and what it held after each commit.
 class Writer {
  public:
-  explicit Writer(Vfs* vfs) : vfs_(vfs) { Open(); }
+  explicit Writer(Vfs* vfs, const char* options = "wal_preallocate=false")
+      : vfs_(vfs), options_(options) {
+    Open();
+  }
   ~Writer() { Close(); }
   void Open() {
     vfs_.Heal();
-    auto opened = Db::Open(kDamageDir, DamageOptions("wal_preallocate=false"), LogSink(), &vfs_);
+    auto opened = Db::Open(kDamageDir, DamageOptions(options_), LogSink(), &vfs_);
     ASSERT_OK(opened);
     db_ = opened.Take();
   }
@@ -84,9 +90,9 @@ class Writer {
     }
   }
   void Close() { ASSERT_OK(db_->Close()); }
-  void Commit() {
+  void Commit(size_t more = 0) {
     const std::string key = "key" + std::to_string(states_.size() % 5);
-    const std::string value = "value" + std::to_string(states_.size());
+    const std::string value = "value" + std::to_string(states_.size()) + std::string(more, 'v');
     ASSERT_OK(db_->Put(db_->DefaultKeyspace().get(), kSync, key, value, 0, nullptr));
     std::string error;
     states_.push_back(Serialise(ReadAll(db_.get(), &error)));
@@ -111,6 +117,7 @@ class Writer {
 
  private:
   FaultVfs vfs_;
+  const char* const options_;
   std::unique_ptr<Db> db_;
   std::vector<std::string> states_;
 };
@@ -204,6 +211,82 @@ void read_only__opens_beside_another_opening(void**) {
   });
 }
 
+// Stops in the middle of the next write to the log.
+class HalfVfs : public WrapVfs {
+ public:
+  using WrapVfs::WrapVfs;
+  void Arm() { step_ = kArmed; }
+  void AwaitHalf() { Await(kHalf); }
+  void GoOn() { step_ = kGoes; }
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    KIST_TRY_ASSIGN(auto file, base_->Open(path, mode));
+    if (TypeOf(path.substr(path.rfind('/') + 1)) != FileType::kLog) return file;
+    return std::unique_ptr<File>(new HalfFile(this, std::move(file)));
+  }
+
+ private:
+  enum Step { kGoes, kArmed, kHalf };
+  class HalfFile : public WrapFile {
+   public:
+    HalfFile(HalfVfs* vfs, std::unique_ptr<File> base) : WrapFile(std::move(base)), vfs_(vfs) {}
+    Status WriteV(uint64_t offset, const Slice* parts, size_t count) override {
+      std::string data;
+      for (size_t i = 0; i < count; ++i) data += parts[i];
+      const size_t half = vfs_->step_ == kArmed ? data.size() / 2 : 0;
+      if (half != 0) {
+        KIST_TRY(base_->Write(offset, Slice(data).substr(0, half)));
+        vfs_->step_ = kHalf;
+        vfs_->Await(kGoes);
+      }
+      return base_->Write(offset + half, Slice(data).substr(half));
+    }
+
+   private:
+    HalfVfs* const vfs_;
+  };
+  void Await(Step step) {
+    while (step_ != step) std::this_thread::yield();
+  }
+  std::atomic<Step> step_{kGoes};
+};
+
+// A reader may see a part of a record, and behind it one that says that all of it is durable. False
+// where it does not look so often.
+bool OpensBesideHalfAWrite(uint64_t look, uint64_t later) {
+  MemoryVfs base;
+  HalfVfs half(&base);
+  Writer writer(&half, "memory_budget=64MiB; write_buffer_size=4MiB");
+  for (int i = 0; i < 3; ++i) writer.Commit();
+  const size_t before = writer.commits();
+  std::thread thread;
+  const auto begin = [&] {
+    half.Arm();
+    thread = std::thread([&] { writer.Commit(100000); });
+    half.AwaitHalf();
+  };
+  const auto go_on = [&] {
+    half.GoOn();
+    thread.join();
+    writer.Commit();
+  };
+  HookVfs vfs(&base, look, begin, later, go_on);
+  auto reader = OpenReader(&vfs, "half a write, look " + std::to_string(look));
+  const bool reached = vfs.Disarm();
+  if (thread.joinable()) go_on();
+  std::string error;
+  const size_t seen = writer.Find(Serialise(ReadAll(reader.get(), &error)));
+  assert_string_equal(error.c_str(), "");
+  assert_true(seen >= before && seen <= writer.commits());
+  ASSERT_OK(reader->Close());
+  return reached;
+}
+
+void read_only__opens_beside_half_a_write(void**) {
+  for (uint64_t later = 1; later < 5; ++later) {
+    for (uint64_t look = 1; OpensBesideHalfAWrite(look, later);) ++look;
+  }
+}
+
 // One that removes what others that were cut short have left.
 void read_only__opens_beside_a_recovery(void**) {
   OpensBeside(
@@ -271,6 +354,7 @@ int main() {
       cmocka_unit_test(read_only__opens_beside_commits),
       cmocka_unit_test(read_only__opens_beside_flush_and_compaction),
       cmocka_unit_test(read_only__opens_beside_another_opening),
+      cmocka_unit_test(read_only__opens_beside_half_a_write),
       cmocka_unit_test(read_only__opens_beside_a_recovery),
       cmocka_unit_test(read_only__opens_beside_a_creation),
       cmocka_unit_test(read_only__gives_up_in_a_restless_directory),
