@@ -143,7 +143,8 @@ class DbIterator {
   Slice key() const { return key_; }
   Slice value() const { return value_; }
   const Status& status() const { return status_; }  // sticky
-  // While set, entries stay valid over further steps until ReleaseHeld (for kist_iter_entries).
+  // While set, entries stay valid over further steps until ReleaseHeld (for kist_iter_entries),
+  // behind which only a step or seek may follow.
   virtual void HoldEntries(bool on) = 0;
   virtual void ReleaseHeld() = 0;
   // The most bytes of entries to hold at a time.

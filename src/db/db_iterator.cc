@@ -197,6 +197,16 @@ void DbIteratorImpl::End(Position position) {
   if (!merged_->status().ok() && !Planted(Bug::kErrorLooksLikeEnd)) status_ = merged_->status();
 }
 
+// Backwards the current entry may be among what goes; where a turn goes on from stays.
+void DbIteratorImpl::ReleaseHeld() {
+  if (backwards_ && on()) {
+    saved_.assign(key_.data(), key_.size());
+    key_ = saved_;
+    value_ = Slice();
+  }
+  sink_.Release();
+}
+
 // Before each seek: as Resume.
 bool DbIteratorImpl::Ready(bool backwards) {
   run_max_ = kRunFirst;

@@ -55,7 +55,7 @@ class DbIteratorImpl final : public DbIterator {
     holding_ = on;
     sink_.active = on || backwards_;
   }
-  void ReleaseHeld() override { sink_.Release(); }
+  void ReleaseHeld() override;
   Status Refresh() override;
 
  private:

@@ -2,13 +2,18 @@
 // runs before and after everything else.
 #include "support/counting_alloc.h"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "util/alloc.h"
 
 namespace {
+
+constexpr int kFreed = 0xdd;
 
 std::atomic<uint64_t> g_count{0};
 std::atomic<int64_t> g_live{0};
@@ -50,7 +55,10 @@ void* GetAligned(size_t bytes, size_t align) {
 }
 
 void Put(void* p) {
-  if (p != nullptr) g_live.fetch_sub(1, std::memory_order_relaxed);
+  if (p == nullptr) return;
+  g_live.fetch_sub(1, std::memory_order_relaxed);
+  std::memset(p, kFreed, malloc_usable_size(p));
+  asm volatile("" : : "r"(p) : "memory");  // not left out because free follows
   std::free(p);
 }
 

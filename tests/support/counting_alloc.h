@@ -4,6 +4,7 @@
 //   kist::test::AllocationScope scope;  ...  scope.count() == 0
 //   FailAllocation(n)                   the nth allocation of any thread from now on fails, once
 //   FailAllocation(n, true)             and all after it
+// Memory that is freed is overwritten, so that what still reads it reads something else.
 // Threads: any. Counts are of all threads, or of the calling one.
 #pragma once
 
