@@ -38,6 +38,7 @@ void RevokeChildren(kist_db* db) {
 
 // `closed` was stored by the caller, under the mutex.
 Status CloseEngine(kist_db* db) {
+  db->engine->EndWaits();
   db->epoch->Drain();
   Vfs* vfs = db->engine->vfs();
   db->gate.Drain([vfs] { vfs->SleepUs(kPauseUs); });

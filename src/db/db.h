@@ -247,6 +247,8 @@ class Db {
   // memtables and blocks that pins hold, for ever. epoch() and vfs() work on. Waits for running
   // reads.
   virtual Status Close() = 0;
+  // Close comes next: WaitDurable and WaitIdle, which it has to wait for, wait no longer.
+  virtual void EndWaits() = 0;
 
   virtual Vfs* vfs() = 0;
   virtual const DbOptions& options() const = 0;

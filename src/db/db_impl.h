@@ -13,6 +13,7 @@
 // mutex_, log_mutex_, then the locks inside other objects.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -75,6 +76,7 @@ class DbImpl final : public Db {
   Status Start();  // open.cc: recovers and starts background work
 
   Status Close() override;
+  void EndWaits() override;
   Vfs* vfs() override { return names_.base(); }
   const DbOptions& options() const override { return options_; }
   Status SetOption(Slice name, Slice value) override;
@@ -107,7 +109,11 @@ class DbImpl final : public Db {
                      Sequence* seq) override;
   Status Sync() override;
   Sequence last_seq() const override { return visible_seq_.load(std::memory_order_acquire); }
-  Sequence durable_seq() const override { return durable_seq_.load(std::memory_order_acquire); }
+  // A commit is durable a little before it is visible.
+  Sequence durable_seq() const override {
+    const Sequence durable = durable_seq_.load(std::memory_order_acquire);
+    return std::min(durable, last_seq());
+  }
   Status WaitDurable(Sequence seq, int64_t timeout_ms) override;
   const BatchLimits& limits() const override { return limits_; }
 
@@ -362,8 +368,9 @@ class DbImpl final : public Db {
   std::atomic<uint64_t> newest_log_{0};  // the segment that commits go to; set after it was begun
   std::atomic<bool> poisoned_{false};
   std::atomic<bool> closing_{false};
-  std::atomic<bool> ttl_seen_{false};  // in a commit since the open, or in the log before it
-  std::atomic<bool> log_turn_{false};  // of the log thread, at work
+  std::atomic<bool> waits_end_{false};  // set with mutex_ and with log_mutex_
+  std::atomic<bool> ttl_seen_{false};   // in a commit since the open, or in the log before it
+  std::atomic<bool> log_turn_{false};   // of the log thread, at work
   std::atomic<bool> stop_jobs_{false};
   std::atomic<uint32_t> delay_us_per_mib_{0};  // what writers are slowed down by
   std::atomic<StallReason> delay_reason_{StallReason::kLevel0};

@@ -328,7 +328,7 @@ Status DbImpl::WaitDurable(Sequence seq, int64_t timeout_ms) {
     const uint64_t waited = vfs_->MonotonicUs() - start;
     if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000)
       return Status::Bare(Code::kTimeout);
-    if (!timer || waited >= interval_us) {
+    if (!timer || waited >= interval_us || waits_end_.load(std::memory_order_acquire)) {
       KIST_TRY(DrainBuffered());
       if (durable_seq() >= seq) break;
       KIST_TRY(SyncLog());
@@ -337,7 +337,8 @@ Status DbImpl::WaitDurable(Sequence seq, int64_t timeout_ms) {
     uint64_t wait = interval_us - waited;
     if (timeout_ms >= 0) wait = std::min(wait, static_cast<uint64_t>(timeout_ms) * 1000 - waited);
     MutexLock lock(&log_mutex_);
-    if (durable_seq() < seq) durable_cond_.WaitFor(&log_mutex_, wait + 1);
+    if (durable_seq() < seq && !waits_end_.load(std::memory_order_acquire))
+      durable_cond_.WaitFor(&log_mutex_, wait + 1);
   }
   return Status();
 }

@@ -141,6 +141,7 @@ Status DbImpl::WaitIdle(int64_t timeout_ms) {
       if (!flush_error_.ok()) return flush_error_;
       if (!compaction_error_.ok()) return compaction_error_;
     }
+    if (waits_end_.load(std::memory_order_acquire)) return Status::Bare(Code::kClosed);
     const uint64_t waited = vfs_->MonotonicUs() - start;
     if (timeout_ms >= 0 && waited >= static_cast<uint64_t>(timeout_ms) * 1000)
       return Status::Bare(Code::kTimeout);
@@ -329,6 +330,16 @@ void DbImpl::SaveTime() {
   Edit edit;
   edit.time_floor_ms = now;
   if (manifest_->Append(edit).ok()) manifest_state_.time_floor_ms = now;
+}
+
+void DbImpl::EndWaits() {
+  {
+    MutexLock lock(&mutex_);
+    waits_end_.store(true, std::memory_order_release);
+    done_cond_.SignalAll();
+  }
+  MutexLock lock(&log_mutex_);
+  durable_cond_.SignalAll();
 }
 
 Status DbImpl::Close() {

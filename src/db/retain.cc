@@ -100,7 +100,7 @@ Result<std::unique_ptr<PinnedState>> DbImpl::PinState() {
 
 LogCapture DbImpl::CaptureLog() {
   MutexLock lock(&mutex_);
-  return {durable_seq_.load(std::memory_order_acquire), clock_.NowMs()};
+  return {durable_seq(), clock_.NowMs()};
 }
 
 Status DbImpl::KeepTime() {

@@ -415,6 +415,40 @@ static void* free_later(void* arg) {
   return NULL;
 }
 
+struct waiting {
+  kist_db* db;
+  kist_rc rc;
+};
+
+static void* wait_durable(void* arg) {
+  struct waiting* w = arg;
+  w->rc = kist_wait_durable(w->db, kist_last_seq(w->db), -1, NULL);
+  return NULL;
+}
+
+/* Who waits for the timer's sync is not waited for until the timer comes. */
+static void close_modes__no_patience_is_waited_for(void** state) {
+  char* path = new_path();
+  const struct timespec moment = {0, 200000000};
+  struct waiting w = {NULL, KIST_OK};
+  kist_options* options = NULL;
+  pthread_t thread;
+  (void)state;
+  OK(kist_options_new(&options));
+  OK(kist_options_set(options, "sync", "interval:1h", &err));
+  OK(kist_open(path, options, &w.db, &err));
+  kist_options_free(options);
+  put(kist_default(w.db), "key", "value");
+  assert_int_equal(pthread_create(&thread, NULL, wait_durable, &w), 0);
+  nanosleep(&moment, NULL);
+  alarm(60);
+  OK(kist_close(w.db, KIST_CLOSE_STRICT, &err));
+  alarm(0);
+  pthread_join(thread, NULL);
+  assert_true(w.rc == KIST_OK || w.rc == KIST_E_CLOSED); /* where it had not begun */
+  drop_path(path);
+}
+
 static void close_modes__defer_closes_in_the_last_free_of_any_thread(void** state) {
   int round;
   (void)state;
@@ -445,6 +479,7 @@ int main(void) {
       cmocka_unit_test(close_modes__close_is_durable_in_each_mode),
       cmocka_unit_test(close_modes__revoke_waits_for_running_calls),
       cmocka_unit_test(close_modes__each_waits_for_a_call_that_runs),
+      cmocka_unit_test(close_modes__no_patience_is_waited_for),
       cmocka_unit_test(close_modes__defer_closes_in_the_last_free_of_any_thread),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

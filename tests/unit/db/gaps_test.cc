@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "capi/lifecycle.h"
+#include "db/retain.h"
 #include "support/clock_vfs.h"
 #include "support/unit_test.h"
 #include "vfs/memory_vfs.h"
@@ -172,6 +173,24 @@ void gaps__no_update_is_lost_beside_a_new_memtable(void**) {
   assert_int_equal(read(txn->get()), commits.load());
 }
 
+// What says how far commits are durable never speaks of one that nobody sees yet.
+void gaps__what_is_durable_is_visible(void**) {
+  Scene s;
+  const auto ks = s.db->DefaultKeyspace();
+  bool ahead = false;
+  int looks = 0;
+  const std::function<void()> look = [&] {
+    ahead |= s.db->durable_seq() > s.db->last_seq() || s.db->CaptureLog().upto > s.db->last_seq();
+    if (++looks < 20) s.vfs.Arm(look);
+  };
+  s.vfs.Arm(look);
+  ASSERT_OK(s.db->Put(ks.get(), Durability::kSync, "key", "value", 0, nullptr));
+  assert_true(looks > 2);
+  assert_false(ahead);
+  looks = 20;
+  assert_int_equal(s.db->durable_seq(), s.db->last_seq());
+}
+
 // A keyspace that goes is there, whole, or said to be gone; it is never empty.
 void gaps__a_dropped_keyspace_is_not_empty(void**) {
   Scene s;
@@ -247,6 +266,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(gaps__a_snapshot_keeps_what_has_not_expired_in_it),
       cmocka_unit_test(gaps__no_update_is_lost_beside_a_new_memtable),
+      cmocka_unit_test(gaps__what_is_durable_is_visible),
       cmocka_unit_test(gaps__a_dropped_keyspace_is_not_empty),
       cmocka_unit_test(gaps__many_keys_of_a_dropped_keyspace),
   };
