@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "db/db_impl.h"
+#include "util/alloc.h"
 
 namespace kist {
 namespace {
@@ -53,8 +54,10 @@ void DbImpl::ReleaseHold(HoldImpl* hold) {
     MutexLock lock(&mutex_);
     holds_.erase(std::remove(holds_.begin(), holds_.end(), hold), holds_.end());
   }
-  TrimRetained();
-  RemoveOldLogs();
+  BestEffort([this] {  // the next flush, or the next open, removes what is left
+    TrimRetained();
+    RemoveOldLogs();
+  });
 }
 
 // One that asks for more than its limit is let go here, whatever its owner waits for. Before it has

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "db/repair.h"
+#include "db/retain.h"
 #include "support/counting_alloc.h"
 #include "support/crash_harness.h"
 #include "support/fault_run.h"
@@ -283,6 +284,20 @@ void db_alloc__flush(void**) {
       [](Fixture* f) { return f->db()->Flush(); });
 }
 
+// What lets go of held log is a destructor.
+void db_alloc__held_log(void**) {
+  Loop(
+      "held log", true,
+      [](Fixture* f) {
+        f->now_["more"] = "x";
+        return f->db()->Put(f->Ks(), kOs, "more", "x", 0, nullptr);
+      },
+      [](Fixture* f) -> Status {
+        KIST_TRY_ASSIGN(const auto hold, f->db()->HoldLog());
+        return f->db()->Flush();
+      });
+}
+
 void db_alloc__compact(void**) {
   Loop("compact", true, nullptr,
        [](Fixture* f) { return f->db()->Compact(f->Ks(), Slice(), Slice(), JobControl()); });
@@ -306,10 +321,15 @@ void db_alloc__verify_and_close(void**) {
 int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
-      cmocka_unit_test(db_alloc__put),       cmocka_unit_test(db_alloc__batch),
-      cmocka_unit_test(db_alloc__keyspaces), cmocka_unit_test(db_alloc__reads),
-      cmocka_unit_test(db_alloc__flush),     cmocka_unit_test(db_alloc__compact),
-      cmocka_unit_test(db_alloc__open),      cmocka_unit_test(db_alloc__verify_and_close),
+      cmocka_unit_test(db_alloc__put),
+      cmocka_unit_test(db_alloc__batch),
+      cmocka_unit_test(db_alloc__keyspaces),
+      cmocka_unit_test(db_alloc__reads),
+      cmocka_unit_test(db_alloc__flush),
+      cmocka_unit_test(db_alloc__compact),
+      cmocka_unit_test(db_alloc__held_log),
+      cmocka_unit_test(db_alloc__open),
+      cmocka_unit_test(db_alloc__verify_and_close),
       cmocka_unit_test(db_alloc__repair),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
