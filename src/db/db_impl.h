@@ -223,6 +223,7 @@ class DbImpl final : public Db {
                       const std::function<Status(uint64_t bytes)>& progress);
   Status VerifyTable(LiveTable* live, const std::function<Status(uint64_t bytes)>& progress);
   Status VerifyManifest();
+  Status LookAtManifest() KIST_REQUIRES(manifest_mutex_);
   Status VerifyLogs();
   Status VerifyLog(const std::string& path, Sequence reaches);
   bool LogIsPast(uint64_t number);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t kWaitSliceUs = 100000;
 constexpr int kHeadTries = 3;
+constexpr int kManifestTries = 8;
 
 }  // namespace
 
@@ -199,9 +200,21 @@ Status DbImpl::VerifyTable(LiveTable* live, const std::function<Status(uint64_t 
   return table->Verify(progress);
 }
 
+// Beside a reader the writer may replace the manifest, or append to it: what is wrong is met again.
 Status DbImpl::VerifyManifest() {
   MutexLock lock(&manifest_mutex_);
   if (manifest_ != nullptr && manifest_->broken()) return Status();
+  Status s = LookAtManifest();
+  std::string wrong;
+  for (int i = 0; i < kManifestTries && manifest_ == nullptr && !s.ok() && s.message() != wrong;
+       ++i) {
+    wrong = s.message();
+    s = LookAtManifest();
+  }
+  return s;
+}
+
+Status DbImpl::LookAtManifest() {
   Result<ManifestState> read = ReadManifest(vfs_, path_);
   if (read.status().Is(Code::kMissing))
     return Status::Corrupt(JoinPath(path_, kCurrentFileName), 0, "missing");
@@ -272,7 +285,8 @@ Status DbImpl::VerifyLog(const std::string& path, Sequence reaches) {
 // Whether the segment is not needed any more since we looked.
 bool DbImpl::LogIsPast(uint64_t number) {
   if (options_.read_only) {
-    const Result<ManifestState> now = ReadManifest(vfs_, path_);
+    Result<ManifestState> now = ReadManifest(vfs_, path_);
+    for (int i = 0; i < kManifestTries && !now.ok(); ++i) now = ReadManifest(vfs_, path_);
     return now.ok() && now->log_number > number;
   }
   MutexLock lock(&mutex_);

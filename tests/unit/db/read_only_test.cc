@@ -32,6 +32,8 @@ class HookVfs : public WrapVfs {
     Tick();
     return base_->Stat(path);
   }
+  // The Nth call from now on.
+  void Arm(uint64_t nth) { nth_ = calls_ + nth; }
   // Whether it came to that; from now on it will not.
   bool Disarm() {
     const bool reached = calls_ >= nth_;
@@ -60,7 +62,8 @@ class HookVfs : public WrapVfs {
     if (later_ != 0 && calls_ == nth_ + later_) then_();
   }
 
-  const uint64_t nth_, later_;
+  uint64_t nth_;
+  const uint64_t later_;
   const std::function<void()> hook_, then_;
   uint64_t calls_ = 0;
 };
@@ -211,6 +214,42 @@ void read_only__opens_beside_another_opening(void**) {
   });
 }
 
+// What the writer replaces and removes meanwhile is no damage.
+void VerifiesBeside(const char* what, const std::function<void(Writer*)>& act) {
+  uint64_t looks = 0;
+  for (bool reached = true; reached;) {
+    MemoryVfs base;
+    Writer writer(&base);
+    for (int i = 0; i < 7; ++i) {
+      writer.Commit();
+      if (i == 2 || i == 4) writer.Flush();
+    }
+    HookVfs vfs(&base, UINT64_MAX, [&] { act(&writer); });
+    auto reader = OpenReader(&vfs, what);
+    vfs.Arm(++looks);
+    const Status s = reader->Verify(JobControl());
+    if (!s.ok()) fail_msg("%s at look %d: %s", what, static_cast<int>(looks), s.ToString().c_str());
+    reached = vfs.Disarm();
+    ASSERT_OK(reader->Close());
+  }
+  std::printf("%s: at each of %d looks\n", what, static_cast<int>(looks) - 1);
+}
+
+void read_only__verifies_beside_a_writer(void**) {
+  VerifiesBeside("flush", [](Writer* w) {
+    w->Commit();
+    w->Flush();
+    w->Compact();
+  });
+  VerifiesBeside("reopening", [](Writer* w) { w->Reopen(); });
+  VerifiesBeside("reopening and commits", [](Writer* w) {
+    w->Commit();
+    w->Reopen();
+    w->Commit();
+    w->Flush();
+  });
+}
+
 // Stops in the middle of the next write to the log.
 class HalfVfs : public WrapVfs {
  public:
@@ -354,6 +393,7 @@ int main() {
       cmocka_unit_test(read_only__opens_beside_commits),
       cmocka_unit_test(read_only__opens_beside_flush_and_compaction),
       cmocka_unit_test(read_only__opens_beside_another_opening),
+      cmocka_unit_test(read_only__verifies_beside_a_writer),
       cmocka_unit_test(read_only__opens_beside_half_a_write),
       cmocka_unit_test(read_only__opens_beside_a_recovery),
       cmocka_unit_test(read_only__opens_beside_a_creation),
