@@ -207,32 +207,37 @@ Status GenerationWriter::KeepLease() {
 // ---- ranges
 
 Status GenerationWriter::Ship(LogPiece piece, int64_t captured_ms) {
-  RangeHeader h;
-  h.database_id = database_id_;
-  h.generation = generation_;
-  h.segment = piece.info;
-  h.position = piece.position;
-  h.payload_bytes = piece.bytes.size();
-  h.last_lsn = piece.last_lsn;
-  h.commits = piece.commits;
-  h.first_time_ms = piece.first_time_ms;
-  // Never less than the range before says, so that times can be searched for.
-  h.last_time_ms = last_time_ms_ = std::max(last_time_ms_, piece.last_time_ms);
-  h.captured_ms = captured_ms;
-  h.payload_crc = crc32c::Value(piece.bytes);
-  {
-    MutexLock lock(&mutex_);
-    h.index = next_index_;
-    h.previous_crc = last_crc_;
-  }
   piece_ = std::move(piece);
-  header_ = EncodeRangeHeader(&h);
+  piece_captured_ms_ = captured_ms;
   return PutRange();
 }
 
 Status GenerationWriter::Retry() { return retry_pending() ? PutRange() : Status(); }
 
+void GenerationWriter::MakeHeader() {
+  RangeHeader h;
+  h.database_id = database_id_;
+  h.generation = generation_;
+  h.segment = piece_.info;
+  h.position = piece_.position;
+  h.payload_bytes = piece_.bytes.size();
+  h.last_lsn = piece_.last_lsn;
+  h.commits = piece_.commits;
+  h.first_time_ms = piece_.first_time_ms;
+  // Never less than the range before says, so that times can be searched for.
+  h.last_time_ms = last_time_ms_ = std::max(last_time_ms_, piece_.last_time_ms);
+  h.captured_ms = piece_captured_ms_;
+  h.payload_crc = crc32c::Value(piece_.bytes);
+  {
+    MutexLock lock(&mutex_);
+    h.index = next_index_;
+    h.previous_crc = last_crc_;
+  }
+  header_ = EncodeRangeHeader(&h);
+}
+
 Status GenerationWriter::PutRange() {
+  if (header_.empty()) MakeHeader();
   KIST_TRY_ASSIGN(const RangeHeader h, DecodeRangeHeader(header_, "a range"));
   ObjectName name;
   name.kind = ObjectKind::kRange;

@@ -54,7 +54,7 @@ class GenerationWriter {
   // again. kConflict: another writer took the place.
   Status Ship(LogPiece piece, int64_t captured_ms);
   Status Retry();
-  bool retry_pending() const { return !header_.empty(); }
+  bool retry_pending() const { return !piece_.bytes.empty(); }
   // The claim on the generation, renewed where it is old. kConflict where the generation is not
   // what it was.
   Status KeepLease();
@@ -93,6 +93,7 @@ class GenerationWriter {
                       uint64_t log_number);
   Status AddTable(LiveTable* table, const Catalog& catalog,
                   const std::function<Status(uint64_t)>& progress);
+  void MakeHeader();
   Status PutRange();
   Status Publish(const PinnedState& pin, int64_t captured_ms);
   Status CheckPublished(const std::vector<BaseTable>& tables);
@@ -104,8 +105,9 @@ class GenerationWriter {
   uint64_t writer_ = 0;  // random
 
   // Ship's: the range that is being put.
-  std::string header_;  // empty: none
-  LogPiece piece_;
+  LogPiece piece_;      // empty: none
+  std::string header_;  // empty: not made yet
+  int64_t piece_captured_ms_ = 0;
   int64_t last_time_ms_ = 0;
   HeldClaim lease_;
 

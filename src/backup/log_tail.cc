@@ -3,23 +3,35 @@
 // Threads: one.
 #include "backup/log_tail.h"
 
+#include <utility>
+
 #include "db/db.h"
 #include "key/file_name.h"
 
 namespace kist {
 
-std::string LogTail::Name() const { return JoinPath(db_->path(), LogFileName(place_.segment)); }
+Result<std::unique_ptr<SegmentReader>> LogTail::OpenReader(uint64_t segment) const {
+  const std::string path = JoinPath(db_->path(), LogFileName(segment));
+  auto opened = SegmentReader::Open(db_->vfs(), path, SegmentType::kLog);
+  KIST_TRY(db_->CheckLocked());
+  if (opened.ok() && !(*opened)->has_link())
+    return Status::Corrupt(path, 0, "a segment without a chain record");
+  return opened;
+}
+
+// From one place to another: all of it, or nothing where something fails before.
+void LogTail::Enter(std::unique_ptr<SegmentReader> reader) {
+  reader_ = std::move(reader);
+  place_ = LogPlace();
+  place_.segment = reader_->info().id;
+  place_.nonce = reader_->info().nonce;
+  piece_ = LogPiece();
+  pending_ = false;
+}
 
 Status LogTail::Open(uint64_t segment) {
-  place_ = LogPlace();
-  place_.segment = segment;
-  pending_ = false;
-  auto opened = SegmentReader::Open(db_->vfs(), Name(), SegmentType::kLog);
-  KIST_TRY(db_->CheckLocked());
-  if (!opened.ok()) return std::move(opened).status();
-  reader_ = opened.Take();
-  if (!reader_->has_link()) return Status::Corrupt(Name(), 0, "a segment without a chain record");
-  place_.nonce = reader_->info().nonce;
+  KIST_TRY_ASSIGN(auto reader, OpenReader(segment));
+  Enter(std::move(reader));
   return Status();
 }
 
@@ -56,15 +68,16 @@ Status LogTail::Resume(const LogPlace& place) {
   return Status();
 }
 
-Status LogTail::ReadChainRecord(LogPiece* piece) {
+Status LogTail::ReadChainRecord() {
   const uint64_t start = reader_->info().data_start();
   const uint64_t end = reader_->offset();
   KIST_TRY_ASSIGN(auto file, db_->vfs()->Open(Name(), OpenMode::kRead));
-  piece->bytes.resize(end - start);
-  KIST_TRY_ASSIGN(const size_t n, file->Read(start, piece->bytes.data(), piece->bytes.size()));
-  if (n != piece->bytes.size())
-    return Status::Corrupt(Name(), start, "cut inside its chain record");
-  piece->last_lsn = reader_->link().start_lsn;
+  KIST_TRY(db_->CheckLocked());
+  std::string bytes(end - start, '\0');
+  KIST_TRY_ASSIGN(const size_t n, file->Read(start, bytes.data(), bytes.size()));
+  if (n != bytes.size()) return Status::Corrupt(Name(), start, "cut inside its chain record");
+  piece_.bytes = std::move(bytes);
+  piece_.last_lsn = reader_->link().start_lsn;
   return Status();
 }
 
@@ -89,10 +102,8 @@ Status LogTail::MoveOn(bool* moved) {
   *moved = false;
   for (const LogExtent& e : db_->LogExtents()) {
     if (e.number <= place_.segment) continue;
-    const LogPlace end = place_;
-    KIST_TRY_ASSIGN(auto next,
-                    SegmentReader::Open(db_->vfs(), JoinPath(db_->path(), LogFileName(e.number)),
-                                        SegmentType::kLog));
+    const LogPlace& end = place_;
+    KIST_TRY_ASSIGN(auto next, OpenReader(e.number));
     const SegmentLink& link = next->link();
     if (link.previous_id != end.segment || link.previous_nonce != end.nonce ||
         link.previous_bytes < end.position) {
@@ -102,7 +113,8 @@ Status LogTail::MoveOn(bool* moved) {
     }
     if (link.previous_bytes > end.position) return Status();  // more was appended; read it first
     *moved = true;
-    return Open(e.number);
+    Enter(std::move(next));
+    return Status();
   }
   return Status();
 }
@@ -112,27 +124,28 @@ Status LogTail::Next(Sequence upto, uint64_t bytes_max, LogPiece* piece, bool* g
   *piece = LogPiece();
   for (;;) {
     if (!pending_) KIST_TRY(reader_->Refresh(upto));
-    if (place_.position == 0) {
+    if (place_.position == 0 && piece_.bytes.empty()) {
       if (reader_->link().previous_lsn > upto) return Status();
-      KIST_TRY(ReadChainRecord(piece));
+      KIST_TRY(ReadChainRecord());
     }
     bool there = false;
     for (;;) {
       KIST_TRY(Fetch(upto, &there));
       if (!there || record_.lsn > upto) break;
-      if (!piece->bytes.empty() && piece->bytes.size() + record_.raw.size() > bytes_max) break;
-      piece->bytes.append(record_.raw.data(), record_.raw.size());
-      if (record_.has_time && piece->first_time_ms == 0) piece->first_time_ms = record_.time_ms;
-      if (record_.has_time) piece->last_time_ms = record_.time_ms;
-      piece->last_lsn = record_.lsn;
-      ++piece->commits;
+      if (!piece_.bytes.empty() && piece_.bytes.size() + record_.raw.size() > bytes_max) break;
+      piece_.bytes.append(record_.raw.data(), record_.raw.size());
+      if (record_.has_time && piece_.first_time_ms == 0) piece_.first_time_ms = record_.time_ms;
+      if (record_.has_time) piece_.last_time_ms = record_.time_ms;
+      piece_.last_lsn = record_.lsn;
+      ++piece_.commits;
       pending_ = false;
     }
-    if (!piece->bytes.empty()) {
-      piece->info = reader_->info();
-      piece->position = place_.position;
-      place_.position += piece->bytes.size();
-      place_.lsn = piece->last_lsn;
+    if (!piece_.bytes.empty()) {
+      piece_.info = reader_->info();
+      piece_.position = place_.position;
+      place_.position += piece_.bytes.size();
+      place_.lsn = piece_.last_lsn;
+      *piece = std::exchange(piece_, LogPiece());
       *got = true;
       return Status();
     }

@@ -8,6 +8,7 @@
 //     place it has reached. Anything else is kConflict: the histories are not the same.
 //  3. Nothing beyond the commit asked for leaves it; who asks for durable commits ships no byte
 //     that the database might lose.
+//  4. A call that fails, or throws, may be made again: nothing that it has read is left out.
 // The caller holds the log (db/retain.h) from the first segment on. Threads: one.
 #pragma once
 
@@ -54,17 +55,20 @@ class LogTail {
   const LogPlace& place() const { return place_; }
 
  private:
+  Result<std::unique_ptr<SegmentReader>> OpenReader(uint64_t segment) const;
+  void Enter(std::unique_ptr<SegmentReader> reader);
   Status Open(uint64_t segment);
-  Status ReadChainRecord(LogPiece* piece);
+  Status ReadChainRecord();
   // Into record_; *got false at the end of what this segment holds up to `upto`.
   Status Fetch(Sequence upto, bool* got);
   Status MoveOn(bool* moved);
-  std::string Name() const;
+  std::string Name() const { return reader_->path(); }
 
   Db* const db_;
   std::unique_ptr<SegmentReader> reader_;
   SegmentReader::Record record_;
-  bool pending_ = false;  // record_ was read and not handed out
+  bool pending_ = false;  // record_ was read and is not in piece_
+  LogPiece piece_;        // what was read from place_ on and not handed out
   LogPlace place_;
 };
 

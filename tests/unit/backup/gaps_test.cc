@@ -1,0 +1,123 @@
+// What fails, or what others do, between two steps of a copy that belong together. What the target
+// is said to hold can be restored all the same (promise G19).
+//
+// Where the other side is a call, it runs inside the one that lies in the gap.
+// Threads: as the copies themselves.
+#include <map>
+
+#include "backup/log_tail.h"
+#include "backup/stream.h"
+#include "support/copies_fixture.h"
+#include "support/fault_vfs.h"
+
+namespace kist::test {
+namespace {
+
+StreamOptions Fast() {
+  StreamOptions o;
+  o.interval_us = 2000;
+  return o;
+}
+
+// One commit of many bytes, so that a piece of the log is read in several steps.
+void PutLong(Db* db, Rng* rng) {
+  auto ks = db->DefaultKeyspace();
+  ASSERT_OK(db->Put(ks.get(), Durability::kOs, "k" + std::to_string(rng->Below(40)),
+                    rng->Bytes(40000), 0, nullptr));
+}
+
+// A log of several segments, each longer than what is read at once. Whichever call to its files
+// fails, the pieces that are handed out follow one another, and hold what stands there.
+void gaps__a_log_is_handed_out_whole_whatever_read_fails(void**) {
+  auto memory = NewMemoryVfs();
+  FaultVfs vfs(memory.get());
+  auto db = OpenDb(&vfs, "/db", "memory_budget=64MiB; write_buffer_size=4MiB; compaction=manual");
+  auto hold = db->HoldLog();
+  ASSERT_OK(hold.status());
+  Rng rng(Seed("log reads"));
+  for (int segment = 0; segment < 3; ++segment) {
+    for (int i = 0; i < 20; ++i) PutLong(db.get(), &rng);
+    if (segment < 2) ASSERT_OK(db->Flush());
+  }
+  ASSERT_OK(db->Sync());
+  const uint64_t first = db->LogExtents().front().number;
+  std::map<uint64_t, std::string> whole;  // by segment
+  for (uint64_t n = 0;; ++n) {            // 0: none fails
+    Fault fault(kFaultRead | kFaultOpen | kFaultSize, n, EIO);
+    fault.path_contains = ".log";
+    vfs.Heal();
+    if (n != 0) vfs.Fail(fault);
+    const uint64_t before = vfs.failures();
+    std::map<uint64_t, std::string> got_all;
+    LogTail tail(db.get());
+    Status s = tail.Start(first);
+    if (!s.ok()) s = tail.Start(first);
+    ASSERT_OK(s);
+    for (bool got = true; got;) {
+      LogPiece piece;
+      s = tail.Next(db->durable_seq(), uint64_t{1} << 20, &piece, &got);
+      if (!s.ok()) {
+        ASSERT_CODE(s, Code::kIo);
+        got = true;
+        continue;
+      }
+      if (!got) break;
+      std::string& to = got_all[piece.info.id];
+      assert_int_equal(piece.position, to.size());
+      to += piece.bytes;
+    }
+    if (n == 0) whole = got_all;
+    assert_true(got_all == whole);
+    if (n == 0 || vfs.failures() > before) continue;
+    assert_true(n > 20);
+    break;
+  }
+  vfs.Heal();
+  assert_int_equal(whole.size(), 3);
+  hold->reset();
+  ASSERT_OK(db->Close());
+}
+
+// The same, to the end: what the stream says is shipped comes back.
+void gaps__a_stream_bears_reads_of_the_log_that_fail(void**) {
+  uint64_t failures = 0;
+  for (uint64_t n = 1; n < 20; n += 3) {
+    auto memory = NewMemoryVfs();
+    FaultVfs vfs(memory.get());
+    auto db = OpenDb(&vfs, "/db", "memory_budget=64MiB; write_buffer_size=4MiB");
+    Rng rng(Seed("stream reads") + n);
+    for (int i = 0; i < 30; ++i) PutLong(db.get(), &rng);
+    auto stream = Stream::Start(db.get(), Open(memory.get()), Fast());
+    ASSERT_OK(stream.status());
+    ASSERT_OK((*stream)->Wait(db->last_seq(), kPatienceMs));
+    Fault fault(kFaultRead | kFaultOpen, n, EMFILE);
+    fault.path_contains = ".log";
+    vfs.Fail(fault);
+    for (int i = 0; i < 30; ++i) PutLong(db.get(), &rng);
+    ASSERT_OK(db->Flush());
+    for (int i = 0; i < 30; ++i) PutLong(db.get(), &rng);
+    ASSERT_OK((*stream)->Wait(db->last_seq(), kPatienceMs));
+    vfs.Heal();
+    failures += vfs.failures();
+    stream->reset();
+    Sequence seq = 0;
+    auto target = Open(memory.get(), false);
+    ASSERT_OK(RestoreBackup(target.get(), memory.get(), "/restored", {}, {}, &seq));
+    assert_int_equal(seq, db->last_seq());
+    ASSERT_SLICE(DumpAt(memory.get(), "/restored"), Dump(db.get()));
+    ASSERT_OK(db->Close());
+  }
+  assert_true(failures > 0);
+}
+
+}  // namespace
+}  // namespace kist::test
+
+int main() {
+  using namespace kist::test;
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(gaps__a_log_is_handed_out_whole_whatever_read_fails),
+      cmocka_unit_test(gaps__a_stream_bears_reads_of_the_log_that_fail),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
