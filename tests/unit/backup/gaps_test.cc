@@ -4,7 +4,9 @@
 // Where the other side is a call, it runs inside the one that lies in the gap.
 // Threads: as the copies themselves.
 #include <map>
+#include <set>
 
+#include "backup/backup.h"
 #include "backup/log_tail.h"
 #include "backup/stream.h"
 #include "support/copies_fixture.h"
@@ -110,6 +112,48 @@ void gaps__a_stream_bears_reads_of_the_log_that_fail(void**) {
   assert_true(failures > 0);
 }
 
+// Puts whose answer is lost once, so that the storage's client tries again: the second try finds
+// what the first one has made.
+class LostAnswers final : public Target {
+ public:
+  LostAnswers(std::unique_ptr<Target> base, std::string prefix)
+      : Target(base->url()), base_(std::move(base)), prefix_(std::move(prefix)) {}
+  Status Put(const std::string& name, ObjectSource* source) override {
+    if (name.rfind(prefix_, 0) == 0 && tried_.insert(name).second)
+      KIST_TRY(base_->Put(name, source));
+    return base_->Put(name, source);
+  }
+  Result<size_t> Get(const std::string& name, uint64_t offset, char* buf, size_t n) override {
+    return base_->Get(name, offset, buf, n);
+  }
+  Result<std::vector<ObjectInfo>> List(const std::string& prefix) override {
+    return base_->List(prefix);
+  }
+  Status Delete(const std::string& name) override { return base_->Delete(name); }
+
+ private:
+  const std::unique_ptr<Target> base_;
+  const std::string prefix_;
+  std::set<std::string> tried_;
+};
+
+void gaps__an_answer_that_is_lost_was_a_success(void**) {
+  for (const char* prefix : {"KIST", "claim-", "generations/", "tables/", ""}) {
+    auto vfs = NewMemoryVfs();
+    auto db = OpenDb(vfs.get(), "/db");
+    CommitHistory history(Seed("lost answers"));
+    history.Use(db.get());
+    history.Steps(40);
+    history.Put();
+    ASSERT_OK(db->Flush());
+    Sequence seq = 0;
+    LostAnswers target(Open(vfs.get()), prefix);
+    ASSERT_OK(MakeBackup(db.get(), &target, {}, &seq));
+    Expect(vfs.get(), history, {}, seq);
+    ASSERT_OK(db->Close());
+  }
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -118,6 +162,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(gaps__a_log_is_handed_out_whole_whatever_read_fails),
       cmocka_unit_test(gaps__a_stream_bears_reads_of_the_log_that_fail),
+      cmocka_unit_test(gaps__an_answer_that_is_lost_was_a_success),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -451,8 +451,8 @@ void target_s3__speaks_tls(void**) {
 void target_s3__backup_and_restore_through_faults(void**) {
   NEEDS_S3();
   const char* const kFaults =
-      "put:503:3,put:lost:3:range,put:cut:3:tables,put:flip:2,get:cut:9,get:503:9:list-type,"
-      "put:late:2:start,delete:lost:5";
+      "put:503:3,put:lost:3:range,put:lost:2:tables,put:cut:3:tables,put:flip:2,get:cut:9,"
+      "get:503:9:list-type,put:late:2:start,delete:lost:5";
   S3Settings s = Settings("bucket", kFaults);
   s.tries = 20;
   auto vfs = NewMemoryVfs();
