@@ -22,9 +22,9 @@ Result<Catalog> Catalog::Load(Target* target, Part part, uint64_t generation) {
     return mark.status();
   }
   if (part == Part::kWhole) KIST_TRY(c.LoadWork(target));
-  KIST_TRY(c.LoadStates(target, generation));
+  KIST_TRY(c.LoadStates(target, part, generation));
   if (part == Part::kWhole) {
-    KIST_TRY_ASSIGN(const std::vector<ObjectInfo> tables, target->List("tables/"));
+    KIST_TRY_ASSIGN(const std::vector<ObjectInfo> tables, target->ListDurable("tables/"));
     for (const ObjectInfo& o : tables) {
       const auto name = ParseObjectName(o.name);
       if (name && name->bytes == o.bytes)
@@ -60,7 +60,7 @@ Status Catalog::LoadWork(Target* target) {
   return Status();
 }
 
-Status Catalog::LoadStates(Target* target, uint64_t generation) {
+Status Catalog::LoadStates(Target* target, Part part, uint64_t generation) {
   std::string prefix = "generations/";
   if (generation != 0) {
     ObjectName start;
@@ -69,7 +69,8 @@ Status Catalog::LoadStates(Target* target, uint64_t generation) {
     prefix = FormatObjectName(start);
     prefix.resize(prefix.rfind('/') + 1);
   }
-  KIST_TRY_ASSIGN(const std::vector<ObjectInfo> objects, target->List(prefix));
+  KIST_TRY_ASSIGN(const std::vector<ObjectInfo> objects,
+                  part == Part::kWhole ? target->ListDurable(prefix) : target->List(prefix));
   for (const ObjectInfo& o : objects) {
     const auto name = ParseObjectName(o.name);
     if (!name) continue;

@@ -34,7 +34,7 @@ struct CatalogGeneration {
 struct Catalog {
   enum class Part {
     kStates,  // generations alone: for who reads
-    kWhole,   // claims, prunings and tables too: for who writes or prunes
+    kWhole,   // claims, prunings and tables too: for who writes or prunes; all of it is durable
   };
   uint64_t database_id = 0;  // 0: the target is empty
   std::map<uint64_t, CatalogGeneration> generations;
@@ -56,7 +56,7 @@ struct Catalog {
 
  private:
   Status LoadWork(Target* target);
-  Status LoadStates(Target* target, uint64_t generation);
+  Status LoadStates(Target* target, Part part, uint64_t generation);
 };
 
 // Decodes and checks that the object is what its name and the catalog's database say.

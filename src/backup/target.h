@@ -6,7 +6,8 @@
 //  1. Put creates: kExists where the name is taken, whoever took it; two that race have one winner.
 //     When it returns the object survives a power cut; when it fails, or the process dies, there is
 //     all of it or nothing.
-//  2. What Put made is what Get reads and List shows, at once.
+//  2. What Put made is what Get reads and List shows, at once; List may show what a Put has made
+//     that failed, or has not returned: ListDurable makes sure of it.
 // Names are made of [0-9A-Za-z.-] and '/'. Threads: any.
 #pragma once
 
@@ -51,6 +52,10 @@ class Target {
   virtual Result<size_t> Get(const std::string& name, uint64_t offset, char* buf, size_t n) = 0;
   // All whose names begin with prefix, by name.
   virtual Result<std::vector<ObjectInfo>> List(const std::string& prefix) = 0;
+  // As List, and what it shows survives a power cut: for who relies on it, whoever made it.
+  virtual Result<std::vector<ObjectInfo>> ListDurable(const std::string& prefix) {
+    return List(prefix);
+  }
   // Durable when it returns. kMissing where there is none, of a kind of target that can tell.
   virtual Status Delete(const std::string& name) = 0;
   const std::string& url() const { return url_; }

@@ -43,12 +43,7 @@ Result<std::unique_ptr<Target>> DirectoryTarget::Open(Vfs* vfs, const std::strin
     if (!s.ok() && !s.Is(Code::kPermission)) return s;
   }
   std::unique_ptr<DirectoryTarget> target(new DirectoryTarget(vfs, url, path));
-  if (create) {
-    target->RemoveLeftovers();
-    // What a writer that died has linked there may not be durable yet, and is shared by name.
-    Status s = vfs->SyncDir(target->Path("tables"));
-    if (!s.ok() && !s.Is(Code::kMissing)) return s;
-  }
+  if (create) target->RemoveLeftovers();
   return std::unique_ptr<Target>(std::move(target));
 }
 
@@ -135,9 +130,11 @@ Result<size_t> DirectoryTarget::Get(const std::string& name, uint64_t offset, ch
 }
 
 Status DirectoryTarget::Walk(const std::string& dir, const std::string& prefix,
-                             std::vector<ObjectInfo>* out) {
-  Result<std::vector<std::string>> names = vfs_->List(dir.empty() ? root_ : Path(dir));
+                             std::vector<ObjectInfo>* out, std::vector<std::string>* dirs) {
+  const std::string path = dir.empty() ? root_ : Path(dir);
+  Result<std::vector<std::string>> names = vfs_->List(path);
   if (!names.ok()) return names.status().Is(Code::kMissing) ? Status() : names.status();
+  dirs->push_back(path);
   for (const std::string& leaf : *names) {
     const std::string name = dir.empty() ? leaf : dir + "/" + leaf;
     if (name == kTemporaryDir) continue;
@@ -149,7 +146,7 @@ Status DirectoryTarget::Walk(const std::string& dir, const std::string& prefix,
       return std::move(info).status();
     }
     if (info->is_directory) {
-      KIST_TRY(Walk(name, prefix, out));
+      KIST_TRY(Walk(name, prefix, out, dirs));
     } else if (name.size() >= prefix.size()) {
       out->push_back({name, info->bytes});
     }
@@ -157,10 +154,27 @@ Status DirectoryTarget::Walk(const std::string& dir, const std::string& prefix,
   return Status();
 }
 
-Result<std::vector<ObjectInfo>> DirectoryTarget::List(const std::string& prefix) {
+Result<std::vector<ObjectInfo>> DirectoryTarget::ListIn(const std::string& prefix,
+                                                        std::vector<std::string>* dirs) {
   std::vector<ObjectInfo> out;
-  KIST_TRY(Walk("", prefix, &out));
+  KIST_TRY(Walk("", prefix, &out, dirs));
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return out;
+}
+
+Result<std::vector<ObjectInfo>> DirectoryTarget::List(const std::string& prefix) {
+  std::vector<std::string> dirs;
+  return ListIn(prefix, &dirs);
+}
+
+// A writer that died, or failed, or is between two steps, has linked what may not be durable yet.
+Result<std::vector<ObjectInfo>> DirectoryTarget::ListDurable(const std::string& prefix) {
+  std::vector<std::string> dirs;
+  KIST_TRY_ASSIGN(std::vector<ObjectInfo> out, ListIn(prefix, &dirs));
+  for (const std::string& dir : dirs) {
+    Status s = vfs_->SyncDir(dir);
+    if (!s.ok() && !s.Is(Code::kMissing)) return s;
+  }
   return out;
 }
 

@@ -18,6 +18,7 @@ class DirectoryTarget final : public Target {
   Status Put(const std::string& name, ObjectSource* source) override;
   Result<size_t> Get(const std::string& name, uint64_t offset, char* buf, size_t n) override;
   Result<std::vector<ObjectInfo>> List(const std::string& prefix) override;
+  Result<std::vector<ObjectInfo>> ListDurable(const std::string& prefix) override;
   Status Delete(const std::string& name) override;
 
  private:
@@ -28,7 +29,10 @@ class DirectoryTarget final : public Target {
   Status MakeDirs(const std::string& name);
   Status WriteTemporary(const std::string& path, ObjectSource* source);
   Status Publish(const std::string& from, const std::string& to);
-  Status Walk(const std::string& dir, const std::string& prefix, std::vector<ObjectInfo>* out);
+  // dirs: receives those that were looked into.
+  Result<std::vector<ObjectInfo>> ListIn(const std::string& prefix, std::vector<std::string>* dirs);
+  Status Walk(const std::string& dir, const std::string& prefix, std::vector<ObjectInfo>* out,
+              std::vector<std::string>* dirs);
 
   Vfs* const vfs_;
   const std::string root_;

@@ -61,6 +61,10 @@ class HookTarget final : public Target {
     KIST_TRY(before_(Call::kList, prefix));
     return base_->List(prefix);
   }
+  Result<std::vector<ObjectInfo>> ListDurable(const std::string& prefix) override {
+    KIST_TRY(before_(Call::kList, prefix));
+    return base_->ListDurable(prefix);
+  }
   Status Delete(const std::string& name) override {
     KIST_TRY(before_(Call::kDelete, name));
     return base_->Delete(name);

@@ -8,8 +8,10 @@
 
 #include "backup/backup.h"
 #include "backup/log_tail.h"
+#include "backup/prune.h"
 #include "backup/stream.h"
 #include "support/copies_fixture.h"
+#include "support/crash_states.h"
 #include "support/fault_vfs.h"
 
 namespace kist::test {
@@ -154,6 +156,78 @@ void gaps__an_answer_that_is_lost_was_a_success(void**) {
   }
 }
 
+// A table is linked into the target's directory, and the sync of that directory fails: the stream
+// finds the table there when it tries again.
+void gaps__what_a_listing_shows_is_durable(void**) {
+  auto memory = NewMemoryVfs();
+  auto db = OpenDb(memory.get(), "/db");
+  CommitHistory history(Seed("linked"));
+  history.Use(db.get());
+  for (int i = 0; i < 10; ++i) history.Put();
+  ASSERT_OK(db->Flush());  // one table
+  RecordingVfs disk;
+  FaultVfs faults(&disk, true);
+  auto target = Open(&faults);
+  Fault fault(kFaultSyncDir, 1, EIO);
+  fault.path_contains = "tables";
+  fault.data_lost = true;
+  faults.Fail(fault);
+  auto stream = Stream::Start(db.get(), std::move(target), Fast());
+  ASSERT_OK(stream.status());
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  stream->reset();
+  assert_true(faults.failures() > 0);
+  CrashOptions now;
+  now.first_boundary = disk.op_count();
+  const uint64_t states = CrashStates(disk.GetTrace(), now).ForEach([&](const CrashState& state) {
+    Expect(state.MakeVfs().get(), history, {}, history.last());
+    return true;
+  });
+  assert_true(states > 0);
+  ASSERT_OK(db->Close());
+}
+
+// A backup ends at each sync of a directory of its generation, the last one with a listing that is
+// not durable: a pruning keeps what a power cut leaves.
+void gaps__a_pruning_keeps_what_is_durable(void**) {
+  uint64_t failed = 0;
+  for (uint64_t n = 1;; ++n) {
+    auto memory = NewMemoryVfs();
+    auto db = OpenDb(memory.get(), "/db");
+    CommitHistory history(Seed("pruned"));
+    history.Use(db.get());
+    history.Steps(20);
+    RecordingVfs disk;
+    FaultVfs faults(&disk, true);
+    Sequence first = 0;
+    ASSERT_OK(MakeBackup(db.get(), Open(&faults).get(), {}, &first));
+    history.Put();
+    Fault fault(kFaultSyncDir, n, EIO);
+    fault.path_contains = "generations";
+    fault.data_lost = true;
+    faults.Fail(fault);
+    static_cast<void>(MakeBackup(db.get(), Open(&faults).get(), {}, nullptr).ok());
+    faults.Heal();
+    PruneReport report;
+    ASSERT_OK(PruneTarget(&disk, Open(&disk, false).get(), {1, 0}, {}, &report));
+    CrashOptions now;
+    now.first_boundary = disk.op_count();
+    CrashStates(disk.GetTrace(), now).ForEach([&](const CrashState& state) {
+      auto left = state.MakeVfs();
+      auto restored = NewMemoryVfs();
+      Sequence seq = 0;
+      ASSERT_OK(RestoreBackup(Open(left.get(), false).get(), restored.get(), "/at", {}, {}, &seq));
+      assert_true(seq >= first);
+      ASSERT_SLICE(DumpAt(restored.get(), "/at"), history.At(seq));
+      return true;
+    });
+    ASSERT_OK(db->Close());
+    if (faults.failures() == 0) break;
+    ++failed;
+  }
+  assert_true(failed > 2);
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -163,6 +237,8 @@ int main() {
       cmocka_unit_test(gaps__a_log_is_handed_out_whole_whatever_read_fails),
       cmocka_unit_test(gaps__a_stream_bears_reads_of_the_log_that_fail),
       cmocka_unit_test(gaps__an_answer_that_is_lost_was_a_success),
+      cmocka_unit_test(gaps__what_a_listing_shows_is_durable),
+      cmocka_unit_test(gaps__a_pruning_keeps_what_is_durable),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
