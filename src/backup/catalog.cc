@@ -13,7 +13,16 @@ Result<Mark> ReadMark(Target* target, const ObjectName& name) {
   return DecodeMark(bytes, name.kind, target->NameOf(object));
 }
 
+// Somebody may mark an empty target, and begin, between the look at the mark and the listings.
 Result<Catalog> Catalog::Load(Target* target, Part part, uint64_t generation) {
+  Result<Catalog> c = LoadOnce(target, part, generation);
+  if (c.ok() && c->IsUnmarked()) c = LoadOnce(target, part, generation);
+  if (!c.ok() || !c->IsUnmarked()) return c;
+  return Status::Corrupt(target->NameOf(FormatObjectName(ObjectName())), 0,
+                         "missing, though the target holds other objects");
+}
+
+Result<Catalog> Catalog::LoadOnce(Target* target, Part part, uint64_t generation) {
   Catalog c;
   const Result<Mark> mark = ReadMark(target, ObjectName());
   if (mark.ok()) {
@@ -31,9 +40,6 @@ Result<Catalog> Catalog::Load(Target* target, Part part, uint64_t generation) {
         c.tables[o.name] = {name->number, name->bytes, name->crc, name->upload};
     }
   }
-  if (c.database_id == 0 && (!c.generations.empty() || !c.claims.empty()))
-    return Status::Corrupt(target->NameOf(FormatObjectName(ObjectName())), 0,
-                           "missing, though the target holds other objects");
   return c;
 }
 

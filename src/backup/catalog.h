@@ -55,6 +55,8 @@ struct Catalog {
   bool SameBases(const Catalog& other) const;
 
  private:
+  static Result<Catalog> LoadOnce(Target* target, Part part, uint64_t generation);
+  bool IsUnmarked() const { return database_id == 0 && (!generations.empty() || !claims.empty()); }
   Status LoadWork(Target* target);
   Status LoadStates(Target* target, Part part, uint64_t generation);
 };

@@ -17,6 +17,8 @@
 namespace kist::test {
 namespace {
 
+using Call = HookTarget::Call;
+
 StreamOptions Fast() {
   StreamOptions o;
   o.interval_us = 2000;
@@ -228,6 +230,24 @@ void gaps__a_pruning_keeps_what_is_durable(void**) {
   assert_true(failed > 2);
 }
 
+// Another writer marks an empty target, and begins, between a look at the mark and a listing.
+void gaps__two_begin_a_target_at_once(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db");
+  CommitHistory history(Seed("two begin"));
+  history.Use(db.get());
+  history.Steps(20);
+  uint64_t listings = 0;
+  HookTarget target(Open(vfs.get()), [&](Call call, const std::string&) {
+    if (call != Call::kList || ++listings != 1) return Status();
+    return MakeBackup(db.get(), Open(vfs.get()).get(), {}, nullptr);
+  });
+  ASSERT_OK(MakeBackup(db.get(), &target, {}, nullptr));
+  assert_true(listings > 1);
+  Expect(vfs.get(), history, {}, history.last());
+  ASSERT_OK(db->Close());
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -239,6 +259,7 @@ int main() {
       cmocka_unit_test(gaps__an_answer_that_is_lost_was_a_success),
       cmocka_unit_test(gaps__what_a_listing_shows_is_durable),
       cmocka_unit_test(gaps__a_pruning_keeps_what_is_durable),
+      cmocka_unit_test(gaps__two_begin_a_target_at_once),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
