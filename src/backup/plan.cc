@@ -186,13 +186,19 @@ class Planner {
     if (newest_first_.empty())
       return Status::Error(Code::kMissing, target_->url() + ": holds no finished backup");
     if (point.time_ms != 0) return PlanTime(point.time_ms);
+    // The newest history's first: others may hold the same number.
+    std::vector<Stretch*> order = newest_first_;
+    const Result<Stretch*> newest = Newest();
     Sequence seq = point.seq;
     if (seq == 0) {
-      KIST_TRY_ASSIGN(Stretch* const newest, Newest());
-      KIST_TRY_ASSIGN(seq, newest->Last());
+      KIST_TRY(newest.status());
+      KIST_TRY_ASSIGN(seq, (*newest)->Last());
+      order = {*newest};
+    } else if (newest.ok()) {
+      order.insert(order.begin(), *newest);
     }
     Sequence nearest = 0;
-    for (Stretch* s : newest_first_) {
+    for (Stretch* s : order) {
       if (s->first() > seq) continue;
       Sequence near = 0;
       Result<RestorePlan> plan = s->PlanSeq(seq, &near);

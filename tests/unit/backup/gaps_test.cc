@@ -10,6 +10,7 @@
 #include "backup/log_tail.h"
 #include "backup/prune.h"
 #include "backup/stream.h"
+#include "support/clock_vfs.h"
 #include "support/copies_fixture.h"
 #include "support/crash_states.h"
 #include "support/fault_vfs.h"
@@ -248,6 +249,55 @@ void gaps__two_begin_a_target_at_once(void**) {
   ASSERT_OK(db->Close());
 }
 
+// A database is restored as of an earlier commit and goes on, with a stream; then its clock is set
+// back, behind the last backup of what it was before, and another backup ends at a commit number
+// that the former history has too. Newest is what goes on from where the stream ended.
+void gaps__the_newest_state_is_of_the_newest_history(void**) {
+  auto memory = NewMemoryVfs();
+  ClockVfs clock(memory.get());
+  const std::string options = "wal_timestamps=false";  // which would keep the clock from going back
+  CommitHistory former(Seed("histories"));
+  auto db = OpenDb(&clock, "/db", options);
+  former.Use(db.get());
+  for (int i = 0; i < 10; ++i) former.Put();
+  Sequence early = 0;
+  ASSERT_OK(MakeBackup(db.get(), Open(&clock).get(), {}, &early));
+  for (int i = 0; i < 40; ++i) former.Put();
+  clock.AdvanceMs(10000);
+  ASSERT_OK(MakeBackup(db.get(), Open(&clock).get(), {}, nullptr));
+  ASSERT_OK(db->Close());
+
+  clock.JumpWallMs(-9000);
+  CommitHistory history = former;
+  history.Rewind(early);
+  history.rng().Next();
+  ASSERT_OK(RestoreBackup(Open(&clock, false).get(), &clock, "/again", {early, 0}, {}, nullptr));
+  db = OpenDb(&clock, "/again", options);
+  history.Use(db.get());
+  history.Put();
+  auto stream = Stream::Start(db.get(), Open(&clock), Fast());
+  ASSERT_OK(stream.status());
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  stream->reset();
+  clock.JumpWallMs(20000);  // the stream's last range is of then
+  history.Put();
+  stream = Stream::Start(db.get(), Open(&clock), Fast());
+  ASSERT_OK(stream.status());
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  stream->reset();
+  ASSERT_OK(db->Close());
+
+  clock.JumpWallMs(-19000);
+  db = OpenDb(&clock, "/again", options);
+  history.Use(db.get());
+  for (int i = 0; i < 10; ++i) history.Put();
+  assert_true(history.last() < former.last());
+  ASSERT_OK(MakeBackup(db.get(), Open(&clock).get(), {}, nullptr));
+  Expect(&clock, history, {}, history.last());
+  Expect(&clock, history, {history.last() - 1, 0}, history.last() - 1);
+  ASSERT_OK(db->Close());
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -260,6 +310,7 @@ int main() {
       cmocka_unit_test(gaps__what_a_listing_shows_is_durable),
       cmocka_unit_test(gaps__a_pruning_keeps_what_is_durable),
       cmocka_unit_test(gaps__two_begin_a_target_at_once),
+      cmocka_unit_test(gaps__the_newest_state_is_of_the_newest_history),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
