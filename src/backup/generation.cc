@@ -103,6 +103,8 @@ Result<std::unique_ptr<GenerationWriter>> GenerationWriter::Continue(Db* db, Tar
   standing->place.nonce = h.segment.nonce;
   standing->place.position = h.position + h.payload_bytes;
   standing->place.lsn = h.last_lsn;
+  standing->since = h.position;
+  standing->crc = h.payload_crc;
   standing->captured_ms = h.captured_ms;
   standing->log_bytes = standing->log_ranges = 0;
   for (auto it = g.ranges.lower_bound(base.first_range); it != g.ranges.end(); ++it) {

@@ -37,6 +37,8 @@ class GenerationWriter {
   // Where a generation that is gone on with stood.
   struct Standing {
     LogPlace place;          // where its last range ends
+    uint64_t since = 0;      // and where that begins
+    uint32_t crc = 0;        // of its records
     BaseListing base;        // its newest one
     uint64_t log_bytes = 0;  // of ranges since then
     uint64_t log_ranges = 0;

@@ -3,10 +3,12 @@
 // Threads: one.
 #include "backup/log_tail.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "db/db.h"
 #include "key/file_name.h"
+#include "util/crc32c.h"
 
 namespace kist {
 
@@ -37,7 +39,9 @@ Status LogTail::Open(uint64_t segment) {
 
 Status LogTail::Start(uint64_t segment) { return Open(segment); }
 
-Status LogTail::Resume(const LogPlace& place) {
+// The nonce tells one segment from another. A machine that was set back to an image of its memory
+// goes on in the same one: only its records tell.
+Status LogTail::Resume(const LogPlace& place, uint64_t since, uint32_t crc) {
   const std::vector<LogExtent> extents = db_->LogExtents();
   if (extents.empty() || place.segment > extents.back().number)
     return Status::Error(Code::kConflict,
@@ -56,14 +60,18 @@ Status LogTail::Resume(const LogPlace& place) {
   KIST_TRY(Open(place.segment));
   if (place_.nonce != place.nonce)
     return Status::Error(Code::kConflict, Name() + " is another segment than before");
+  uint32_t have = 0;
   while (place_.position < place.position) {
     LogPiece piece;
     bool got = false;
     KIST_TRY(Next(place.lsn, uint64_t{1} << 20, &piece, &got));
     if (!got || place_.segment != place.segment) break;
+    if (place_.position <= since) continue;
+    const uint64_t skip = since - std::min(since, piece.position);
+    have = crc32c::Extend(have, piece.bytes.data() + skip, piece.bytes.size() - skip);
   }
   if (place_.segment != place.segment || place_.position != place.position ||
-      place_.lsn != place.lsn)
+      place_.lsn != place.lsn || have != crc)
     return Status::Error(Code::kConflict, Name() + " does not end a commit where it did before");
   return Status();
 }

@@ -46,9 +46,10 @@ class LogTail {
   explicit LogTail(Db* db) : db_(db) {}
   // At the first record of a segment.
   Status Start(uint64_t segment);
-  // At a place that was reached before. kConflict where the log there is another one's, kMissing
-  // where it does not reach back that far.
-  Status Resume(const LogPlace& place);
+  // At a place that was reached before; the records from position `since` up to it have the
+  // checksum `crc`. kConflict where the log there is another one's, kMissing where it does not
+  // reach back that far.
+  Status Resume(const LogPlace& place, uint64_t since, uint32_t crc);
   // The next piece of at most about bytes_max bytes (one record at least) that ends at or before
   // the commit `upto`; *got false where there is none yet.
   Status Next(Sequence upto, uint64_t bytes_max, LogPiece* piece, bool* got);

@@ -69,7 +69,7 @@ Status Stream::Resume(const Catalog& catalog, uint64_t log_number, bool* resumed
   auto writer = GenerationWriter::Continue(db_, target_.get(), catalog, log_number, &standing);
   if (!writer.ok()) return writer.status().Is(Code::kMissing) ? Status() : writer.status();
   auto tail = std::make_unique<LogTail>(db_);
-  Status s = tail->Resume(standing.place);
+  Status s = tail->Resume(standing.place, standing.since, standing.crc);
   if (s.Is(Code::kMissing) || s.Is(Code::kConflict)) return Status();
   KIST_TRY(std::move(s));
   since_base_ = standing.log_bytes;

@@ -3,6 +3,7 @@
 //
 // Where the other side is a call, it runs inside the one that lies in the gap.
 // Threads: as the copies themselves.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -298,6 +299,62 @@ void gaps__the_newest_state_is_of_the_newest_history(void**) {
   ASSERT_OK(db->Close());
 }
 
+// Random numbers that come again, until it is freed.
+class RepeatedVfs final : public WrapVfs {
+ public:
+  using WrapVfs::WrapVfs;
+  void Random(void* buf, size_t n) override {
+    if (free_) return WrapVfs::Random(buf, n);
+    const std::string bytes = rng_.Bytes(n);
+    std::copy_n(bytes.data(), n, static_cast<char*>(buf));
+  }
+  void Free() { free_ = true; }
+
+ private:
+  Rng rng_{7};
+  bool free_ = false;
+};
+
+// A machine is set back to an image of its memory: the database goes on in the segment that it had,
+// with other commits of the same length where the target holds those that never happened.
+void gaps__a_machine_that_is_set_back_begins_a_generation(void**) {
+  auto memory = NewMemoryVfs();
+  ASSERT_OK(OpenDb(memory.get(), "/db")->Close());
+  auto image = NewMemoryVfs();
+  ASSERT_OK(image->MakeDir("/db"));
+  const auto names = memory->List("/db");
+  ASSERT_OK(names);
+  for (const std::string& name : *names) {
+    auto file = image->Open("/db/" + name, OpenMode::kCreateNew);
+    ASSERT_OK(file);
+    ASSERT_OK((*file)->Write(0, *ReadFile(memory.get(), "/db/" + name)));
+  }
+  auto vfs = NewMemoryVfs();  // the target's
+  std::string want;
+  for (Vfs* disk : {memory.get(), image.get()}) {
+    RepeatedVfs repeated(disk);
+    auto db = OpenDb(&repeated, "/db");
+    repeated.Free();
+    for (int i = 0; i < 20; ++i) {
+      auto ks = db->DefaultKeyspace();
+      const std::string value = disk == memory.get() ? "never" : "truly";
+      ASSERT_OK(db->Put(ks.get(), Durability::kOs, "k" + std::to_string(i), value, 0, nullptr));
+      if (i == 9 && disk == memory.get()) break;
+    }
+    auto stream = Stream::Start(db.get(), Open(vfs.get()), Fast());
+    ASSERT_OK(stream.status());
+    ASSERT_OK((*stream)->Wait(db->last_seq(), kPatienceMs, (*stream)->TurnsAfterNow()));
+    want = Dump(db.get());
+    stream->reset();
+    ASSERT_OK(db->Close());
+  }
+  auto catalog = Catalog::Load(Open(vfs.get(), false).get(), Catalog::Part::kStates);
+  ASSERT_OK(catalog.status());
+  assert_int_equal(catalog->generations.size(), 2);
+  ASSERT_OK(RestoreBackup(Open(vfs.get(), false).get(), vfs.get(), "/at", {}, {}, nullptr));
+  ASSERT_SLICE(DumpAt(vfs.get(), "/at"), want);
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -311,6 +368,7 @@ int main() {
       cmocka_unit_test(gaps__a_pruning_keeps_what_is_durable),
       cmocka_unit_test(gaps__two_begin_a_target_at_once),
       cmocka_unit_test(gaps__the_newest_state_is_of_the_newest_history),
+      cmocka_unit_test(gaps__a_machine_that_is_set_back_begins_a_generation),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
