@@ -113,17 +113,18 @@ Status GenerationWriter::MakeBase(const PinnedState& pin, int64_t captured_ms,
     if (db_->NowMs() - base_claim_.time_ms < kClaimMs / 2) break;
   }
   KIST_TRY(db_->KeepTime());  // the newest base is told by the time
-  const std::vector<BaseTable> tables = tables_;
-  KIST_TRY(Publish(pin, captured_ms));
-  Status s = CheckPublished(tables);
+  std::vector<BaseTable> tables;
+  KIST_TRY(Publish(pin, captured_ms, &tables));
+  Status s = CheckPublished(pin.state.flushed_lsn, tables);
   if (s.Is(Code::kConflict)) {  // nobody is to restore from it
     ObjectName name;
     name.kind = ObjectKind::kBase;
     name.generation = generation_;
-    name.lsn = base_lsn();
+    name.lsn = pin.state.flushed_lsn;
     static_cast<void>(target_->Delete(FormatObjectName(name)).ok());
   }
   KIST_TRY(std::move(s));
+  base_lsn_.store(pin.state.flushed_lsn, std::memory_order_release);
   DropClaim(&base_claim_);
   return Status();
 }
@@ -131,7 +132,7 @@ Status GenerationWriter::MakeBase(const PinnedState& pin, int64_t captured_ms,
 // A pruning whose clock is far ahead takes every claim for that of a dead writer. Either it has
 // seen the listing, or its mark, or what is missing, is seen now. The mark of one that heeds our
 // claim may name what it spares.
-Status GenerationWriter::CheckPublished(const std::vector<BaseTable>& tables) {
+Status GenerationWriter::CheckPublished(Sequence lsn, const std::vector<BaseTable>& tables) {
   uint64_t first = 0, end = 0;
   {
     MutexLock lock(&mutex_);
@@ -144,7 +145,7 @@ Status GenerationWriter::CheckPublished(const std::vector<BaseTable>& tables) {
   for (const BaseTable& t : tables) names.insert(FormatObjectName(NameOf(t)));
   const auto g = catalog.generations.find(generation_);
   bool stands =
-      g != catalog.generations.end() && g->second.started && g->second.bases.count(base_lsn()) != 0;
+      g != catalog.generations.end() && g->second.started && g->second.bases.count(lsn) != 0;
   for (uint64_t i = first; stands && i < end; ++i) stands = g->second.ranges.count(i) != 0;
   for (const std::string& name : names) stands = stands && catalog.tables.count(name) != 0;
   for (const auto& [object, mark] : catalog.prunes) {
@@ -160,7 +161,9 @@ Status GenerationWriter::CheckPublished(const std::vector<BaseTable>& tables) {
                                             " were removed while it was written");
 }
 
-Status GenerationWriter::Publish(const PinnedState& pin, int64_t captured_ms) {
+// tables: receives what the listing names that is there now.
+Status GenerationWriter::Publish(const PinnedState& pin, int64_t captured_ms,
+                                 std::vector<BaseTable>* tables) {
   BaseListing base;
   base.generation = generation_;
   base.writer = writer_;
@@ -197,7 +200,10 @@ Status GenerationWriter::Publish(const PinnedState& pin, int64_t captured_ms) {
     if (there.writer != writer_)
       return Status::Error(Code::kConflict,
                            target_->NameOf(object) + ": another writer took its place");
+    *tables = there.tables;  // of an earlier try, which may have uploaded others
     s = Status();
+  } else {
+    *tables = std::move(base.tables);
   }
   KIST_TRY(std::move(s));
   {
@@ -205,7 +211,6 @@ Status GenerationWriter::Publish(const PinnedState& pin, int64_t captured_ms) {
     base_first_ = base.first_range;
     first_ranges_.erase(first_ranges_.begin(), first_ranges_.lower_bound(pin.state.log_number));
   }
-  base_lsn_.store(pin.state.flushed_lsn, std::memory_order_release);
   return Status();
 }
 

@@ -97,8 +97,8 @@ class GenerationWriter {
                   const std::function<Status(uint64_t)>& progress);
   void MakeHeader();
   Status PutRange();
-  Status Publish(const PinnedState& pin, int64_t captured_ms);
-  Status CheckPublished(const std::vector<BaseTable>& tables);
+  Status Publish(const PinnedState& pin, int64_t captured_ms, std::vector<BaseTable>* tables);
+  Status CheckPublished(Sequence lsn, const std::vector<BaseTable>& tables);
 
   Db* const db_;
   Target* const target_;

@@ -4,6 +4,7 @@
 // Where the other side is a call, it runs inside the one that lies in the gap.
 // Threads: as the copies themselves.
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 
@@ -355,6 +356,68 @@ void gaps__a_machine_that_is_set_back_begins_a_generation(void**) {
   ASSERT_SLICE(DumpAt(vfs.get(), "/at"), want);
 }
 
+// The answer to a listing is lost, and a pruning whose clock is far ahead removes a table that it
+// names, having looked before it came. The next try uploads the table anew, and the listing that is
+// there names the old one.
+class LostListing final : public Target {
+ public:
+  LostListing(Vfs* vfs, std::unique_ptr<Target> base)
+      : Target(base->url()), vfs_(vfs), base_(std::move(base)) {}
+  Status Put(const std::string& name, ObjectSource* source) override {
+    if (name.find("base-") == std::string::npos || !armed.exchange(false))
+      return base_->Put(name, source);
+    bool put = false;
+    HookTarget late(Open(vfs_), [&](Call call, const std::string&) {
+      return call != Call::kDelete || std::exchange(put, true) ? Status()
+                                                               : base_->Put(name, source);
+    });
+    ClockVfs ahead(vfs_, vfs_->WallMs() + int64_t{3652} * 24 * 3600 * 1000);
+    PruneReport report;
+    ASSERT_OK(PruneTarget(&ahead, &late, {1, 0}, {}, &report));
+    assert_true(put);
+    return Status::Error(Code::kIo, "the answer is lost");
+  }
+  Result<size_t> Get(const std::string& name, uint64_t offset, char* buf, size_t n) override {
+    return base_->Get(name, offset, buf, n);
+  }
+  Result<std::vector<ObjectInfo>> List(const std::string& prefix) override {
+    return base_->List(prefix);
+  }
+  Status Delete(const std::string& name) override { return base_->Delete(name); }
+  std::atomic<bool> armed{false};
+
+ private:
+  Vfs* const vfs_;
+  const std::unique_ptr<Target> base_;
+};
+
+void gaps__a_listing_whose_answer_is_lost_names_what_is_there(void**) {
+  auto vfs = NewMemoryVfs();
+  auto db = OpenDb(vfs.get(), "/db", "compaction=manual");
+  CommitHistory history(Seed("listing"));
+  history.Use(db.get());
+  history.Put();
+  ASSERT_OK(db->Flush());
+  StreamOptions options = Fast();
+  options.base_bytes_min = 1;
+  options.base_percent = 1;
+  auto target = std::make_unique<LostListing>(vfs.get(), Open(vfs.get()));
+  std::atomic<bool>& armed = target->armed;
+  auto stream = Stream::Start(db.get(), std::move(target), options);
+  ASSERT_OK(stream.status());
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  armed.store(true);
+  history.Put();
+  ASSERT_OK(db->Flush());
+  history.Put();
+  while ((*stream)->GetInfo().errors == 0) vfs->SleepUs(1000);
+  while (!(*stream)->Trouble().empty()) vfs->SleepUs(1000);
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  stream->reset();
+  Expect(vfs.get(), history, {}, history.last());
+  ASSERT_OK(db->Close());
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -369,6 +432,7 @@ int main() {
       cmocka_unit_test(gaps__two_begin_a_target_at_once),
       cmocka_unit_test(gaps__the_newest_state_is_of_the_newest_history),
       cmocka_unit_test(gaps__a_machine_that_is_set_back_begins_a_generation),
+      cmocka_unit_test(gaps__a_listing_whose_answer_is_lost_names_what_is_there),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
