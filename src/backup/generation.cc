@@ -191,6 +191,8 @@ void GenerationWriter::DropClaim(HeldClaim* held) {
 Status GenerationWriter::KeepLease() {
   if (db_->NowMs() - lease_.time_ms < kLeaseRenewMs) return Status();
   KIST_TRY(PutClaim(nullptr, &lease_));
+  const bool based = has_base();  // a newer one may come meanwhile, and this one go
+  const Sequence oldest = base_lsn();
   KIST_TRY_ASSIGN(const Catalog catalog,
                   Catalog::Load(target_, Catalog::Part::kWhole, generation_));
   uint64_t first = 0, end = 0;
@@ -200,8 +202,8 @@ Status GenerationWriter::KeepLease() {
     end = next_index_;
   }
   KIST_TRY(CheckStands(catalog, first, end));
-  if (!has_base() || catalog.generations.at(generation_).bases.count(base_lsn()) != 0)
-    return Status();
+  const auto& bases = catalog.generations.at(generation_).bases;
+  if (!based || bases.lower_bound(oldest) != bases.end()) return Status();
   return Status::Error(Code::kConflict, target_->url() + ": the base copy of generation " +
                                             std::to_string(generation_) + " was removed");
 }

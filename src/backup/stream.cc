@@ -83,7 +83,6 @@ Status Stream::Resume(const Catalog& catalog, uint64_t log_number, bool* resumed
   writer_ = std::shared_ptr<GenerationWriter>(writer.Take());
   lost_ = false;
   place_ = tail_->place();
-  restorable_ = std::max(restorable_, writer_->shipped_lsn());
   *resumed = true;
   return Status();
 }
@@ -139,6 +138,7 @@ void Stream::LeaveGeneration() {
   restorable_ = Restorable();
   if (writer_ != nullptr) shipped_before_ += writer_->shipped_bytes();
   base_error_ = Status();
+  lost_ = false;
   std::swap(left, writer_);
   std::swap(unwanted, wanted_);
   base_cond_.SignalAll();
@@ -155,7 +155,12 @@ Status Stream::CheckGeneration(GenerationWriter* writer) {
     MutexLock lock(&mutex_);
     if (lost_) return Status::Error(Code::kConflict, "the generation takes no base copy any more");
   }
-  return writer->KeepLease();
+  Status s = writer->KeepLease();
+  if (s.Is(Code::kConflict)) {
+    MutexLock lock(&mutex_);
+    lost_ = true;
+  }
+  return s;
 }
 
 Status Stream::Turn() {
@@ -369,7 +374,9 @@ void Stream::BaseThread() {
 
 // ---- callers
 
+// Where objects were removed nothing is known to be there, before the next base is.
 Sequence Stream::Restorable() {
+  if (lost_) return 0;
   if (writer_ == nullptr || !writer_->has_base()) return restorable_;
   return std::max({restorable_, writer_->base_lsn(), writer_->shipped_lsn()});
 }

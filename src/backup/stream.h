@@ -98,7 +98,7 @@ class Stream {
   std::shared_ptr<GenerationWriter> writer_ KIST_GUARDED_BY(mutex_);  // nullptr: none yet
   WantedBase wanted_ KIST_GUARDED_BY(mutex_);
   bool base_running_ KIST_GUARDED_BY(mutex_) = false;
-  bool lost_ KIST_GUARDED_BY(mutex_) = false;  // writer_'s generation cannot take a base any more
+  bool lost_ KIST_GUARDED_BY(mutex_) = false;  // writer_'s generation is not what it was
   LogPlace place_ KIST_GUARDED_BY(mutex_);     // shipped up to here
   State state_ KIST_GUARDED_BY(mutex_) = State::kRunning;
   Status error_ KIST_GUARDED_BY(mutex_);        // of a failed stream

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "backup/backup.h"
 #include "backup/log_tail.h"
@@ -418,6 +419,50 @@ void gaps__a_listing_whose_answer_is_lost_names_what_is_there(void**) {
   ASSERT_OK(db->Close());
 }
 
+// Somebody, or a rule of the storage, removes what the target holds. The stream finds out when it
+// renews its claim; from then on nothing counts as shipped before the next base copy is there.
+void gaps__what_was_removed_is_not_shipped(void**) {
+  auto memory = NewMemoryVfs();
+  ClockVfs clock(memory.get());
+  std::atomic<bool> away{false}, end{false};
+  std::thread time([&] {
+    for (; !end.load(); std::this_thread::sleep_for(std::chrono::milliseconds(1)))
+      clock.AdvanceMs(5);
+  });
+  auto db = OpenDb(&clock, "/db");
+  CommitHistory history(Seed("removed"));
+  history.Use(db.get());
+  history.Put();
+  ASSERT_OK(db->Flush());
+  auto target =
+      std::make_unique<HookTarget>(Open(memory.get()), [&](Call call, const std::string& name) {
+        if (!away.load() || call != Call::kPut || name.find("base-") == std::string::npos)
+          return Status();
+        return Status::Error(Code::kIo, "away");
+      });
+  auto stream = Stream::Start(db.get(), std::move(target), Fast());
+  ASSERT_OK(stream.status());
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  away.store(true);
+  auto other = Open(memory.get());
+  const auto objects = other->List("");
+  ASSERT_OK(objects);
+  for (const ObjectInfo& o : *objects) {
+    if (o.name != "KIST-TARGET") ASSERT_OK(other->Delete(o.name));
+  }
+  clock.AdvanceMs(uint64_t{4} * 3600 * 1000);
+  while ((*stream)->GetInfo().errors == 0) std::this_thread::yield();
+  ASSERT_CODE((*stream)->Wait(history.last(), 50), Code::kTimeout);
+  assert_int_equal((*stream)->GetInfo().shipped_seq, 0);
+  away.store(false);
+  ASSERT_OK((*stream)->Wait(history.last(), kPatienceMs));
+  stream->reset();
+  Expect(memory.get(), history, {}, history.last());
+  ASSERT_OK(db->Close());
+  end.store(true);
+  time.join();
+}
+
 }  // namespace
 }  // namespace kist::test
 
@@ -433,6 +478,7 @@ int main() {
       cmocka_unit_test(gaps__the_newest_state_is_of_the_newest_history),
       cmocka_unit_test(gaps__a_machine_that_is_set_back_begins_a_generation),
       cmocka_unit_test(gaps__a_listing_whose_answer_is_lost_names_what_is_there),
+      cmocka_unit_test(gaps__what_was_removed_is_not_shipped),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
