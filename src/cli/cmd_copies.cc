@@ -199,6 +199,13 @@ bool ReadPoint(Context& context, kist_restore_options* options, int* code) {
     return false;
   }
   if (context.args.Has("ago")) options->to_time_ms = NowMs() - ago_ms;
+  // In kist_restore_options 0 means that nothing was asked for, and so the newest.
+  if (context.args.Has("seq") && options->to_seq == 0) {
+    context.Usage("--seq 0: the first commit is 1");
+    return false;
+  }
+  if ((time.has_value() || context.args.Has("ago")) && options->to_time_ms == 0)
+    options->to_time_ms = -1;
   return true;
 }
 

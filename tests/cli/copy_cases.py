@@ -53,6 +53,8 @@ def backup__restores_to_a_moment(tool):
     for bad in ["yesterday", "2026-02-30 10:00", "2026-01-01", "@", "2026-01-01 24:00"]:
         tool.fails(2, "restore", "--time", bad, "target", "bad", says="wanted")
     tool.fails(2, "restore", "--time", "@1", "--seq", "1", "target", "bad", says="exclude")
+    tool.fails(2, "restore", "--seq", "0", "target", "bad", says="the first commit is 1")
+    tool.fails(7, "restore", "--time", "@0", "target", "bad", says="begins later")
 
 
 def backup__keeps_out_of_databases(tool):
