@@ -55,16 +55,12 @@ std::vector<Step> Steps() {
 
 // The first call that must work again once space is back; a flush may still be on its way.
 void Heals(FaultRun* run) {
-  Status s;
-  for (int i = 0; i < 300; ++i) {
-    s = run->Put("default", "healed", "yes", kSync);
-    if (!s.Is(Code::kNoSpace)) break;
-    usleep(10000);
-  }
+  Status s = Patiently([&] { return run->Put("default", "healed", "yes", kSync); });
   if (!s.ok()) run->Wrong("does not take writes again: " + s.ToString());
   if (!(s = run->db()->WaitIdle(5000)).ok())
     run->Wrong("background work does not heal: " + s.ToString());
-  if (!(s = run->Flush()).ok()) run->Wrong("does not flush again: " + s.ToString());
+  s = Patiently([&] { return run->Flush(); });
+  if (!s.ok()) run->Wrong("does not flush again: " + s.ToString());
 }
 
 bool SpaceRun(int error, uint64_t n, bool for_ever, uint64_t partial, const char* options) {
@@ -149,7 +145,7 @@ void enospc__writes_go_on_until_memory_is_full(void**) {
   ASSERT_CODE(run.Flush(), Code::kNoSpace);
   run.faults()->Heal();
   ASSERT_OK(run.db()->WaitIdle(5000));
-  ASSERT_OK(run.Put("default", "healed", "yes", kSync));
+  ASSERT_OK(Patiently([&] { return run.Put("default", "healed", "yes", kSync); }));
   run.CheckVisible();
   ASSERT_OK(run.Close());
   run.CheckReopened(&base, false);

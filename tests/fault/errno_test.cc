@@ -3,8 +3,6 @@
 // (promises G5, G6, G20). Each call is met by some errno and each errno meets calls of every class;
 // KIST_FAULT_FULL=1 has every pair. A run ends with the database opened again, in the state that
 // its commits had been told (support/fault_run.h).
-#include <unistd.h>
-
 #include <functional>
 
 #include "support/fault_run.h"
@@ -87,11 +85,7 @@ bool Run(const Fault& fault, bool heals, const char* options) {
       if (run.poisoned()) break;
       if (s.ok() || s.Is(Code::kExists) || !heals) continue;
       run.faults()->Heal();
-      s = step(&run);
-      for (int i = 0; s.Is(Code::kNoSpace) && i < 300; ++i) {  // the reserve is lent to a flush
-        usleep(10000);
-        s = step(&run);
-      }
+      s = Patiently([&] { return step(&run); });
       if (!s.ok() && !s.Is(Code::kExists) && !run.poisoned())
         run.Wrong("a step, healed: " + s.ToString());
     }

@@ -388,7 +388,8 @@ void fault_loops__every_call_of_a_manifest_roll(void**) {
     const bool lacks = (error == EMFILE || error == ENOMEM) && calls == kFaultCreate;
     if (s.Is(Code::kNoSpace) || lacks) {
       if (run.poisoned()) run.Wrong("poisoned by " + s.ToString());
-      if (!roll(&run).ok()) run.Wrong("does not heal");
+      const Status again = Patiently([&] { return roll(&run); });
+      if (!again.ok()) run.Wrong("does not heal: " + again.ToString());
     }
     if (run.poisoned()) run.CheckPoisoned();
     run.CheckVisible();

@@ -140,6 +140,18 @@ uint64_t FailEach(Run run) {
   return hit;
 }
 
+// The step once more where it finds no space: what is kept back for a full disk may be lent to
+// background work, on a slow machine for long.
+template <typename Step>
+Status Patiently(Step step) {
+  Status s = step();
+  for (int i = 0; s.Is(Code::kNoSpace) && i < 300; ++i) {
+    PosixVfs()->SleepUs(10000);
+    s = step();
+  }
+  return s;
+}
+
 // A step that hangs ends the test with the name of its run.
 void WatchDog(const std::string& what);
 
