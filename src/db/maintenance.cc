@@ -232,7 +232,7 @@ Status DbImpl::LookAtManifest() {
     return Status::Corrupt(JoinPath(path_, ManifestFileName(manifest_state_.manifest_number)), 0,
                            "the manifest does not say what was written into it");
   }
-  return Status();
+  return CheckFiles(state);  // open tables are read on where their names have gone
 }
 
 // The segments that memtables need up to their last commit, those kept for feeds as far as they go.
