@@ -112,7 +112,7 @@ void DbImpl::MakeAhead() {
 }
 
 // The manifest learns of the segment that commits go to, so that it is missed where it is gone. The
-// next edit, of a flush or of anything else, says it where this one cannot.
+// next edit, of a flush or of anything else, says it where this one finds no space or memory.
 void DbImpl::NameNewestLog() {
   {
     MutexLock lock(&manifest_mutex_);
@@ -120,12 +120,7 @@ void DbImpl::NameNewestLog() {
     if (newest <= std::max(manifest_state_.log_number, manifest_state_.newest_log)) return;
   }
   Outcome nothing_but_the_name;
-  Status s = Install(&nothing_but_the_name);
-  if (s.Is(Code::kNoSpace)) {
-    const SpaceReserve::Loan loan(&reserve_);
-    if (loan.made_space()) s = Install(&nothing_but_the_name);
-  }
-  static_cast<void>(s.ok());
+  static_cast<void>(Install(&nothing_but_the_name).ok());
 }
 
 Status DbImpl::PoisonStatus() {
