@@ -147,8 +147,7 @@ kist_rc Ttl(kist_keyspace* ks, const kist_read_options* ro, const void* key, siz
   const int64_t now = args.txn != nullptr        ? args.txn->txn->time_ms()
                       : args.snapshot != nullptr ? args.snapshot->time_ms
                                                  : db->engine->NowMs();
-  if (found.expires_ms <= now) return KIST_NOT_FOUND;  // since it was looked at
-  *left_ms_out = found.expires_ms - now;
+  *left_ms_out = std::max<int64_t>(found.expires_ms - now, 1);  // it was alive when it was found
   return KIST_OK;
 }
 

@@ -265,9 +265,9 @@ class Db {
   virtual Epoch& epoch() = 0;
   virtual Status Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
                      ReadFound* found) = 0;
-  // The newest state, or the snapshot's; whether a keyspace is dropped is to be asked behind it.
-  // Inside a guard, as GetMany with it, which wants keys in ascending order and is quickest for
-  // some dozens at a time.
+  // The newest state of one moment, or the snapshot's; whether a keyspace is dropped is to be asked
+  // behind it. Inside a guard, as GetMany with it, which wants keys in ascending order and is
+  // quickest for some dozens at a time.
   virtual ReadState FixState(const Snapshot* snapshot) = 0;
   virtual void GetMany(Keyspace* ks, const ReadState& state, bool fill_cache, ManyGet* gets,
                        size_t count) = 0;

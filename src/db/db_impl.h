@@ -135,6 +135,8 @@ class DbImpl final : public Db {
 
   // For iterators: the newest view with a reference, and the newest visible sequence of it.
   RefPtr<View> AcquireView(Sequence* seq);
+  // The same with the time: FixState.
+  RefPtr<View> AcquireState(Sequence* seq, int64_t* time_ms);
   void CountLevel0Seek(const KeyspaceVersion& kv, uint64_t extra_files);  // a reader's
   DbClock& clock() { return clock_; }
   SnapshotList* snapshots() { return &snapshots_; }
@@ -184,6 +186,14 @@ class DbImpl final : public Db {
     size_t drops_memtables = 0;            // so many of the oldest are in tables now
     std::map<uint32_t, uint32_t> slots;    // of its tables' keyspaces, by FindSlots
   };
+
+  // ---- read.cc
+  Status GetAt(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadState* state,
+               std::optional<int64_t>* time_ms, ReadFound* found);
+  bool IsNewest(const ReadState& state) const {
+    return visible_seq_.load(std::memory_order_acquire) == state.seq &&
+           view_.load(std::memory_order_seq_cst) == state.view;
+  }
 
   // ---- open.cc, recovery.cc
   Status StartReadOnly();

@@ -131,13 +131,10 @@ Status DbIteratorImpl::Open() {
   extra_level0_ = 0;
   KIST_TRY(db_->AdmitHeld(sizeof *this));
   Sequence newest = 0;
-  const RefPtr<View> view = db_->AcquireView(&newest);
+  const RefPtr<View> view =
+      explicit_snapshot_ ? db_->AcquireView(&newest) : db_->AcquireState(&seq_, &time_ms_);
   if (keyspace_->dropped())  // behind the view, as in Get
     return Status::Error(Code::kMissing, "keyspace '" + keyspace_->name() + "' was dropped");
-  if (!explicit_snapshot_) {
-    seq_ = newest;
-    time_ms_ = db_->clock().NowMs();
-  }
   const KeyspaceVersion* kv = view->version->Find(keyspace_->slot(), keyspace_->id());
   tables_ = RefPtr<KeyspaceVersion>::Share(const_cast<KeyspaceVersion*>(kv));
   for (const auto& m : view->memtables) {

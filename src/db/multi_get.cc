@@ -140,15 +140,6 @@ void Lookups::InLevels(const KeyspaceVersion& kv) {
 
 }  // namespace
 
-ReadState DbImpl::FixState(const Snapshot* snapshot) {
-  ReadState state;
-  // The view before the sequence, as in Get.
-  state.view = view_.load(std::memory_order_seq_cst);
-  state.seq = snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
-  state.time_ms = snapshot != nullptr ? snapshot->time_ms : clock_.NowMs();
-  return state;
-}
-
 void DbImpl::GetMany(Keyspace* ks, const ReadState& state, bool fill_cache, ManyGet* gets,
                      size_t count) {
   Lookups lookups(state, ks->id(), fill_cache, gets, count);

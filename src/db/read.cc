@@ -84,19 +84,37 @@ void ReleaseMemtable(void* memtable) { static_cast<Memtable*>(memtable)->Unref()
 
 }  // namespace
 
+// Only what expires needs a look at the clock, which then comes last: a commit in between may have
+// renewed what has expired by that time. So it is looked for once more, in a state that is newer
+// than the time: its newest version there was so at that time, or was committed later, and was
+// alive then.
 Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
                    ReadFound* found) {
+  ReadState state;
+  std::optional<int64_t> time_ms;
+  if (snapshot != nullptr) time_ms = snapshot->time_ms;
+  KIST_TRY(GetAt(ks, snapshot, key, fill_cache, &state, &time_ms, found));
+  if (__builtin_expect(found->found || snapshot != nullptr || !time_ms || IsNewest(state), 1))
+    return Status();
+  *found = ReadFound();
+  return GetAt(ks, nullptr, key, fill_cache, &state, &time_ms, found);
+}
+
+// *time_ms: looked up where it is needed and not known.
+inline Status DbImpl::GetAt(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
+                            ReadState* state, std::optional<int64_t>* time_ms, ReadFound* found) {
   // The view before the sequence: what is missing from the view was committed after the call began.
   // And before the look at the keyspace: a view that lacks its data comes after it was dropped.
-  View* view = view_.load(
+  View* const view = state->view = view_.load(
       std::memory_order_seq_cst);  // pairs with PublishView; ordered after the guard's claim
   if (__builtin_expect(ks->dropped(), 0))
     return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
-  const Sequence seq =
+  const Sequence seq = state->seq =
       snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
   const auto now = [&] {
     if (Planted(Bug::kTtlByWallClock)) return vfs_->WallMs();
-    return snapshot != nullptr ? snapshot->time_ms : clock_.NowMs();
+    if (!*time_ms) *time_ms = clock_.NowMs();
+    return **time_ms;
   };
   found->found = false;
   found->expires_ms = 0;
@@ -152,6 +170,27 @@ RefPtr<View> DbImpl::AcquireView(Sequence* seq) {
   RefPtr<View> view = RefPtr<View>::Share(view_.load(std::memory_order_seq_cst));
   *seq = visible_seq_.load(std::memory_order_acquire);
   return view;
+}
+
+// What is written anew before it expires is there at every moment, so a state and a time must have
+// been the newest at one: nothing was committed between the looks at them, or no time has passed.
+ReadState DbImpl::FixState(const Snapshot* snapshot) {
+  ReadState state;
+  for (std::optional<int64_t> before;; before = state.time_ms) {
+    // The view before the sequence, as in Get.
+    state.view = view_.load(std::memory_order_seq_cst);
+    state.seq = snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
+    state.time_ms = snapshot != nullptr ? snapshot->time_ms : clock_.NowMs();
+    if (snapshot != nullptr || IsNewest(state) || before == state.time_ms) return state;
+  }
+}
+
+RefPtr<View> DbImpl::AcquireState(Sequence* seq, int64_t* time_ms) {
+  Epoch::Guard guard(epoch_);
+  const ReadState state = FixState(nullptr);
+  *seq = state.seq;
+  *time_ms = state.time_ms;
+  return RefPtr<View>::Share(state.view);
 }
 
 Result<std::unique_ptr<Snapshot>> DbImpl::NewSnapshot() {

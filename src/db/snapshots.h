@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 
 #include "compaction/drop_rule.h"
 #include "db/clock.h"
@@ -30,11 +31,15 @@ class SnapshotNode final : public Snapshot {
 class SnapshotList {
  public:
   // visible: the newest commit that readers see. It and the time are read under the list's lock: a
-  // job whose sample the snapshot is not in has looked at both before.
+  // job whose sample the snapshot is not in has looked at both before. As DbImpl::FixState, they
+  // are of one moment.
   void Register(SnapshotNode* s, const std::atomic<Sequence>& visible, DbClock* clock) {
     MutexLock lock(&mutex_);
-    s->seq = visible.load(std::memory_order_acquire);
-    s->time_ms = clock->NowMs();
+    for (std::optional<int64_t> before;; before = s->time_ms) {
+      s->seq = visible.load(std::memory_order_acquire);
+      s->time_ms = clock->NowMs();
+      if (visible.load(std::memory_order_acquire) == s->seq || before == s->time_ms) break;
+    }
     s->prev_ = last_;
     (last_ != nullptr ? last_->next_ : first_) = s;
     last_ = s;

@@ -26,7 +26,8 @@ constexpr char kName[] = "of a short life";
 constexpr Durability kOs = Durability::kOs;
 constexpr auto kPatience = std::chrono::milliseconds(200);
 
-// Calls a hook, once, behind the next look of the arming thread at the monotonic clock.
+// Calls a hook, once, behind the next look of the arming thread at the monotonic clock, or in front
+// of its n-th look at the wall clock: at the database's time, that is.
 class GapVfs : public ClockVfs {
  public:
   using ClockVfs::ClockVfs;
@@ -34,6 +35,15 @@ class GapVfs : public ClockVfs {
     thread_ = std::this_thread::get_id();
     hook_ = std::move(hook);
     armed_ = true;
+  }
+  void ArmBefore(int nth, std::function<void()> hook) {
+    thread_ = std::this_thread::get_id();
+    hook_ = std::move(hook);
+    looks_ = nth;
+  }
+  int64_t WallMs() override {
+    if (looks_ != 0 && std::this_thread::get_id() == thread_ && --looks_ == 0) hook_();
+    return ClockVfs::WallMs();
   }
   uint64_t MonotonicUs() override {
     const uint64_t us = ClockVfs::MonotonicUs();
@@ -46,6 +56,7 @@ class GapVfs : public ClockVfs {
 
  private:
   std::atomic<bool> armed_{false};
+  std::atomic<int> looks_{0};
   std::thread::id thread_;
   std::function<void()> hook_;
 };
@@ -139,6 +150,57 @@ void gaps__a_snapshot_keeps_what_has_not_expired_in_it(void**) {
   assert_false(found.found);
   ASSERT_OK(s.db->Get(ks.get(), made->get(), "key", true, &found));
   assert_true(found.found || s.vfs.WallMs() <= (*made)->time_ms);
+}
+
+// A value that is written anew before it expires is there at every moment.
+void gaps__what_is_renewed_in_time_is_always_there(void**) {
+  Scene s;
+  const auto ks = s.db->DefaultKeyspace();
+  const auto renewed_in_the_next_call = [&] {
+    s.Put(ks.get(), "key", "value", 1000);
+    s.vfs.ArmBefore(1, [&] {
+      s.vfs.AdvanceMs(900);
+      s.Put(ks.get(), "key", "value", 1000);
+      s.vfs.AdvanceMs(200);
+    });
+  };
+  auto it = s.db->NewIterator(ks.get(), IterOptions());
+  ASSERT_OK(it);
+  Epoch::Guard guard(s.db->epoch());
+  ReadFound found;
+  renewed_in_the_next_call();
+  ASSERT_OK(s.db->Get(ks.get(), nullptr, "key", true, &found));
+  assert_true(found.found);
+  renewed_in_the_next_call();
+  ManyGet many;
+  many.key = "key";
+  s.db->GetMany(ks.get(), s.db->FixState(nullptr), true, &many, 1);
+  assert_true(many.found.found);
+  renewed_in_the_next_call();
+  auto snapshot = s.db->NewSnapshot();
+  ASSERT_OK(snapshot);
+  ASSERT_OK(s.db->Get(ks.get(), snapshot->get(), "key", true, &found));
+  assert_true(found.found);
+  renewed_in_the_next_call();
+  ASSERT_OK((*it)->Refresh());
+  (*it)->SeekToFirst();
+  assert_true((*it)->on());
+}
+
+void gaps__what_is_found_has_time_left(void**) {
+  Scene s;
+  s.Put(s.db->DefaultKeyspace().get(), "key", "value", 1000);
+  GapVfs* const vfs = &s.vfs;
+  kist_db* db = nullptr;
+  assert_int_equal(capi::MakeDb(std::move(s.db), nullptr, &db, nullptr), KIST_OK);
+  int64_t left_ms = 0;
+  vfs->ArmBefore(2, [&] {
+    assert_int_equal(kist_put(kist_default(db), nullptr, "key", 3, "", 0, nullptr), KIST_OK);
+    vfs->AdvanceMs(1100);
+  });
+  assert_int_equal(kist_ttl(kist_default(db), nullptr, "key", 3, &left_ms, nullptr), KIST_OK);
+  assert_int_equal(left_ms, 1);
+  assert_int_equal(kist_close(db, KIST_CLOSE_STRICT, nullptr), KIST_OK);
 }
 
 // What a transaction looked at before it waits for its turn is looked at no more.
@@ -265,6 +327,8 @@ int main() {
   using namespace kist::test;
   const CMUnitTest tests[] = {
       cmocka_unit_test(gaps__a_snapshot_keeps_what_has_not_expired_in_it),
+      cmocka_unit_test(gaps__what_is_renewed_in_time_is_always_there),
+      cmocka_unit_test(gaps__what_is_found_has_time_left),
       cmocka_unit_test(gaps__no_update_is_lost_beside_a_new_memtable),
       cmocka_unit_test(gaps__what_is_durable_is_visible),
       cmocka_unit_test(gaps__a_dropped_keyspace_is_not_empty),
