@@ -475,6 +475,7 @@ Status DbImpl::OpenReadOnlyState(const ManifestState& state) {
   Recovery recovery;
   recovery.memtable = slot.memtable;
   KIST_TRY(Replay(state, &recovery));
+  clock_.Start(vfs(), std::max(state.time_floor_ms, recovery.newest_ms));
   // Tables that the writer removes later stay readable through their open files.
   RefPtr<Version> version;
   {

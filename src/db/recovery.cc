@@ -89,7 +89,6 @@ Status DbImpl::Replay(const ManifestState& state, Recovery* recovery) {
   }
   std::sort(segments.begin(), segments.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
-  if (options_.read_only) clock_.Start(vfs(), state.time_floor_ms);
   if (state.log_number == 0) {  // just created or repaired: there never was a log
     for (const ChainSegment& s : segments) KIST_TRY(CheckNoCommits(vfs_, state, s.path));
     recovery->chain.clean = true;

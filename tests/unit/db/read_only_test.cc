@@ -4,6 +4,7 @@
 #include <functional>
 #include <thread>
 
+#include "support/clock_vfs.h"
 #include "support/damage.h"
 #include "support/fault_vfs.h"
 
@@ -332,6 +333,32 @@ void read_only__opens_beside_a_recovery(void**) {
       "recovery", [](Writer* w) { w->Open(); }, true);
 }
 
+// What has expired for the writer has expired for a reader whose clock is behind: the log tells the
+// time, as the manifest does.
+void read_only__knows_the_time_of_the_log(void**) {
+  MemoryVfs base;
+  ClockVfs clock(&base);
+  auto writer = Db::Open(kDamageDir, OptionSet(), LogSink(), &clock);
+  ASSERT_OK(writer);
+  const auto ks = (*writer)->DefaultKeyspace();
+  ASSERT_OK((*writer)->Put(ks.get(), Durability::kSync, "short", "", 1000, nullptr));
+  ASSERT_OK((*writer)->Put(ks.get(), Durability::kSync, "long", "", 60000, nullptr));
+  clock.AdvanceMs(5000);
+  ASSERT_OK((*writer)->Put(ks.get(), Durability::kSync, "last", "", 0, nullptr));
+  clock.JumpWallMs(-10000);
+  const auto reader = OpenReader(&clock, "behind the writer's time");
+  for (Db* db : {writer->get(), reader.get()}) {
+    Epoch::Guard guard(db->epoch());
+    ReadFound found;
+    ASSERT_OK(db->Get(db->DefaultKeyspace().get(), nullptr, "short", true, &found));
+    assert_false(found.found);
+    ASSERT_OK(db->Get(db->DefaultKeyspace().get(), nullptr, "long", true, &found));
+    assert_true(found.found);
+  }
+  ASSERT_OK(reader->Close());
+  ASSERT_OK((*writer)->Close());
+}
+
 // Before CURRENT is there, there is no database yet; a look at what is there may come after.
 void read_only__opens_beside_a_creation(void**) {
   int missing = 0;
@@ -397,6 +424,7 @@ int main() {
       cmocka_unit_test(read_only__opens_beside_half_a_write),
       cmocka_unit_test(read_only__opens_beside_a_recovery),
       cmocka_unit_test(read_only__opens_beside_a_creation),
+      cmocka_unit_test(read_only__knows_the_time_of_the_log),
       cmocka_unit_test(read_only__gives_up_in_a_restless_directory),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
