@@ -70,10 +70,9 @@ struct ReadFound {
   class Memtable* memtable = nullptr;
   // For statistics: see ReadCounter.
   struct Looks {
-    uint8_t from_table = 0;
-    uint8_t filter_negatives = 0;
-    uint8_t filter_false = 0;
-    uint8_t unused = 0;
+    uint32_t from_table = 0;
+    uint32_t filter_negatives = 0;
+    uint32_t filter_false = 0;
   } looks;
 };
 

@@ -52,6 +52,31 @@ static void stats__by_name(void** state) {
   assert_int_equal(stat_of(db, "poisoned"), 0);
 }
 
+/* As many tables as the level takes where nobody compacts it. */
+static void stats__a_look_into_each_of_many_tables(void** state) {
+  enum { kTables = 300 };
+  const kist_slice key = {"b", 1};
+  kist_pin pin;
+  kist_rc rc;
+  kist_db* many = open_with(":memory:", "compaction=manual");
+  kist_keyspace* ks = kist_default(many);
+  int i;
+  (void)state;
+  for (i = 0; i < kTables; ++i) {
+    put(ks, "a", "");
+    put(ks, "c", "");
+    OK(kist_flush(many, &err));
+  }
+  assert_int_equal(stat_of(many, "level0_files"), kTables);
+  ASSERT_RC(KIST_NOT_FOUND, kist_exists(ks, NULL, key.data, key.len, &err));
+  assert_int_equal(stat_of(many, "filter_negatives") + stat_of(many, "filter_false_positives"),
+                   kTables);
+  OK(kist_multi_get(ks, NULL, 1, &key, &pin, &rc, &err));
+  assert_int_equal(stat_of(many, "filter_negatives") + stat_of(many, "filter_false_positives"),
+                   2 * kTables);
+  close_strict(many);
+}
+
 static void stats__every_name_of_the_text_is_one(void** state) {
   char *text = text_of(KIST_STATS_JSON), *at = text;
   int count = 0;
@@ -328,6 +353,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(stats__by_name),
+      TEST(stats__a_look_into_each_of_many_tables),
       TEST(stats__every_name_of_the_text_is_one),
       TEST(stats__formats),
       TEST(stats__truncation),
