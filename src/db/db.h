@@ -70,9 +70,9 @@ struct ReadFound {
   class Memtable* memtable = nullptr;
   // For statistics: see ReadCounter.
   struct Looks {
-    uint32_t from_table = 0;
+    uint16_t from_table = 0;
+    uint16_t filter_false = 0;
     uint32_t filter_negatives = 0;
-    uint32_t filter_false = 0;
   } looks;
 };
 

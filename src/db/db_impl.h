@@ -188,8 +188,8 @@ class DbImpl final : public Db {
   };
 
   // ---- read.cc
-  Status GetAt(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache, ReadState* state,
-               std::optional<int64_t>* time_ms, ReadFound* found);
+  Status GetRenewed(Keyspace* ks, const ReadState& looked, Slice key, bool fill_cache,
+                    ReadFound* found);
   bool IsNewest(const ReadState& state) const {
     return visible_seq_.load(std::memory_order_acquire) == state.seq &&
            view_.load(std::memory_order_seq_cst) == state.view;

@@ -85,36 +85,34 @@ void ReleaseMemtable(void* memtable) { static_cast<Memtable*>(memtable)->Unref()
 }  // namespace
 
 // Only what expires needs a look at the clock, which then comes last: a commit in between may have
-// renewed what has expired by that time. So it is looked for once more, in a state that is newer
-// than the time: its newest version there was so at that time, or was committed later, and was
-// alive then.
-Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
-                   ReadFound* found) {
-  ReadState state;
-  std::optional<int64_t> time_ms;
-  if (snapshot != nullptr) time_ms = snapshot->time_ms;
-  KIST_TRY(GetAt(ks, snapshot, key, fill_cache, &state, &time_ms, found));
-  if (__builtin_expect(found->found || snapshot != nullptr || !time_ms || IsNewest(state), 1))
-    return Status();
-  *found = ReadFound();
-  return GetAt(ks, nullptr, key, fill_cache, &state, &time_ms, found);
+// renewed what has expired by that time.
+[[gnu::cold, gnu::noinline]] Status DbImpl::GetRenewed(Keyspace* ks, const ReadState& looked,
+                                                       Slice key, bool fill_cache,
+                                                       ReadFound* found) {
+  if (IsNewest(looked)) return Status();
+  const ReadState state = FixState(nullptr);
+  if (ks->dropped())  // behind the view, as in Get
+    return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
+  ManyGet again;
+  again.key = key;
+  GetMany(ks, state, fill_cache, &again, 1);
+  *found = std::move(again.found);
+  return std::move(again.status);
 }
 
-// *time_ms: looked up where it is needed and not known.
-inline Status DbImpl::GetAt(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
-                            ReadState* state, std::optional<int64_t>* time_ms, ReadFound* found) {
+Status DbImpl::Get(Keyspace* ks, const Snapshot* snapshot, Slice key, bool fill_cache,
+                   ReadFound* found) {
   // The view before the sequence: what is missing from the view was committed after the call began.
   // And before the look at the keyspace: a view that lacks its data comes after it was dropped.
-  View* const view = state->view = view_.load(
+  View* const view = view_.load(
       std::memory_order_seq_cst);  // pairs with PublishView; ordered after the guard's claim
   if (__builtin_expect(ks->dropped(), 0))
     return Status::Error(Code::kMissing, "keyspace '" + ks->name() + "' was dropped");
-  const Sequence seq = state->seq =
+  const Sequence seq =
       snapshot != nullptr ? snapshot->seq : visible_seq_.load(std::memory_order_acquire);
   const auto now = [&] {
     if (Planted(Bug::kTtlByWallClock)) return vfs_->WallMs();
-    if (!*time_ms) *time_ms = clock_.NowMs();
-    return **time_ms;
+    return snapshot != nullptr ? snapshot->time_ms : clock_.NowMs();
   };
   found->found = false;
   found->expires_ms = 0;
@@ -127,9 +125,11 @@ inline Status DbImpl::GetAt(Keyspace* ks, const Snapshot* snapshot, Slice key, b
       l.covering = std::max(l.covering, m->MaxCovering(ks->id(), key, seq));
     Memtable::Found f;
     if (m->Get(ks->id(), key, seq, &f)) {
-      ResolveFound(f.tag, f.value, l.covering, TagKind(f.tag) == EntryKind::kPutTtl ? now() : 0,
-                   found);
+      const int64_t at = TagKind(f.tag) == EntryKind::kPutTtl ? now() : 0;
+      ResolveFound(f.tag, f.value, l.covering, at, found);
       found->memtable = m.get();
+      if (__builtin_expect(at != 0 && !found->found && snapshot == nullptr, 0))
+        return GetRenewed(ks, {view, seq, at}, key, fill_cache, found);
       return Status();
     }
     if (l.covering != 0) return Status();
@@ -141,10 +141,12 @@ inline Status DbImpl::GetAt(Keyspace* ks, const Snapshot* snapshot, Slice key, b
   bool done = false;
   KIST_TRY(LookInLevels(*kv, &l, &done));
   if (!l.hit.found) return Status();
-  ResolveFound(l.hit.tag, l.hit.value, l.covering,
-               TagKind(l.hit.tag) == EntryKind::kPutTtl ? now() : 0, found);
+  const int64_t at = TagKind(l.hit.tag) == EntryKind::kPutTtl ? now() : 0;
+  ResolveFound(l.hit.tag, l.hit.value, l.covering, at, found);
   found->block = l.hit.block;
   found->owned = std::move(l.hit.owned);
+  if (__builtin_expect(at != 0 && !found->found && snapshot == nullptr, 0))
+    return GetRenewed(ks, {view, seq, at}, key, fill_cache, found);
   return Status();
 }
 
