@@ -242,11 +242,11 @@ void DbImpl::LogThread() {
           log_cond_.WaitFor(&log_mutex_, due_us - now);
         }
       }
+      if (closing_.load(std::memory_order_acquire)) return;
+      // Whoever sees the poison and then no turn knows that no later one does anything.
+      log_turn_.store(true, std::memory_order_seq_cst);
       log_work_ = false;
     }
-    if (closing_.load(std::memory_order_acquire)) return;
-    // Whoever sees the poison and then no turn knows that no later one does anything.
-    log_turn_.store(true, std::memory_order_seq_cst);
     if (poisoned_.load(std::memory_order_seq_cst)) {
       due_us = 0;
     } else {
@@ -281,7 +281,6 @@ void DbImpl::LogTurn(uint64_t* due_us, uint64_t* marked) {
       NoteUnsynced();
     }
   }
-  NameNewestLog();
   chunks_.Fill();
   MakeAhead();
   std::shared_ptr<SegmentWriter> segment;
@@ -295,6 +294,7 @@ void DbImpl::LogTurn(uint64_t* due_us, uint64_t* marked) {
     if (!segment->broken() && !segment->WriteMark().ok())
       Log(2, "cannot write a mark into the log");
   }
+  NameNewestLog();  // last: it may wait for an edit that is on its way
 }
 
 Status DbImpl::Sync() {

@@ -301,7 +301,12 @@ void DbImpl::ForEachGauge(Each each) {
   ForEachEffectGauge(each);
   ForEachLogGauge(each);
   ForEachMemoryGauge(each);
-  uint64_t running = log_turn_.load(std::memory_order_acquire) ? 1 : 0;
+  bool log_work = false;
+  {
+    MutexLock lock(&log_mutex_);
+    log_work = log_work_;
+  }
+  uint64_t running = log_work || log_turn_.load(std::memory_order_acquire) ? 1 : 0;
   size_t compactions = 0;
   bool failing = false;
   {
