@@ -25,6 +25,10 @@ Status SpaceReserve::Take(uint64_t bytes) {
 
 bool SpaceReserve::Hold() {
   MutexLock lock(&mutex_);
+  return HoldHere();
+}
+
+bool SpaceReserve::HoldHere() {
   if (vfs_ == nullptr || cannot_ || whole()) return true;
   if (borrowers_ != 0) return false;
   Status s = Take(kReserveFileBytes);
@@ -85,12 +89,10 @@ bool SpaceReserve::Borrow() {
 }
 
 void SpaceReserve::Return(bool borrowed) {
-  if (borrowed) {
-    MutexLock lock(&mutex_);
-    --borrowers_;
-  }
+  MutexLock lock(&mutex_);
+  if (borrowed) --borrowers_;
   try {
-    static_cast<void>(Hold());
+    static_cast<void>(HoldHere());
   } catch (const std::bad_alloc&) {  // whoever collects what is dead tries again
   }
 }

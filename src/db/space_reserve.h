@@ -52,6 +52,7 @@ class SpaceReserve {
 
  private:
   Status Take(uint64_t bytes) KIST_REQUIRES(mutex_);
+  bool HoldHere() KIST_REQUIRES(mutex_);
   bool Drop() KIST_REQUIRES(mutex_);
   bool Borrow();
   void Return(bool borrowed);
